@@ -1,0 +1,1 @@
+"""The platform's services. They never import each other; events and HTTP are the only ways between them."""

@@ -1,0 +1,30 @@
+"""Wiring of the enterprise service."""
+
+import httpx2
+from fastapi import FastAPI
+
+from services.enterprise.consumers import SUBSCRIPTIONS
+from services.enterprise.endpoints import router, sessions_router
+from services.enterprise.settings import EnterpriseSettings
+from shared.clock import Clock
+from shared.container import Container, build_container
+from shared.http import create_app as create_service_app
+from shared.runtime import Service
+
+
+def build(
+    settings: EnterpriseSettings, *, clock: Clock | None = None, client: httpx2.AsyncClient | None = None
+) -> Container:
+    return build_container(Container, "enterprise", settings, clock=clock, client=client)
+
+
+def create_app(container: Container) -> FastAPI:
+    return create_service_app(
+        container,
+        title="赣证 enterprise",
+        description="Registration, login and profile of construction enterprises.",
+        routers=[router, sessions_router],
+    )
+
+
+SERVICE = Service("enterprise", EnterpriseSettings, build, create_app, SUBSCRIPTIONS)

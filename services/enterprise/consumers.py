@@ -1,0 +1,5 @@
+"""enterprise hears nothing."""
+
+from shared.messaging import Subscription
+
+SUBSCRIPTIONS: tuple[Subscription, ...] = ()

@@ -1,0 +1,82 @@
+"""HTTP routes of the enterprise service: parse, one use case, answer."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from services.enterprise import queries, service
+from services.enterprise.domain import INITIAL_PASSWORD
+from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
+from services.enterprise.models import Enterprise
+from services.enterprise.schemas import EnterpriseChange, EnterpriseRead, EnterpriseRegistration, LoginRequest
+from shared.auth.access import allow
+from shared.auth.endpoints import CREDENTIALS, session_router
+from shared.auth.errors import AccountLocked, WrongCredentials
+from shared.auth.sessions import TokenPair
+from shared.auth.tokens import Principal
+from shared.container import Container
+from shared.http import Session, transactional_router
+from shared.openapi import problems
+from shared.ratelimit import rate_limit
+
+router = transactional_router()
+sessions_router = session_router(queries.find, ("enterprise",), (INITIAL_PASSWORD,))
+
+
+def _container(request: Request) -> Container:
+    return cast(Container, request.app.state.container)
+
+
+Deps = Annotated[Container, Depends(_container)]
+LoggedIn = Annotated[Principal, allow("enterprise")]
+LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
+
+
+def _read(enterprise: Enterprise) -> EnterpriseRead:
+    return EnterpriseRead(
+        id=enterprise.id,
+        account=enterprise.account_name,
+        taxpayer_id=enterprise.taxpayer_id,
+        name=enterprise.name,
+        contact_name=enterprise.contact_name,
+        contact_phone=enterprise.contact_phone,
+        address=enterprise.address,
+        must_change_password=enterprise.must_change_password,
+        created_at=enterprise.created_at,
+    )
+
+
+@router.post(
+    "/enterprises",
+    status_code=201,
+    responses=problems(TaxpayerIdInvalid, EnterpriseExists),
+    dependencies=[Depends(rate_limit("20/minute"))],
+)
+async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseRead:
+    """Register an enterprise. Its account is the taxpayer id, its password 111111 until it is changed."""
+    return _read(await service.register_enterprise(deps, session, body))
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    responses=problems(WrongCredentials, AccountLocked),
+    openapi_extra=CREDENTIALS,
+    dependencies=[Depends(rate_limit("60/minute"))],
+)
+async def log_in(deps: Deps, session: Session, body: LoginRequest) -> TokenPair:
+    """Log in."""
+    assert deps.sessions is not None  # noqa: S101 - app.py always gives them
+    return await service.log_in(deps.sessions, session, body)
+
+
+@router.get("/me")
+async def read_me(session: Session, principal: LoggedInAtFirst) -> EnterpriseRead:
+    """The enterprise that is logged in."""
+    return _read(await queries.get(session, principal.subject))
+
+
+@router.patch("/me")
+async def change_me(deps: Deps, session: Session, principal: LoggedIn, body: EnterpriseChange) -> EnterpriseRead:
+    """Change name, contact or address."""
+    return _read(await service.change_enterprise(deps, session, principal.subject, body))

@@ -1,0 +1,24 @@
+"""All SQL of the enterprise service."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.enterprise.models import Enterprise
+
+
+async def find(session: AsyncSession, enterprise_id: UUID) -> Enterprise | None:
+    return await session.get(Enterprise, enterprise_id)
+
+
+async def get(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
+    return await session.get_one(Enterprise, enterprise_id)
+
+
+async def get_for_update(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
+    return await session.get_one(Enterprise, enterprise_id, with_for_update=True)
+
+
+async def find_by_identity(session: AsyncSession, identity: str) -> Enterprise | None:
+    return await session.scalar(sa.select(Enterprise).where(Enterprise.identity == identity))

@@ -1,0 +1,43 @@
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from shared.auth.passwords import MAX_LENGTH
+from shared.validation import RequestModel, Text
+
+PHONE = r"^\+?[0-9][0-9 -]{4,18}[0-9]$"
+
+
+class EnterpriseRegistration(RequestModel):
+    taxpayer_id: Text = Field(
+        max_length=40, description="15, 17, 18 or 20 characters; spaces and full-width forms are tolerated"
+    )
+    name: Text = Field(max_length=100)
+    contact_name: Text = Field(max_length=50)
+    contact_phone: str = Field(pattern=PHONE)
+    address: Text | None = Field(default=None, max_length=200)
+
+
+class EnterpriseChange(RequestModel):
+    name: Text | None = Field(default=None, max_length=100)
+    contact_name: Text | None = Field(default=None, max_length=50)
+    contact_phone: str | None = Field(default=None, pattern=PHONE)
+    address: Text | None = Field(default=None, max_length=200)
+
+
+class EnterpriseRead(BaseModel):
+    id: UUID
+    account: str
+    taxpayer_id: str
+    name: str
+    contact_name: str
+    contact_phone: str
+    address: str | None
+    must_change_password: bool
+    created_at: datetime
+
+
+class LoginRequest(RequestModel):
+    taxpayer_id: str = Field(min_length=1, max_length=40)
+    password: str = Field(min_length=1, max_length=MAX_LENGTH)

@@ -1,0 +1,77 @@
+"""Use cases of the enterprise service."""
+
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.enterprise import queries
+from services.enterprise.domain import INITIAL_PASSWORD, account_identity
+from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
+from services.enterprise.models import Enterprise
+from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
+from shared.auth.passwords import hash_password
+from shared.auth.sessions import Sessions, TokenPair
+from shared.container import Container
+from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
+from shared.taxpayer import InvalidTaxpayerId, identity, validate
+
+
+async def register_enterprise(
+    container: Container, session: AsyncSession, registration: EnterpriseRegistration
+) -> Enterprise:
+    """Raises TaxpayerIdInvalid, EnterpriseExists."""
+    try:
+        taxpayer_id = validate(registration.taxpayer_id)
+    except InvalidTaxpayerId as error:
+        raise TaxpayerIdInvalid("taxpayer_id", str(error)) from None
+    now = container.clock.now()
+    enterprise = Enterprise(
+        id=uuid4(),
+        taxpayer_id=taxpayer_id,
+        identity=identity(taxpayer_id),
+        name=registration.name,
+        contact_name=registration.contact_name,
+        contact_phone=registration.contact_phone,
+        address=registration.address,
+        password_hash=await hash_password(INITIAL_PASSWORD),
+        must_change_password=True,
+        revision=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(enterprise)
+    try:
+        await session.flush()
+    except IntegrityError:
+        raise EnterpriseExists from None
+    event = EnterpriseRegistered(enterprise_id=enterprise.id, revision=enterprise.revision, name=enterprise.name)
+    container.outbox.add(session, event, now)
+    return enterprise
+
+
+async def change_enterprise(
+    container: Container, session: AsyncSession, enterprise_id: UUID, change: EnterpriseChange
+) -> Enterprise:
+    enterprise = await queries.get_for_update(session, enterprise_id)
+    renamed = change.name not in (None, enterprise.name)
+    for field in change.model_fields_set:
+        value = getattr(change, field)
+        if value is not None or field == "address":
+            setattr(enterprise, field, value)
+    enterprise.updated_at = container.clock.now()
+    if renamed:
+        enterprise.revision += 1
+        event = EnterpriseUpdated(enterprise_id=enterprise.id, revision=enterprise.revision, name=enterprise.name)
+        container.outbox.add(session, event, enterprise.updated_at)
+    return enterprise
+
+
+async def log_in(sessions: Sessions, session: AsyncSession, login: LoginRequest) -> TokenPair:
+    """Raises AccountLocked, WrongCredentials."""
+    key = account_identity(login.taxpayer_id)
+    account = await queries.find_by_identity(session, key) if key else None
+    # The account's own name counts failures, so that both forms of its taxpayer id share one limit.
+    return await sessions.log_in(
+        session, account, account.account_name if account else login.taxpayer_id, login.password
+    )

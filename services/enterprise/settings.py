@@ -1,0 +1,5 @@
+from shared.settings import IssuerSettings
+
+
+class EnterpriseSettings(IssuerSettings):
+    """Environment of the enterprise service; nothing beyond what every issuer needs."""

@@ -1,0 +1,46 @@
+"""Passwords: argon2id (OWASP floor: 19 MiB, 2 passes), hashed off the event loop and few at a time."""
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from shared.auth.errors import WeakPassword
+
+MIN_LENGTH = 8
+MAX_LENGTH = 128
+
+_hasher = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))
+# Every hash takes 19 MiB, so a burst of logins must queue instead of exhausting memory.
+_limiter: dict[str, CapacityLimiter] = {}
+# An unknown account costs the same time as a known one.
+_NOBODY = _hasher.hash("no account has this password")
+
+
+def _limit() -> CapacityLimiter:
+    return _limiter.setdefault("argon2", CapacityLimiter(4))
+
+
+async def hash_password(password: str) -> str:
+    return await anyio.to_thread.run_sync(_hasher.hash, password, limiter=_limit())
+
+
+async def verify_password(password: str, stored: str | None) -> bool:
+    """Whether the password fits; None stands for an account that does not exist and never fits."""
+    fits = await anyio.to_thread.run_sync(_hasher.verify, password, stored or _NOBODY, limiter=_limit())
+    return fits and stored is not None
+
+
+def check_new_password(new: str, old: str, *forbidden: str) -> None:
+    """Raises WeakPassword. `forbidden` are account names and initial passwords it must not contain."""
+    reason = None
+    if not MIN_LENGTH <= len(new) <= MAX_LENGTH:
+        reason = f"新密码长度应为 {MIN_LENGTH} 至 {MAX_LENGTH} 位"
+    elif new == old:
+        reason = "新密码不能与原密码相同"
+    elif any(word and word.casefold() in new.casefold() for word in forbidden):
+        reason = "新密码不能包含账号或初始密码"
+    elif not (any(c.isalpha() for c in new) and any(not c.isalpha() for c in new)):
+        reason = "新密码应同时包含字母和数字（或符号）"
+    if reason:
+        raise WeakPassword("new_password", reason)

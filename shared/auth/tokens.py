@@ -1,0 +1,176 @@
+"""Access tokens: short-lived EdDSA JWTs that every service verifies itself with the issuer's JWKS."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from shared.auth.errors import InvalidToken
+from shared.clock import Clock
+from shared.errors import Unauthenticated, Unavailable
+
+AUDIENCE = "ganzheng"
+JWKS_LIFETIME = timedelta(minutes=5)
+JWKS_MIN_INTERVAL = timedelta(seconds=5)
+LEEWAY_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who calls. `roles` holds "enterprise", or any of "reviewer", "registrar", "admin"."""
+
+    issuer: str
+    subject: UUID
+    session: UUID
+    name: str
+    roles: frozenset[str]
+    must_change_password: bool
+
+
+class SigningKeys:
+    """The issuer's Ed25519 seeds by key id: the first signs, all are published, so that keys can be rotated."""
+
+    def __init__(self, issuer: str, seeds: Mapping[str, bytes]) -> None:
+        self.issuer = issuer
+        self._keys = {key_id: Ed25519PrivateKey.from_private_bytes(seed) for key_id, seed in seeds.items()}
+        self._current = next(iter(self._keys))
+
+    def sign(self, principal: Principal, now: datetime, lifetime: timedelta) -> str:
+        claims = {
+            "iss": self.issuer,
+            "aud": AUDIENCE,
+            "sub": str(principal.subject),
+            "sid": str(principal.session),
+            "jti": str(uuid4()),
+            "iat": int(now.timestamp()),
+            "exp": int((now + lifetime).timestamp()),
+            "name": principal.name,
+            "roles": sorted(principal.roles),
+            "pwd": principal.must_change_password,
+        }
+        return jwt.encode(claims, self._keys[self._current], algorithm="EdDSA", headers={"kid": self._current})
+
+    def public_keys(self) -> dict[str, Ed25519PublicKey]:
+        return {key_id: key.public_key() for key_id, key in self._keys.items()}
+
+    def jwks(self) -> dict[str, Any]:
+        """RFC 7517 key set (RFC 8037 for Ed25519)."""
+        return {
+            "keys": [
+                {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key_id, "x": _raw(key)}
+                for key_id, key in self.public_keys().items()
+            ]
+        }
+
+
+def _raw(key: Ed25519PublicKey) -> str:
+    return base64.urlsafe_b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode().rstrip("=")
+
+
+def _public(jwk: Mapping[str, Any]) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(str(jwk["x"]) + "=="))
+
+
+class TokenVerifier:
+    """Verifies tokens of `own` issuer at once and of the issuers in `jwks_urls` by their published keys."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        jwks_urls: Mapping[str, str],
+        *,
+        own: SigningKeys | None = None,
+        client: httpx2.AsyncClient | None = None,
+    ) -> None:
+        self._clock = clock
+        self._urls = dict(jwks_urls)
+        self._own = own
+        self._client = client
+        self._keys: dict[str, dict[str, Ed25519PublicKey]] = {}
+        self._fetched: dict[str, datetime] = {}
+        self._fetching = asyncio.Lock()
+
+    async def verify(self, token: str) -> Principal:
+        """Raises InvalidToken, or Unavailable when the issuer's keys cannot be had."""
+        try:
+            key_id = str(jwt.get_unverified_header(token).get("kid"))
+            issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
+        except (jwt.InvalidTokenError, ValueError):
+            raise InvalidToken from None
+        key = await self._key(issuer, key_id)
+        if key is None:
+            raise InvalidToken
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["EdDSA"],
+                audience=AUDIENCE,
+                issuer=issuer,
+                options={"require": ["exp", "iat", "sub", "jti", "sid"], "verify_exp": False, "verify_iat": False},
+            )
+            # Against our own clock, so that tests of expiry need not wait.
+            if claims["exp"] + LEEWAY_SECONDS < self._clock.now().timestamp():
+                raise InvalidToken
+            return Principal(
+                issuer=issuer,
+                subject=UUID(claims["sub"]),
+                session=UUID(claims["sid"]),
+                name=str(claims["name"]),
+                roles=frozenset(claims["roles"]),
+                must_change_password=bool(claims["pwd"]),
+            )
+        except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
+            raise InvalidToken from None
+
+    async def caller(self, authorization: str | None) -> str:
+        """Whose idempotency keys these are: the verified subject, or nobody's."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return "anonymous"
+        try:
+            principal = await self.verify(token)
+        except Unauthenticated:
+            # The route itself refuses the request; the key only must not be shared with anyone.
+            return f"unverified:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
+        return f"{principal.issuer}:{principal.subject}"
+
+    async def _key(self, issuer: str, key_id: str) -> Ed25519PublicKey | None:
+        if self._own is not None and issuer == self._own.issuer:
+            return self._own.public_keys().get(key_id)
+        if issuer not in self._urls:
+            return None
+        if self._stale(issuer, key_id):
+            async with self._fetching:
+                if self._stale(issuer, key_id):
+                    await self._fetch(issuer)
+        return self._keys.get(issuer, {}).get(key_id)
+
+    def _stale(self, issuer: str, key_id: str) -> bool:
+        fetched = self._fetched.get(issuer)
+        if fetched is None:
+            return True
+        age = self._clock.now() - fetched
+        return age > JWKS_LIFETIME or (key_id not in self._keys[issuer] and age > JWKS_MIN_INTERVAL)
+
+    async def _fetch(self, issuer: str) -> None:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(timeout=5)
+        try:
+            response = await self._client.get(self._urls[issuer])
+            response.raise_for_status()
+            self._keys[issuer] = {str(jwk["kid"]): _public(jwk) for jwk in response.json()["keys"]}
+        except (httpx2.HTTPError, KeyError, ValueError) as error:
+            # Known keys stay good while the issuer is away.
+            if issuer not in self._keys:
+                raise Unavailable(retry_after=2) from error
+        self._fetched[issuer] = self._clock.now()

@@ -1,0 +1,114 @@
+"""What `renewal` says: the one authority for an application's state.
+
+Every event carries the application's whole public state and `change_no`, which grows with every change. A reader that
+keeps the state of the highest `change_no` is right whatever the order and number of deliveries.
+"""
+
+from datetime import date, datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.messaging.events import Event
+
+# Context of the sealed block {name, id_number, sex, birth_date, held: [{post, certificate_number, valid_until}]}.
+PERSON_BLOCK = "event.person"
+
+Status = Literal["draft", "pending_review", "approved", "certified", "rejected", "cancelled"]
+
+
+class ImageReference(BaseModel):
+    """One uploaded picture of a submission; the bytes stay in the object store of `renewal`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: Literal["id-front", "id-back", "commitment-letter"]
+    sha256: str
+    width: int
+    height: int
+
+
+class ApplicationState(Event):
+    """Base of all renewal events."""
+
+    subject_field: ClassVar[str] = "application_id"
+
+    application_id: UUID
+    application_number: str
+    change_no: int
+    revision: int
+    decision_no: int
+    status: Status
+    person: str
+    person_index: str
+    enterprise_id: UUID
+    enterprise_name: str
+    post: str
+    post_name: str
+    certificate_number: str | None
+    images: tuple[ImageReference, ...]
+    added_at: datetime
+    submitted_at: datetime | None
+    reason_code: str | None = None
+    comment: str | None = None
+
+
+class RenewalSubmitted(ApplicationState):
+    type: ClassVar[str] = "renewal.submitted"
+
+
+class RenewalApproved(ApplicationState):
+    """`decision_no` names this approval. `previous_approval` is the decision_no of the approval it follows, if any:
+    a number may be given only when that one is known to be withdrawn."""
+
+    type: ClassVar[str] = "renewal.approved"
+
+    decision_id: UUID
+    approved_at: datetime
+    previous_approval: int | None
+
+
+class RenewalRejected(ApplicationState):
+    type: ClassVar[str] = "renewal.rejected"
+
+    decision_id: UUID
+
+
+class RenewalApprovalWithdrawn(ApplicationState):
+    """`approval` is the decision_no of the approval that no longer holds."""
+
+    type: ClassVar[str] = "renewal.approval_withdrawn"
+
+    decision_id: UUID
+    approval: int
+    withdrawn_at: datetime
+
+
+class RenewalCertified(ApplicationState):
+    type: ClassVar[str] = "renewal.certified"
+
+    issued_on: date
+
+
+class RenewalCancelled(ApplicationState):
+    type: ClassVar[str] = "renewal.cancelled"
+
+
+class RenewalDecisionRefused(ApplicationState):
+    """The desk's decision could not be taken: `code` for programs, `detail` (Chinese) for the reviewer."""
+
+    type: ClassVar[str] = "renewal.decision_refused"
+
+    decision_id: UUID
+    code: str
+    detail: str
+
+
+class RenewalNumberingFailed(ApplicationState):
+    """The approval holds but has no number, and needs an administrator."""
+
+    type: ClassVar[str] = "renewal.numbering_failed"
+
+    code: str
+    detail: str

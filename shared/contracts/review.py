@@ -1,0 +1,33 @@
+"""What `review` asks: a decision a reviewer has taken on what the desk showed (`revision`, `decision_no`)."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from shared.messaging.events import Event
+
+
+class ReviewDecision(Event):
+    subject_field: ClassVar[str] = "application_id"
+
+    application_id: UUID
+    decision_id: UUID
+    revision: int
+    decision_no: int
+    reviewer: str
+    decided_at: datetime
+    reason_code: str | None = None
+    reason_label: str | None = None
+    comment: str | None = None
+
+
+class ReviewApproved(ReviewDecision):
+    type: ClassVar[str] = "review.approved"
+
+
+class ReviewRejected(ReviewDecision):
+    type: ClassVar[str] = "review.rejected"
+
+
+class ReviewApprovalWithdrawn(ReviewDecision):
+    type: ClassVar[str] = "review.approval_withdrawn"

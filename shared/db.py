@@ -1,0 +1,118 @@
+"""PostgreSQL: engine, transactions, migrations. `Database.transaction` is the only place that commits."""
+
+import importlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import sqlalchemy as sa
+from alembic import context as alembic_context
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# A stuck statement or a forgotten transaction must not hold rows that other people wait for.
+SESSION_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "statement_timeout": "20s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "15s",
+    }.items()
+)
+TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300", "57P01", "57P02", "57P03", "25P03"})
+
+
+def new_metadata() -> sa.MetaData:
+    """Metadata with the naming convention that migrations rely on."""
+    return sa.MetaData(naming_convention=NAMING)
+
+
+def connect_args() -> dict[str, Any]:
+    return {"options": SESSION_OPTIONS, "connect_timeout": 5}
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same work again later can succeed: connection lost, deadlock, lock or statement timeout."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OSError | TimeoutError | sa.exc.TimeoutError)
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate in TRANSIENT_SQLSTATES or (isinstance(error, OperationalError) and sqlstate is None)
+
+
+class Database:
+    """One service's database. `on_commit` callbacks run after each commit that wrote outbox rows."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=connect_args(),
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.on_commit: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One unit of work: commits when the block ends, rolls back when it raises."""
+        async with self._sessions() as session:
+            async with session.begin():
+                yield session
+            if session.info.pop("outbox", False):
+                for callback in self.on_commit:
+                    callback()
+
+    async def ping(self) -> None:
+        """Raises the driver's error when the database does not answer."""
+        async with self.engine.connect() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def alembic_config(service: str, url: str) -> alembic.config.Config:
+    """Alembic's configuration for `services.<service>`; there is no alembic.ini."""
+    package = importlib.import_module(f"services.{service}")
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(str(package.__file__)).parent / "migrations"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["url"] = url
+    return config
+
+
+def migrate(service: str, url: str) -> None:
+    """Bring the database to the newest revision. Copies that start together wait for each other."""
+    alembic.command.upgrade(alembic_config(service, url), "head")
+
+
+def run_migrations(metadata: Sequence[sa.MetaData]) -> None:
+    """Body of every service's migrations/env.py."""
+    config = alembic_context.config
+    engine = sa.create_engine(config.attributes["url"], poolclass=sa.pool.NullPool, connect_args={"connect_timeout": 5})
+    with engine.connect() as connection:
+        connection.execute(sa.text("SET lock_timeout = '5s'"))
+        connection.execute(sa.text("SET timezone = 'UTC'"))
+        connection.execute(sa.text("SELECT pg_advisory_lock(720117)"))
+        connection.commit()
+        alembic_context.configure(connection=connection, target_metadata=list(metadata), compare_server_default=True)
+        with alembic_context.begin_transaction():
+            alembic_context.run_migrations()
+    engine.dispose()

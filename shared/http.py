@@ -1,0 +1,241 @@
+"""Every HTTP service is built by `create_app`: errors, transactions, limits, health and documents are the same in all."""
+
+import re
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.container import Container
+from shared.db import is_transient
+from shared.errors import Invalid, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
+from shared.idempotency import HEADER, recall, remember
+from shared.openapi import PROBLEM_MEDIA_TYPE, install_openapi, status_of
+from shared.telemetry import bind_trace, current_traceparent, get_logger
+from shared.validation import field_errors
+
+log = get_logger(__name__)
+
+DEFAULT_BODY_LIMIT = 1024 * 1024
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+HTTP_KINDS: dict[int, type[Problem]] = {400: Malformed, 404: NotFound, 405: MethodNotAllowed, 413: TooLarge}
+
+BodyLimits = Sequence[tuple[str, int, type[TooLarge]]]
+
+
+class TransactionalRoute(APIRoute):
+    """One request is one transaction, committed after the response is made and before it leaves.
+
+    Under an Idempotency-Key the response is stored in the same transaction; a refused request stores nothing.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        original = super().get_route_handler()
+        idempotent = (self.openapi_extra or {}).get("x-idempotent", True)
+
+        async def handle(request: Request) -> Response:
+            container: Container = request.app.state.container
+            key = request.headers.get(HEADER) if request.method == "POST" and idempotent else None
+            async with container.database.transaction() as session:
+                request.state.session = session
+                if key is None:
+                    return await original(request)
+                caller = await container.verifier.caller(request.headers.get("Authorization"))
+                replay = await recall(session, request, key, caller)
+                if replay is not None:
+                    return replay
+                response = await original(request)
+                await remember(session, key, caller, response)
+                return response
+
+        return handle
+
+
+def transactional_router(**options: Any) -> APIRouter:
+    return APIRouter(route_class=TransactionalRoute, **options)
+
+
+def _session(request: Request) -> AsyncSession:
+    return cast(AsyncSession, request.state.session)
+
+
+Session = Annotated[AsyncSession, Depends(_session)]
+
+
+class Surroundings:
+    """Pure ASGI: trace context, body limit, security headers and one log line per request, without its query."""
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+        self._app = app
+        self._limits = [(re.compile(pattern), size, kind) for pattern, size, kind in limits]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        bind_trace(headers.get(b"traceparent", b"").decode("latin-1"))
+        limit, kind = next(
+            ((size, kind) for pattern, size, kind in self._limits if pattern.search(scope["path"])),
+            (DEFAULT_BODY_LIMIT, TooLarge),
+        )
+        declared = headers.get(b"content-length", b"0")
+        received = int(declared) if declared.isdigit() else 0
+        counted = 0
+
+        async def limited_receive() -> Message:
+            nonlocal counted
+            if received > limit:
+                raise kind
+            message = await receive()
+            counted += len(message.get("body", b""))
+            if counted > limit:
+                raise kind
+            return message
+
+        async def completed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                extra = [header for header in SECURITY_HEADERS if header[0] not in present]
+                trace = (b"traceparent", current_traceparent().encode())
+                message["headers"] = [*message["headers"], *extra, trace]
+                log.info(
+                    "http.request",
+                    method=scope["method"],
+                    route=getattr(scope.get("route"), "path", "unmatched"),
+                    status=message["status"],
+                )
+            await send(message)
+
+        await self._app(scope, limited_receive, completed_send)
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    status = status_of(problem)
+    content = {"type": "about:blank", "title": problem.code, "status": status, "code": problem.code}
+    content |= {"detail": problem.detail, **problem.members}
+    headers = {"Retry-After": str(problem.members["retry_after"])} if "retry_after" in problem.members else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(jsonable_encoder(content), status, headers, PROBLEM_MEDIA_TYPE)
+
+
+class InternalError(Problem):
+    code = "internal_error"
+    detail = "系统内部错误，已记录，请稍后再试"
+
+
+def _on_problem(_request: Request, error: Exception) -> Response:
+    return problem_response(cast(Problem, error))
+
+
+def _on_validation(_request: Request, error: Exception) -> Response:
+    return problem_response(Invalid(errors=field_errors(cast(RequestValidationError, error).errors())))
+
+
+def _on_http(_request: Request, error: Exception) -> Response:
+    http = cast(HTTPException, error)
+    if isinstance(http.__cause__, Problem):
+        # FastAPI wraps what is raised while it reads a body.
+        return problem_response(http.__cause__)
+    response = problem_response(HTTP_KINDS.get(http.status_code, Malformed)())
+    response.status_code = http.status_code
+    for name, value in (http.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _on_database(request: Request, error: Exception) -> Response:
+    if is_transient(error):
+        log.warning("http.unavailable", error=type(error).__name__)
+        return problem_response(Unavailable(retry_after=2))
+    return _on_anything(request, error)
+
+
+def _on_anything(_request: Request, error: Exception) -> Response:
+    # The exception's own text may quote personal data, so only its type and the place are logged.
+    log.error("http.failed", error=type(error).__name__, trace="".join(traceback.format_tb(error.__traceback__)))
+    return problem_response(InternalError())
+
+
+def _health_router() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz(request: Request) -> Response:
+        failed = await request.app.state.container.failing_dependencies()
+        body = {"status": "unavailable" if failed else "ok", "failed": failed}
+        return JSONResponse(body, 503 if failed else 200)
+
+    return router
+
+
+def create_app(
+    container: Container,
+    *,
+    title: str,
+    description: str,
+    routers: Sequence[APIRouter],
+    body_limits: BodyLimits = (),
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """The HTTP side of one service, mounted by a gateway at /api/<service>/v1."""
+
+    @asynccontextmanager
+    async def run(_app: FastAPI) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+        else:
+            async with lifespan():
+                yield
+
+    app = FastAPI(
+        title=title,
+        description=description,
+        version="1",
+        root_path=f"/api/{container.service}/v1",
+        docs_url="/docs" if container.settings.demo else None,
+        redoc_url=None,
+        lifespan=run,
+        redirect_slashes=False,
+    )
+    app.state.container = container
+    app.add_middleware(Surroundings, limits=body_limits)
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(SQLAlchemyError, _on_database)
+    app.add_exception_handler(OSError, _on_database)
+    app.add_exception_handler(Exception, _on_anything)
+    app.include_router(_health_router())
+    limited: set[tuple[str, str]] = set()
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and _is_limited(route):
+                limited |= {(method.lower(), route.path) for method in route.methods or ()}
+        app.include_router(router)
+    install_openapi(app, limited)
+    return app
+
+
+def _is_limited(route: APIRoute) -> bool:
+    return any(hasattr(dependency.dependency, "__rate_limit__") for dependency in route.dependencies)

@@ -1,0 +1,111 @@
+"""Citizen identity numbers (GB 11643-1999): 6 digits area, 8 digits birth date, 3 digits sequence, 1 check character.
+
+The area is not looked up in a table: divisions come and go, residence permits use 81/82/83 and foreign permanent
+residents 9xxxxx. No message of this module contains a number.
+"""
+
+import re
+import unicodedata
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from stdnum.iso7064 import mod_11_2
+
+Sex = Literal["male", "female"]
+Reason = Literal["length", "characters", "birth_date", "check_digit"]
+
+# White space, hyphens and dashes, and the invisible marks that come along when text is pasted from chats and sheets.
+_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
+_SHAPE = re.compile(r"[0-9]{17}[0-9X]")
+_FIRST_GENERATION = re.compile(r"[0-9]{15}")
+
+_MESSAGES: dict[Reason, str] = {
+    "length": "身份证号应为18位",
+    "characters": "身份证号前17位应为数字，末位应为数字或X",
+    "birth_date": "身份证号中的出生日期不正确",
+    "check_digit": "身份证号校验码不正确，请核对是否有误",
+}
+_FIRST_GENERATION_MESSAGE = "15位的第一代身份证号已于2013年1月1日停止使用，请填写18位身份证号"
+
+
+class InvalidIdNumber(ValueError):  # noqa: N818
+    """`reason` says which check failed; `message` is a Chinese sentence without the number."""
+
+    def __init__(self, reason: Reason, message: str | None = None) -> None:
+        self.reason = reason
+        self.message = message or _MESSAGES[reason]
+        super().__init__(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class IdNumber:
+    value: str
+    sex: Sex
+    birth_date: date
+
+    def __repr__(self) -> str:
+        return f"IdNumber({mask(self.value)})"
+
+
+def compact(text: str) -> str:
+    """Upper-case text with full-width forms made ASCII and without spaces, hyphens and invisible marks."""
+    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+
+
+def normalise(text: str) -> str:
+    """The form in which a number is stored and compared; not checked."""
+    return compact(text)
+
+
+def parse(text: str, today: date) -> IdNumber:
+    """Normalise and check a number as of `today`; raises InvalidIdNumber."""
+    value = normalise(text)
+    if _FIRST_GENERATION.fullmatch(value):
+        raise InvalidIdNumber("length", _FIRST_GENERATION_MESSAGE)
+    if len(value) != 18:
+        raise InvalidIdNumber("length")
+    if not _SHAPE.fullmatch(value):
+        raise InvalidIdNumber("characters")
+    try:
+        birth_date = date(int(value[6:10]), int(value[10:12]), int(value[12:14]))
+    except ValueError:
+        raise InvalidIdNumber("birth_date") from None
+    if birth_date > today:
+        raise InvalidIdNumber("birth_date")
+    if not mod_11_2.is_valid(value):
+        raise InvalidIdNumber("check_digit")
+    return IdNumber(value, "male" if int(value[16]) % 2 else "female", birth_date)
+
+
+def make(area: str, birth: date, sequence: int) -> str:
+    """A synthetic valid number; `area` is six digits, `sequence` 0..999 (odd = male)."""
+    if not re.fullmatch(r"[0-9]{6}", area) or not 0 <= sequence <= 999:
+        raise ValueError("area must be six digits and sequence within 0..999")
+    body = f"{area}{birth:%Y%m%d}{sequence:03d}"
+    return body + mod_11_2.calc_check_digit(body)
+
+
+def mask(value: str) -> str:
+    """For display: the first and last four characters, an asterisk for each between; a short value wholly hidden."""
+    if len(value) <= 8:
+        return "*" * len(value)
+    return value[:4] + "*" * (len(value) - 8) + value[-4:]
+
+
+def mask_name(name: str) -> str:
+    """For display: the first character, an asterisk for each other (张三丰 -> 张**)."""
+    return name[:1] + "*" * (len(name) - 1)
+
+
+def anniversary(birth_date: date, years: int) -> date:
+    """The birthday `years` later; one of 29 February falls on the month's last day (民法典 art. 202)."""
+    year = birth_date.year + years
+    return birth_date.replace(year=year, day=min(birth_date.day, monthrange(year, birth_date.month)[1]))
+
+
+def age_on(birth_date: date, day: date) -> int:
+    """Full years (周岁) reached on `day`; the birthday itself counts as reached."""
+    years = day.year - birth_date.year
+    return years - (day < anniversary(birth_date, years))

@@ -1,0 +1,31 @@
+"""The event backbone: outbox and relay on the way out, inbox and one wrapper on the way in."""
+
+from shared.messaging.consumer import Consumer, Outcome, Subscription, TooEarly, Verdict, traced
+from shared.messaging.dead_letters import DeadLetter, DeadLetters
+from shared.messaging.events import Envelope, Event, Message, Received
+from shared.messaging.inprocess import InProcessBus
+from shared.messaging.outbox import Outbox
+from shared.messaging.rabbitmq import RabbitMQ
+from shared.messaging.relay import Publisher, Relay
+from shared.messaging.topology import Queue
+
+__all__ = [
+    "Consumer",
+    "DeadLetter",
+    "DeadLetters",
+    "Envelope",
+    "Event",
+    "InProcessBus",
+    "Message",
+    "Outbox",
+    "Outcome",
+    "Publisher",
+    "Queue",
+    "RabbitMQ",
+    "Received",
+    "Relay",
+    "Subscription",
+    "TooEarly",
+    "Verdict",
+    "traced",
+]

@@ -1,0 +1,85 @@
+"""The in-process bus of the embedded run: same outbox, same inbox, same handlers, no broker.
+
+`publish` returns when every handler has committed or given up. A message that has to wait stays in the sender's outbox,
+which is therefore the delay queue; a message that cannot be handled goes to the receiver's dead_letters table.
+"""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.messaging.consumer import Consumer, Verdict
+from shared.messaging.dead_letters import DeadLetter
+from shared.messaging.events import Message
+from shared.tables import DeadLetterRow
+
+
+class Unroutable(Exception):  # noqa: N818
+    """No queue is bound to the message's routing key."""
+
+
+class Deferred(Exception):  # noqa: N818
+    """A handler asked for the message to come again later."""
+
+
+class InProcessBus:
+    """Publisher and dead-letter store in one. `consumers` may be added until the first publish."""
+
+    def __init__(self, consumers: Iterable[Consumer] = ()) -> None:
+        self._consumers = {consumer.queue.name: consumer for consumer in consumers}
+
+    def subscribe(self, consumer: Consumer) -> None:
+        self._consumers[consumer.queue.name] = consumer
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        results: dict[int, Exception | None] = {
+            position: Unroutable(message.routing_key) for position, message in enumerate(messages)
+        }
+        for consumer in self._consumers.values():
+            keys = consumer.queue.routing_keys
+            bound = [position for position, message in enumerate(messages) if message.routing_key in keys]
+            if not bound:
+                continue
+            outcomes = await consumer.process([messages[position] for position in bound])
+            for position, outcome in zip(bound, outcomes, strict=True):
+                if outcome.verdict is Verdict.dead:
+                    await self._bury(consumer, messages[position], outcome.error)
+                if outcome.verdict is Verdict.retry:
+                    results[position] = Deferred(outcome.error)
+                elif isinstance(results[position], Unroutable):
+                    results[position] = None
+        return list(results.values())
+
+    async def list(self, queue: str) -> Sequence[DeadLetter]:
+        async with self._consumers[queue].database.transaction() as session:
+            statement = sa.select(DeadLetterRow).where(DeadLetterRow.queue == queue).order_by(DeadLetterRow.dead_at)
+            rows = await session.scalars(statement)
+            return [DeadLetter(queue, row.event_id, row.routing_key, row.error) for row in rows]
+
+    async def replay(self, queue: str, event_id: UUID | None = None) -> int:
+        consumer = self._consumers[queue]
+        chosen = sa.delete(DeadLetterRow).where(DeadLetterRow.queue == queue).returning(DeadLetterRow)
+        if event_id is not None:
+            chosen = chosen.where(DeadLetterRow.event_id == event_id)
+        async with consumer.database.transaction() as session:
+            rows = (await session.scalars(chosen)).all()
+            messages = [Message(row.event_id, row.routing_key, row.envelope.encode()) for row in rows]
+            # Still inside the deletion's transaction: a crash here leaves the letters where they were.
+            outcomes = await consumer.process(messages)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if outcome.verdict is not Verdict.done:
+                await self._bury(consumer, message, outcome.error)
+        return len(messages)
+
+    async def _bury(self, consumer: Consumer, message: Message, error: str) -> None:
+        row = {
+            "queue": consumer.queue.name,
+            "event_id": message.id,
+            "routing_key": message.routing_key,
+            "envelope": message.body.decode(errors="replace").replace("\0", ""),
+            "error": error,
+        }
+        async with consumer.database.transaction() as session:
+            await session.execute(insert(DeadLetterRow).values(row).on_conflict_do_nothing())

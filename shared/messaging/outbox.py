@@ -1,0 +1,35 @@
+"""`add` is the only way to publish: a row on the caller's session, committed or rolled back with its effects."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
+from shared.tables import OutboxRow
+
+
+class Outbox:
+    """The outbox of one service, named as the source of its events."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def add(self, session: AsyncSession | Session, events: Event | Iterable[Event], at: datetime) -> None:
+        """Never flushes, commits or talks to a broker. Raises ValueError for an event over 256 KiB."""
+        rows = []
+        for event in [events] if isinstance(events, Event) else events:
+            envelope = Envelope.wrap(event, self._service, at)
+            if len(envelope.model_dump_json()) > MAX_ENVELOPE_BYTES:
+                raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
+            rows.append(
+                OutboxRow(
+                    event_id=envelope.id,
+                    routing_key=envelope.routing_key,
+                    envelope=envelope.model_dump(mode="json"),
+                )
+            )
+        session.add_all(rows)
+        if rows:
+            session.info["outbox"] = True

@@ -1,0 +1,119 @@
+"""The relay moves committed outbox rows to the broker.
+
+Rows are claimed with SKIP LOCKED under a lease, published outside any transaction, and deleted when confirmed. A relay
+that dies in between leaves a lease that runs out: the row is published again, and the receiver's inbox absorbs it.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from shared.db import Database
+from shared.messaging.events import Message
+from shared.tables import OutboxRow
+from shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class Publisher(Protocol):
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        """Publish all, at least once. The answer has one place per message: None means safe with the receiver."""
+
+
+class Relay:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        *,
+        batch: int = 200,
+        lease: timedelta = timedelta(seconds=30),
+        poll: timedelta = timedelta(milliseconds=200),
+        max_backoff: timedelta = timedelta(seconds=5),
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._batch = batch
+        self._lease = lease
+        self._poll = poll
+        self._max_backoff = max_backoff
+        self._wake = asyncio.Event()
+        database.on_commit.append(self.wake)
+
+    def wake(self) -> None:
+        """A hint that rows were committed by this process; polling finds all the others."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Nothing short of cancellation ends the loop."""
+        while True:
+            self._wake.clear()
+            try:
+                claimed = await self.drain()
+            except Exception as error:
+                log.warning("relay.failed", error=type(error).__name__)
+                claimed = 0
+            if claimed < self._batch:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), self._poll.total_seconds())
+                except TimeoutError:
+                    continue
+
+    async def drain(self) -> int:
+        """Claim and publish one batch; returns how many rows were claimed."""
+        lease = uuid4()
+        messages = await self._claim(lease)
+        if not messages:
+            return 0
+        results = await self._publisher.publish(list(messages.values()))
+        confirmed: list[int] = []
+        failed: list[int] = []
+        for row_id, result in zip(messages, results, strict=True):
+            (confirmed if result is None else failed).append(row_id)
+        async with self._database.transaction() as session:
+            if confirmed:
+                await session.execute(sa.delete(OutboxRow).where(OutboxRow.id.in_(confirmed), OutboxRow.lease == lease))
+            if failed:
+                backoff = sa.func.least(
+                    sa.func.make_interval(
+                        0, 0, 0, 0, 0, 0, 0.1 * sa.func.power(2, sa.func.least(OutboxRow.attempts, 10))
+                    ),
+                    self._max_backoff,
+                )
+                await session.execute(
+                    sa.update(OutboxRow)
+                    .where(OutboxRow.id.in_(failed), OutboxRow.lease == lease)
+                    .values(lease=None, due_at=sa.func.now() + backoff)
+                )
+                error = next(result for result in results if result is not None)
+                log.warning("relay.unconfirmed", rows=len(failed), error=type(error).__name__)
+        return len(messages)
+
+    async def _claim(self, lease: UUID) -> dict[int, Message]:
+        due = (
+            sa.select(OutboxRow.id)
+            .where(OutboxRow.due_at <= sa.func.now())
+            .order_by(OutboxRow.due_at, OutboxRow.id)
+            .limit(self._batch)
+            .with_for_update(skip_locked=True)
+        )
+        claim = (
+            sa.update(OutboxRow)
+            .where(OutboxRow.id.in_(due))
+            .values(lease=lease, due_at=sa.func.now() + self._lease, attempts=OutboxRow.attempts + 1)
+            .returning(OutboxRow.id, OutboxRow.event_id, OutboxRow.routing_key, OutboxRow.envelope, OutboxRow.attempts)
+        )
+        async with self._database.transaction() as session:
+            rows = (await session.execute(claim)).all()
+        return {
+            row.id: Message(
+                row.event_id, row.routing_key, json.dumps(row.envelope, ensure_ascii=False).encode(), row.attempts - 1
+            )
+            for row in sorted(rows)
+        }

@@ -1,0 +1,52 @@
+"""Names of exchanges and queues as value objects. The table itself is shared/contracts/topology.py."""
+
+from dataclasses import dataclass
+
+from shared.messaging.events import Event
+
+EXCHANGE = "ganzheng.events"
+RETRY_DELAY_MS = 3_000
+# Crashes of the consuming process count against this limit; refusals by a handler are counted by ourselves.
+DELIVERY_LIMIT = 10
+MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One quorum queue of one consuming service and concern, with its delay and dead-letter queues."""
+
+    name: str
+    service: str
+    events: tuple[type[Event], ...]
+
+    @property
+    def retry(self) -> str:
+        return f"{self.name}.retry"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.name}.dead"
+
+    @property
+    def routing_keys(self) -> tuple[str, ...]:
+        return tuple(event.routing_key() for event in self.events)
+
+    def arguments(self) -> dict[str, str | int]:
+        """Structure is declared here, so that a broker without policies loses nothing; policies may tighten it."""
+        return _quorum(self.dead) | {"x-delivery-limit": DELIVERY_LIMIT}
+
+    def retry_arguments(self) -> dict[str, str | int]:
+        return _quorum(self.name) | {"x-message-ttl": RETRY_DELAY_MS}
+
+    def dead_arguments(self) -> dict[str, str | int]:
+        return {"x-queue-type": "quorum"}
+
+
+def _quorum(dead_letters_to: str) -> dict[str, str | int]:
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": dead_letters_to,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }

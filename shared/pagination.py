@@ -1,0 +1,80 @@
+"""Keyset pages, newest first: `cursor` is an opaque text of the last row's (instant, id)."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Query
+from pydantic import BaseModel
+
+from shared.errors import Invalid
+
+MAX_PAGE = 100
+T = TypeVar("T")
+
+
+class InvalidCursor(Invalid):
+    code = "invalid_cursor"
+    detail = "翻页参数无效，请从第一页重新开始"
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    limit: int
+    after: tuple[datetime, UUID] | None
+
+
+def page_request(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, cursor: Annotated[str | None, Query(max_length=200)] = None
+) -> PageRequest:
+    """FastAPI dependency. Raises InvalidCursor."""
+    return PageRequest(limit, decode_cursor(cursor) if cursor else None)
+
+
+def encode_cursor(moment: datetime, identity: UUID) -> str:
+    raw = f"{moment.astimezone(UTC).isoformat()}|{identity}"
+    return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> tuple[datetime, UUID]:
+    """Raises InvalidCursor."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        moment, _, identity = raw.partition("|")
+        parsed = datetime.fromisoformat(moment)
+        if parsed.utcoffset() is None or not 1900 <= parsed.year <= 2999:
+            raise ValueError
+        return parsed, UUID(identity)
+    except (ValueError, binascii.Error):
+        raise InvalidCursor from None
+
+
+def keyset(statement: sa.Select[Any], page: PageRequest, moment: Any, identity: Any) -> sa.Select[Any]:
+    """Order, position and limit of `statement`; one row more than the page tells whether there is a next one."""
+    if page.after is not None:
+        statement = statement.where(sa.tuple_(moment, identity) < sa.tuple_(*page.after))
+    return statement.order_by(moment.desc(), identity.desc()).limit(page.limit + 1)
+
+
+def cut(rows: Sequence[T], page: PageRequest, position: Any) -> tuple[list[T], str | None]:
+    """The page's rows and the cursor of the next page; `position(row)` gives (instant, id)."""
+    if len(rows) <= page.limit:
+        return list(rows), None
+    kept = list(rows[: page.limit])
+    return kept, encode_cursor(*position(kept[-1]))
+
+
+def like(fragment: str) -> str:
+    """An ILIKE pattern that finds `fragment` anywhere, taken literally."""
+    escaped = fragment.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,158 @@
+"""`python -m services.<name> COMMAND`: the same commands for every service."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
+
+from shared.container import Container
+from shared.contracts.topology import QUEUES
+from shared.db import Database, migrate
+from shared.idempotency import RETENTION
+from shared.messaging import Consumer, RabbitMQ, Relay, Subscription
+from shared.settings import Settings
+from shared.tables import IdempotencyRow, InboxRow
+from shared.telemetry import configure_logging, get_logger
+
+log = get_logger(__name__)
+
+# Longer than any dead letter may lie before it is replayed.
+INBOX_RETENTION_DAYS = 30
+CLEANING_INTERVAL = 3600.0
+
+Job = Callable[[Any], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything the runtime needs to know of a service; `jobs` run beside its consumers until cancelled."""
+
+    name: str
+    load_settings: Callable[[], Settings]
+    build: Callable[[Any], Container]
+    create_app: Callable[[Any], FastAPI]
+    subscriptions: Sequence[Subscription] = ()
+    jobs: Sequence[Job] = ()
+
+    def consumers(self, container: Container) -> list[Consumer]:
+        return [Consumer(subscription, container, container.database) for subscription in self.subscriptions]
+
+
+async def clean(database: Database) -> None:
+    """Delete what the backbone no longer needs: old inbox rows and stored answers."""
+    async with database.transaction() as session:
+        await session.execute(
+            sa.delete(InboxRow).where(
+                InboxRow.received_at < sa.func.now() - sa.func.make_interval(0, 0, 0, INBOX_RETENTION_DAYS)
+            )
+        )
+        await session.execute(sa.delete(IdempotencyRow).where(IdempotencyRow.created_at < sa.func.now() - RETENTION))
+
+
+async def keep_clean(container: Container) -> None:
+    """Until cancelled."""
+    while True:
+        try:
+            await clean(container.database)
+        except Exception as error:
+            log.warning("cleaning.failed", error=type(error).__name__)
+        await asyncio.sleep(CLEANING_INTERVAL)
+
+
+async def run_worker(service: Service, container: Container) -> None:
+    """Relay, consumers and jobs of one service on RabbitMQ, until cancelled or one of them ends."""
+    broker = _broker(service, container.settings)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Relay(container.database, broker).run())
+            group.create_task(keep_clean(container))
+            for consumer in service.consumers(container):
+                group.create_task(broker.consume(consumer))
+            for job in service.jobs:
+                group.create_task(job(container))
+            log.info("worker.started", service=service.name)
+    finally:
+        await broker.close()
+        await container.close()
+
+
+def _broker(service: Service, settings: Settings) -> RabbitMQ:
+    if settings.broker_url is None:
+        raise SystemExit("GANZHENG_BROKER_URL is not set")
+    return RabbitMQ(settings.broker_url.get_secret_value(), QUEUES, name=service.name)
+
+
+def _serve_api(service: Service, settings: Settings) -> None:
+    app = service.create_app(service.build(settings))
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        # The access log would repeat query strings, which may hold an id number.
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=20,
+    )
+
+
+async def _worker_until_signal(service: Service, settings: Settings) -> None:
+    task = asyncio.create_task(run_worker(service, service.build(settings)))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _dead_letters(service: Service, settings: Settings, arguments: argparse.Namespace) -> None:
+    broker = _broker(service, settings)
+    try:
+        for subscription in service.subscriptions:
+            queue = subscription.queue.name
+            if arguments.action == "list":
+                for letter in await broker.list(queue):
+                    sys.stdout.write(f"{letter.queue}\t{letter.event_id}\t{letter.routing_key}\t{letter.error}\n")
+            else:
+                replayed = await broker.replay(queue, arguments.event)
+                sys.stdout.write(f"{queue}: {replayed} replayed\n")
+    finally:
+        await broker.close()
+
+
+def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], None]]] | None = None) -> None:
+    """Parse the command line and run. `commands(subparsers)` adds a service's own commands to the common ones."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    subparsers.add_parser("api", help="serve HTTP")
+    subparsers.add_parser("worker", help="relay outbox rows and consume events")
+    subparsers.add_parser("migrate", help="bring the database to the newest revision")
+    dead = subparsers.add_parser("dead-letters", help="list or replay what no handler could process")
+    dead.add_argument("action", choices=["list", "replay"])
+    dead.add_argument("--event", type=UUID, help="only this event id (default: all)")
+    own = commands(subparsers) if commands else {}
+    arguments = parser.parse_args()
+    settings = service.load_settings()
+    configure_logging(settings.log_level)
+    match arguments.command:
+        case "api":
+            _serve_api(service, settings)
+        case "worker":
+            asyncio.run(_worker_until_signal(service, settings))
+        case "migrate":
+            migrate(service.name, settings.database_url.get_secret_value())
+        case "dead-letters":
+            asyncio.run(_dead_letters(service, settings, arguments))
+        case name:
+            own[name](arguments)

@@ -1,0 +1,56 @@
+"""The protocol both stores keep, their errors, and the one rule for keys."""
+
+import re
+from datetime import timedelta
+from typing import Protocol
+
+MAX_URL_LIFE = timedelta(minutes=5)
+
+_KEY = re.compile(r"(?=.{1,512}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z")
+
+
+class ObjectMissing(Exception):  # noqa: N818 - a state the caller answers with 404, not a fault
+    """No object has this key."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818
+    """The store did not answer in time, or refused us. Trying again later may help; the cause is chained."""
+
+
+class InvalidKey(ValueError):  # noqa: N818
+    """Not a key we write: at most 512 of ASCII letters, digits, `._-` and `/`, no part of it empty or dot-led."""
+
+
+def check_key(key: str) -> str:
+    """The key itself; raises InvalidKey for anything that could leave the store or hide in it."""
+    if not _KEY.match(key):
+        raise InvalidKey(repr(key))
+    return key
+
+
+class ObjectStore(Protocol):
+    """Small immutable blobs by key. Every method may raise StoreUnavailable; those that take a key, InvalidKey."""
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Durable and visible as a whole when it returns; an object of the same key is replaced."""
+
+    async def get(self, key: str) -> bytes:
+        """Raises ObjectMissing."""
+
+    async def delete(self, key: str) -> None:
+        """A missing object is fine."""
+
+    async def presigned_url(self, key: str, expires: timedelta) -> str | None:
+        """A URL anybody can GET the object from until it expires, made without asking the store.
+
+        None: this store has no URLs, serve the bytes yourself. ValueError: `expires` is over five minutes.
+        """
+
+    async def list_keys(self, prefix: str, older_than: timedelta) -> list[str]:
+        """Sorted keys that start with `prefix` ("" for all) and were last written at least `older_than` ago."""
+
+    async def ready(self) -> None:
+        """Returns when the store can serve; raises StoreUnavailable when it cannot."""
+
+    async def ensure_bucket(self) -> None:
+        """Makes the place the objects go to, where it is missing; called once at start."""

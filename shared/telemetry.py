@@ -1,0 +1,100 @@
+"""Structured logs without personal data, and the trace context that follows an action through requests and events."""
+
+import logging
+import re
+import secrets
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+TRACEPARENT = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{4})\d{10,13}([\dXx]{4})(?![0-9A-Za-z])")
+SECRET_KEYS = re.compile(r"password|token|secret|authorization|answer|id_number|phone", re.IGNORECASE)
+
+
+def new_traceparent() -> str:
+    """A fresh W3C trace context."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def current_traceparent() -> str:
+    """The trace context of this request or message; a new one outside of both."""
+    value = _traceparent.get()
+    if value is None:
+        value = new_traceparent()
+        _traceparent.set(value)
+    return value
+
+
+def bind_trace(traceparent: str | None) -> str:
+    """Begin a request or message: continue `traceparent` if it is well-formed, else start a new trace.
+
+    Returns the trace id (32 hex digits), which every log line of this action carries.
+    """
+    match = TRACEPARENT.match(traceparent or "")
+    value = traceparent if match and traceparent else new_traceparent()
+    _traceparent.set(value)
+    trace_id = value.split("-")[1]
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(trace_id=trace_id)
+    return trace_id
+
+
+def _redact_text(value: str) -> str:
+    return ID_NUMBER.sub(r"\1**********\2", value)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Last processor before rendering: whatever a caller logs, no secret and no id number gets out."""
+    for key, value in event.items():
+        if SECRET_KEYS.search(key) and not isinstance(value, bool | int):
+            event[key] = "***"
+        elif isinstance(value, str):
+            event[key] = _redact_text(value)
+        elif not isinstance(value, bool | int | float | type(None)):
+            event[key] = _redact_text(str(value))
+    return event
+
+
+class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _redact_text(super().format(record))
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """JSON lines on standard error for our own loggers and for the libraries'."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _RedactingFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for noisy in ("aio_pika", "aiormq", "alembic", "urllib3", "httpcore2", "httpx2"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> Any:
+    return structlog.stdlib.get_logger(name)
