@@ -1,4 +1,4 @@
-"""What a service's code is given: settings, database, clock, keys. Built once per process; tests pass their own parts."""
+"""What a service's code is given: settings, database, clock, keys. Built once per process."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Every HTTP service is built by `create_app`: errors, transactions, limits, health and documents are the same in all."""
+"""Every HTTP service is built by `create_app`: errors, transactions, limits, health, documents."""
 
 import re
 import traceback

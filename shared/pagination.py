@@ -13,6 +13,7 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from shared.errors import Invalid
+from shared.validation import YEARS
 
 MAX_PAGE = 100
 T = TypeVar("T")
@@ -52,11 +53,12 @@ def decode_cursor(cursor: str) -> tuple[datetime, UUID]:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         moment, _, identity = raw.partition("|")
         parsed = datetime.fromisoformat(moment)
-        if parsed.utcoffset() is None or not 1900 <= parsed.year <= 2999:
-            raise ValueError
-        return parsed, UUID(identity)
+        position = parsed, UUID(identity)
     except (ValueError, binascii.Error):
         raise InvalidCursor from None
+    if parsed.utcoffset() is None or not YEARS[0] <= parsed.year <= YEARS[1]:
+        raise InvalidCursor
+    return position
 
 
 def keyset(statement: sa.Select[Any], page: PageRequest, moment: Any, identity: Any) -> sa.Select[Any]:

@@ -10,9 +10,7 @@ PHONE = r"^\+?[0-9][0-9 -]{4,18}[0-9]$"
 
 
 class EnterpriseRegistration(RequestModel):
-    taxpayer_id: Text = Field(
-        max_length=40, description="15, 17, 18 or 20 characters; spaces and full-width forms are tolerated"
-    )
+    taxpayer_id: Text = Field(max_length=40, description="15, 17, 18 or 20 characters, spaces tolerated")
     name: Text = Field(max_length=100)
     contact_name: Text = Field(max_length=50)
     contact_phone: str = Field(pattern=PHONE)

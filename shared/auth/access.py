@@ -27,10 +27,10 @@ def allow(*roles: str, initial_password: bool = False) -> Any:
             raise Unauthenticated
         container: Container = request.app.state.container
         principal = await container.verifier.verify(credentials.credentials)
-        if container.sessions is not None and principal.issuer == container.service:
-            # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
-            if not await container.sessions.is_open(request.state.session, principal.session):
-                raise InvalidToken
+        own = container.sessions if principal.issuer == container.service else None
+        # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
+        if own is not None and not await own.is_open(request.state.session, principal.session):
+            raise InvalidToken
         if principal.must_change_password and not initial_password:
             raise PasswordChangeRequired
         if not principal.roles & set(roles):

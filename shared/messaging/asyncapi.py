@@ -57,10 +57,9 @@ def document(producers: Mapping[str, Sequence[type[Event]]], queues: Sequence[Qu
 
 
 def _payload(event: type[Event]) -> dict[str, Any]:
-    schema = Envelope.model_json_schema(
-        ref_template=f"#/components/messages/{event.routing_key()}/payload/$defs/{{model}}"
-    )
-    data = event.model_json_schema(ref_template=f"#/components/messages/{event.routing_key()}/payload/$defs/{{model}}")
+    template = f"#/components/messages/{event.routing_key()}/payload/$defs/{{model}}"
+    schema = Envelope.model_json_schema(ref_template=template)
+    data = event.model_json_schema(ref_template=template)
     definitions = schema.pop("$defs", {}) | data.pop("$defs", {})
     schema["properties"]["data"] = data
     schema["properties"]["type"] = {"const": event.type}

@@ -80,12 +80,8 @@ class Relay:
             if confirmed:
                 await session.execute(sa.delete(OutboxRow).where(OutboxRow.id.in_(confirmed), OutboxRow.lease == lease))
             if failed:
-                backoff = sa.func.least(
-                    sa.func.make_interval(
-                        0, 0, 0, 0, 0, 0, 0.1 * sa.func.power(2, sa.func.least(OutboxRow.attempts, 10))
-                    ),
-                    self._max_backoff,
-                )
+                seconds = 0.1 * sa.func.power(2, sa.func.least(OutboxRow.attempts, 10))
+                backoff = sa.func.least(sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds), self._max_backoff)
                 await session.execute(
                     sa.update(OutboxRow)
                     .where(OutboxRow.id.in_(failed), OutboxRow.lease == lease)
