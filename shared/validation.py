@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from shared.clock import end_of_business_day, start_of_business_day
@@ -19,10 +19,11 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pat
 Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
 
 
-def _instant(value: str, end: bool) -> datetime:
+def _instant(value: object, end: bool) -> datetime:
+    text = value if isinstance(value, str) else ""
     try:
-        day = date.fromisoformat(value) if len(value) == len("2026-01-31") else None
-        moment = None if day else datetime.fromisoformat(value)
+        day = date.fromisoformat(text) if len(text) == len("2026-01-31") else None
+        moment = None if day else datetime.fromisoformat(text)
     except ValueError:
         day = moment = None
     if day is not None and YEARS[0] <= day.year <= YEARS[1]:
@@ -32,18 +33,11 @@ def _instant(value: str, end: bool) -> datetime:
     raise PydanticCustomError("instant", "a date or an RFC 3339 date-time with offset")
 
 
-def _moment(end: bool) -> Any:
-    return Annotated[
-        str,
-        StringConstraints(max_length=40),
-        AfterValidator(lambda value: _instant(value, end)),
-        WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
-    ]
-
+_MOMENT = WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
 
 # A date means its first (last) instant in Asia/Shanghai. The validated value is an aware datetime in UTC.
-FromMoment = _moment(end=False)
-ToMoment = _moment(end=True)
+FromMoment = Annotated[datetime, PlainValidator(lambda value: _instant(value, end=False)), _MOMENT]
+ToMoment = Annotated[datetime, PlainValidator(lambda value: _instant(value, end=True)), _MOMENT]
 
 
 class RequestModel(BaseModel):

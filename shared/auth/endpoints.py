@@ -13,12 +13,15 @@ from shared.auth.errors import AccountLocked, InvalidRefreshToken, WeakPassword,
 from shared.auth.passwords import MAX_LENGTH
 from shared.auth.sessions import Account, Sessions, TokenPair
 from shared.auth.tokens import Principal
+from shared.container import Container
 from shared.http import Session, transactional_router
 from shared.openapi import problems
 from shared.ratelimit import rate_limit
 from shared.validation import RequestModel
 
 FindAccount = Callable[[AsyncSession, UUID], Awaitable[Any]]
+# Told what a logged-in account did to itself: "log_out", "password_changed", "password_change_failed".
+Witness = Callable[[Container, AsyncSession, Principal, str], Awaitable[None]]
 # Answers with credentials are never stored, so these POSTs do not take an Idempotency-Key.
 CREDENTIALS = {"x-idempotent": False}
 
@@ -32,8 +35,17 @@ class PasswordChange(RequestModel):
     new_password: str = Field(min_length=1, max_length=MAX_LENGTH)
 
 
-def session_router(find_account: FindAccount, roles: tuple[str, ...], initial_passwords: tuple[str, ...]) -> APIRouter:
-    """`find_account(session, id)` gives the account row or None."""
+async def _unwitnessed(_container: Container, _session: AsyncSession, _principal: Principal, _action: str) -> None:
+    """For services without an audit trail."""
+
+
+def session_router(
+    find_account: FindAccount,
+    roles: tuple[str, ...],
+    initial_passwords: tuple[str, ...],
+    witness: Witness = _unwitnessed,
+) -> APIRouter:
+    """`find_account(session, id)` gives the account row or None; `witness` writes into the session it is given."""
     router = transactional_router()
     AnyoneLoggedIn = Annotated[Principal, allow(*roles, initial_password=True)]  # noqa: N806 - a type
 
@@ -60,16 +72,25 @@ def session_router(find_account: FindAccount, roles: tuple[str, ...], initial_pa
     async def end_session(request: Request, session: Session, principal: AnyoneLoggedIn) -> None:
         """Log out: the refresh token dies at once, this access token at its issuer at once and elsewhere on expiry."""
         await sessions_of(request).end(session, principal.session)
+        await witness(request.app.state.container, session, principal, "log_out")
 
     @router.put("/password", status_code=204, responses=problems(WrongOldPassword, WeakPassword, AccountLocked))
     async def change_password(
         request: Request, session: Session, principal: AnyoneLoggedIn, body: PasswordChange
     ) -> None:
         """Change the password. After the initial one, refresh the session to get a token that opens everything."""
+        container: Container = request.app.state.container
         account: Account = await find_account(session, principal.subject)
-        await sessions_of(request).change_password(
-            session, account, principal, body.old_password, body.new_password, *initial_passwords
-        )
+        try:
+            await sessions_of(request).change_password(
+                session, account, principal, body.old_password, body.new_password, *initial_passwords
+            )
+        except (WrongOldPassword, AccountLocked):
+            await session.rollback()
+            async with container.database.transaction() as own:
+                await witness(container, own, principal, "password_change_failed")
+            raise
+        await witness(container, session, principal, "password_changed")
 
     @router.get("/.well-known/jwks.json")
     async def jwks(request: Request) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Sessions:
         known = account is not None and account.is_active
         fits = await verify_password(password, account.password_hash if account and known else None)
         if not fits or account is None:
-            await self._count_failure(key)
+            await self._count_failure(session, key)
             raise WrongCredentials
         await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == key))
         return self._open(session, account)
@@ -127,6 +127,7 @@ class Sessions:
         row = await session.scalar(sa.select(SessionRow).where(SessionRow.refresh_hash == spent).with_for_update())
         if row is None:
             # A token that was already spent is in two hands: end the session for both.
+            await session.rollback()
             async with self.database.transaction() as own:
                 await own.execute(
                     sa.update(SessionRow)
@@ -159,7 +160,7 @@ class Sessions:
         key = hashlib.sha256(account.account_name.encode()).hexdigest()
         await self._refuse_locked(session, key)
         if not await verify_password(old, account.password_hash):
-            await self._count_failure(key)
+            await self._count_failure(session, key)
             raise WrongOldPassword
         check_new_password(new, old, account.account_name, *forbidden)
         account.password_hash = await hash_password(new)
@@ -207,7 +208,10 @@ class Sessions:
         if last_at is not None:
             raise AccountLocked(retry_after=max(1, int((last_at - self._window_start()).total_seconds())))
 
-    async def _count_failure(self, key: str) -> None:
+    async def _count_failure(self, session: AsyncSession, key: str) -> None:
+        # The request is refused anyway: its connection goes back first, or a burst of failures would hold the whole
+        # pool while each of them waits for a second one.
+        await session.rollback()
         now = self.clock.now()
         statement = insert(LoginFailureRow).values(account_hash=key, failures=1, last_at=now)
         counted = sa.case(
