@@ -1,0 +1,4 @@
+from services.renewal.app import SERVICE
+from shared.runtime import main
+
+main(SERVICE)

@@ -1,0 +1,92 @@
+"""Wiring of the renewal service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+from fastapi import FastAPI
+
+from services.renewal.consumers import SUBSCRIPTIONS
+from services.renewal.container import RenewalContainer
+from services.renewal.endpoints import router
+from services.renewal.errors import ImageTooLargeProblem
+from services.renewal.images import MAX_BYTES
+from services.renewal.registry_endpoints import router as registry_router
+from services.renewal.service.pictures import sweep_orphans
+from services.renewal.settings import RenewalSettings
+from shared.clock import Clock
+from shared.container import build_container
+from shared.errors import TooLarge
+from shared.http import create_app as create_service_app
+from shared.runtime import Service
+from shared.storage import DirectoryStore, MinioStore, ObjectStore
+from shared.tabular import MAX_FILE_BYTES
+from shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+MULTIPART_OVERHEAD = 64 * 1024
+BODY_LIMITS = (
+    (r"/images/[^/]+$", MAX_BYTES + MULTIPART_OVERHEAD, ImageTooLargeProblem),
+    (r"/registry/imports$", MAX_FILE_BYTES + MULTIPART_OVERHEAD, TooLarge),
+)
+SWEEP_INTERVAL = 6 * 3600.0
+
+
+def build_store(settings: RenewalSettings) -> ObjectStore:
+    if settings.store_directory is not None:
+        return DirectoryStore(settings.store_directory)
+    if settings.s3_endpoint is None or settings.s3_access_key is None or settings.s3_secret_key is None:
+        raise ValueError("set GANZHENG_S3_ENDPOINT, GANZHENG_S3_ACCESS_KEY and GANZHENG_S3_SECRET_KEY")
+    return MinioStore(
+        settings.s3_endpoint,
+        settings.s3_access_key.get_secret_value(),
+        settings.s3_secret_key.get_secret_value(),
+        settings.s3_bucket,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+        public_endpoint=settings.s3_public_endpoint,
+    )
+
+
+def build(
+    settings: RenewalSettings, *, clock: Clock | None = None, client: httpx2.AsyncClient | None = None
+) -> RenewalContainer:
+    store = build_store(settings)
+    container = build_container(RenewalContainer, "renewal", settings, clock=clock, client=client, store=store)
+    container.dependencies["store"] = store.ready
+    return container
+
+
+def create_app(container: RenewalContainer) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        try:
+            await container.store.ensure_bucket()
+        except Exception as error:
+            log.warning("store.unavailable", error=type(error).__name__)
+        yield
+
+    return create_service_app(
+        container,
+        title="赣证 renewal",
+        description="Eligibility, applications and their pictures, and the registry of people.",
+        routers=[router, registry_router],
+        body_limits=BODY_LIMITS,
+        lifespan=lifespan,
+    )
+
+
+async def keep_store_clean(container: RenewalContainer) -> None:
+    """Until cancelled: remove pictures that no application names."""
+    while True:
+        try:
+            removed = await sweep_orphans(container)
+            log.info("store.swept", removed=removed)
+        except Exception as error:
+            log.warning("store.sweep_failed", error=type(error).__name__)
+        await asyncio.sleep(SWEEP_INTERVAL)
+
+
+SERVICE = Service("renewal", RenewalSettings, build, create_app, SUBSCRIPTIONS, (keep_store_clean,))

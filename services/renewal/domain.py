@@ -1,0 +1,157 @@
+"""Pure rules of renewal: the life of an application and who is eligible (design.md, section 2)."""
+
+from calendar import monthrange
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+Sex = Literal["male", "female"]
+ImageKind = Literal["id-front", "id-back", "commitment-letter"]
+IMAGE_KINDS: tuple[ImageKind, ...] = ("id-front", "id-back", "commitment-letter")
+IMAGE_LABELS: dict[ImageKind, str] = {
+    "id-front": "身份证正面照片",
+    "id-back": "身份证反面照片",
+    "commitment-letter": "承诺书照片",
+}
+
+CONSTRUCTOR, QUALITY = "施工员", "质量员"
+MAX_CERTIFICATES = 3
+
+
+class Status(StrEnum):
+    draft = "draft"
+    pending_review = "pending_review"
+    approved = "approved"
+    certified = "certified"
+    rejected = "rejected"
+    cancelled = "cancelled"
+
+
+LABELS = {
+    Status.draft: "草稿",
+    Status.pending_review: "待审核",
+    Status.approved: "通过（编号中）",
+    Status.certified: "通过",
+    Status.rejected: "驳回",
+    Status.cancelled: "已撤销",
+}
+# A live application occupies its post (and its family) for the person.
+LIVE = (Status.pending_review, Status.approved)
+EDITABLE = (Status.draft, Status.rejected)
+
+
+class Action(StrEnum):
+    submit = "submit"
+    approve = "approve"
+    reject = "reject"
+    withdraw = "withdraw"
+    number = "number"
+    cancel = "cancel"
+
+
+TRANSITIONS: dict[tuple[Status, Action], Status] = {
+    (Status.draft, Action.submit): Status.pending_review,
+    (Status.draft, Action.cancel): Status.cancelled,
+    (Status.pending_review, Action.approve): Status.approved,
+    (Status.pending_review, Action.reject): Status.rejected,
+    (Status.pending_review, Action.cancel): Status.cancelled,
+    (Status.approved, Action.number): Status.certified,
+    (Status.approved, Action.withdraw): Status.pending_review,
+    (Status.certified, Action.withdraw): Status.pending_review,
+    (Status.rejected, Action.submit): Status.pending_review,
+    (Status.rejected, Action.cancel): Status.cancelled,
+}
+
+
+def next_status(status: Status, action: Action) -> Status | None:
+    """Where `action` leads from `status`, or None if it is not possible there."""
+    return TRANSITIONS.get((status, action))
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post (岗位). The exclusion of 施工员 and 质量员 is by `family`, not by the post itself."""
+
+    code: str
+    name: str
+    family: str
+    validity_years: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgeLimit:
+    """From `effective_from` on, a person of `sex` may renew up to and including the birthday of `months`."""
+
+    sex: Sex
+    effective_from: date
+    months: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a person may not renew: stable code, letter of the owner's rule, and a sentence for people."""
+
+    code: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A person's posts: of valid certificates held, and of live applications other than the one in question."""
+
+    sex: Sex
+    birth_date: date
+    held: Collection[Post]
+    live: Sequence[Post]
+
+
+def month_anniversary(birth_date: date, months: int) -> date:
+    """The day on which `months` are completed; where the month has no such day, its last one (民法典 art. 202)."""
+    years, month = divmod(birth_date.month - 1 + months, 12)
+    year, month = birth_date.year + years, month + 1
+    return date(year, month, min(birth_date.day, monthrange(year, month)[1]))
+
+
+def limit_on(limits: Iterable[AgeLimit], sex: Sex, day: date) -> AgeLimit | None:
+    """The limit in force on `day`."""
+    in_force = [limit for limit in limits if limit.sex == sex and limit.effective_from <= day]
+    return max(in_force, key=lambda limit: limit.effective_from, default=None)
+
+
+def reasons_against(
+    standing: Standing, requested: Post | None, submission_day: date, limits: Iterable[AgeLimit]
+) -> list[Reason]:
+    """Every rule that forbids the renewal, in the owner's order; an empty list means eligible.
+
+    Rules A–D of source.md, section 2, and `already_applied`. Without `requested` only what holds for every post counts.
+    `submission_day` is a calendar day in Asia/Shanghai; the birthday itself is still allowed.
+    """
+    reasons = []
+    held_codes = {post.code for post in standing.held}
+    if len(held_codes) + len(standing.live) >= MAX_CERTIFICATES:
+        message = (
+            f"该人员已持有{len(held_codes)}本有效证书，另有{len(standing.live)}项换证正在办理，合计达到三本，不允许换证"
+        )
+        reasons.append(Reason("three_certificates", "A", message))
+    families = {post.family for post in (*standing.held, *standing.live)}
+    if {CONSTRUCTOR, QUALITY} <= families | ({requested.family} if requested else set()):
+        message = "同一人员不允许同时存在施工员与质量员（含已持证书和正在办理的换证）"
+        reasons.append(Reason("constructor_and_quality", "B", message))
+    limit = limit_on(limits, standing.sex, submission_day)
+    if limit is not None and submission_day > month_anniversary(standing.birth_date, limit.months):
+        female = standing.sex == "female"
+        age = f"{limit.months // 12}岁" + (f"{limit.months % 12}个月" if limit.months % 12 else "")
+        message = f"{'女' if female else '男'}性年龄大于{age}不允许换证"
+        reasons.append(Reason("over_age_female" if female else "over_age_male", "C" if female else "D", message))
+    if requested is not None and requested.code in {post.code for post in standing.live}:
+        message = f"该人员的{requested.name}换证申请正在办理（可能由其他企业提交），不能重复申请"
+        reasons.append(Reason("already_applied", "T", message))
+    return reasons
+
+
+def application_number(sequence: int) -> str:
+    """The number people quote, as printed on the 承诺书."""
+    return f"HZ{sequence:08d}"

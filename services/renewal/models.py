@@ -1,0 +1,191 @@
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from services.renewal.domain import CONSTRUCTOR, LIVE, QUALITY, Status
+from shared.db import new_metadata
+
+STATUS = sa.Enum(
+    Status, native_enum=False, length=20, name="status", values_callable=lambda kind: [s.value for s in kind]
+)
+IS_LIVE = sa.text(f"status IN ({', '.join(repr(str(status)) for status in LIVE)})")
+IS_LIVE_AND_EXCLUSIVE = sa.text(f"{IS_LIVE.text} AND post_family IN ('{CONSTRUCTOR}', '{QUALITY}')")
+
+
+class Base(DeclarativeBase):
+    metadata = new_metadata()
+    type_annotation_map = {  # noqa: RUF012
+        datetime: sa.DateTime(timezone=True),
+        str: sa.Text,
+        dict[str, Any]: JSONB,
+        Status: STATUS,
+    }
+
+
+class PostRow(Base):
+    __tablename__ = "posts"
+    code: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    family: Mapped[str]
+    validity_years: Mapped[int]
+
+
+class AgeLimitRow(Base):
+    __tablename__ = "age_limits"
+    sex: Mapped[str] = mapped_column(primary_key=True)
+    effective_from: Mapped[date] = mapped_column(primary_key=True)
+    months: Mapped[int]
+
+
+class EnterpriseRow(Base):
+    """What `enterprise` says of an enterprise; revision 0 is the name its first token carried."""
+
+    __tablename__ = "enterprises"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    revision: Mapped[int]
+
+
+class Person(Base):
+    __tablename__ = "people"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    id_number: Mapped[str]
+    id_number_index: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    sex: Mapped[str]
+    birth_date: Mapped[date]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class HeldCertificate(Base):
+    """From the registry, or numbered by the platform (`application_id`). Valid: neither void nor expired."""
+
+    __tablename__ = "held_certificates"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    post: Mapped[str] = mapped_column(sa.ForeignKey("posts.code"))
+    certificate_number: Mapped[str] = mapped_column(unique=True)
+    valid_until: Mapped[date | None]
+    application_id: Mapped[UUID | None]
+    voided_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Application(Base):
+    __tablename__ = "applications"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), unique=True)
+    enterprise_id: Mapped[UUID] = mapped_column(sa.ForeignKey("enterprises.id"))
+    person_id: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    post: Mapped[str] = mapped_column(sa.ForeignKey("posts.code"))
+    post_family: Mapped[str]
+    status: Mapped[Status]
+    revision: Mapped[int]
+    decision_no: Mapped[int]
+    change_no: Mapped[int]
+    last_approval: Mapped[int | None]
+    certificate_number: Mapped[str | None]
+    reason_code: Mapped[str | None]
+    reason_label: Mapped[str | None]
+    comment: Mapped[str | None]
+    numbering_failure: Mapped[str | None]
+    added_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+
+    person: Mapped[Person] = relationship(lazy="raise")
+    enterprise: Mapped[EnterpriseRow] = relationship(lazy="raise")
+
+    __table_args__ = (
+        sa.Index(None, "enterprise_id", "added_at", "id"),
+        sa.Index(None, "enterprise_id", "status", "added_at", "id"),
+        sa.Index("uq_applications_live_post", "person_id", "post", unique=True, postgresql_where=IS_LIVE),
+        sa.Index("ix_applications_person_live", "person_id", postgresql_where=IS_LIVE),
+        # What the row locks cannot see the database still refuses: 施工员 and 质量员 of one person, both live.
+        ExcludeConstraint(
+            ("person_id", "="),
+            ("post_family", "<>"),
+            using="gist",
+            where=IS_LIVE_AND_EXCLUSIVE,
+            name="ex_applications_constructor_and_quality",
+        ),
+    )
+
+
+class ImageRow(Base):
+    """An uploaded picture. `current` marks the application's present one of its kind; older ones stay for revisions."""
+
+    __tablename__ = "images"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    application_id: Mapped[UUID] = mapped_column(sa.ForeignKey("applications.id"))
+    kind: Mapped[str]
+    current: Mapped[bool]
+    object_key: Mapped[str] = mapped_column(unique=True)
+    content_type: Mapped[str]
+    sha256: Mapped[str]
+    pixel_sha256: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    uploaded_at: Mapped[datetime]
+
+    __table_args__ = (
+        sa.Index("uq_images_current_kind", "application_id", "kind", unique=True, postgresql_where=sa.text("current")),
+        sa.Index(
+            "uq_images_current_pixels",
+            "application_id",
+            "pixel_sha256",
+            unique=True,
+            postgresql_where=sa.text("current"),
+        ),
+    )
+
+
+class SubmissionRow(Base):
+    """What was submitted as one revision: the post and, by kind, the id of each picture."""
+
+    __tablename__ = "submissions"
+    application_id: Mapped[UUID] = mapped_column(sa.ForeignKey("applications.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    post: Mapped[str] = mapped_column(sa.ForeignKey("posts.code"))
+    images: Mapped[dict[str, Any]]
+    submitted_at: Mapped[datetime]
+
+
+class HistoryRow(Base):
+    """One change of an application, numbered by `change_no`, and who made it."""
+
+    __tablename__ = "history"
+    application_id: Mapped[UUID] = mapped_column(sa.ForeignKey("applications.id"), primary_key=True)
+    change_no: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    action: Mapped[str]
+    actor: Mapped[str]
+    status: Mapped[Status]
+    revision: Mapped[int]
+    decision_no: Mapped[int]
+    reason_code: Mapped[str | None]
+    reason_label: Mapped[str | None]
+    comment: Mapped[str | None]
+    certificate_number: Mapped[str | None]
+
+
+class ImportRow(Base):
+    """One registry import: who brought in how much."""
+
+    __tablename__ = "imports"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID]
+    actor_name: Mapped[str]
+    rows: Mapped[int]
+    created: Mapped[int]
+    updated: Mapped[int]
+    unchanged: Mapped[int]
+    failed: Mapped[int]

@@ -1,0 +1,54 @@
+"""SQL of the registry: people and the certificates they hold, a chunk of rows at a time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.renewal.models import Application, HeldCertificate, Person, PostRow
+
+
+async def people_by_index(session: AsyncSession, indexes: Iterable[str]) -> dict[str, Person]:
+    statement = sa.select(Person).where(Person.id_number_index.in_(sorted(set(indexes))))
+    return {row.id_number_index: row for row in await session.scalars(statement)}
+
+
+async def insert_people(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert those that another import has not inserted in the meantime; returns the indexes inserted."""
+    if not rows:
+        return set()
+    statement = insert(Person).on_conflict_do_nothing(index_elements=[Person.id_number_index])
+    return set((await session.scalars(statement.returning(Person.id_number_index), list(rows))).all())
+
+
+async def insert_certificates(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """As insert_people, for certificate numbers."""
+    if not rows:
+        return set()
+    statement = insert(HeldCertificate).on_conflict_do_nothing(index_elements=[HeldCertificate.certificate_number])
+    return set((await session.scalars(statement.returning(HeldCertificate.certificate_number), list(rows))).all())
+
+
+async def certificates_of(session: AsyncSession, person: Person) -> Sequence[tuple[HeldCertificate, str]]:
+    """Certificates with the names of their posts, void ones too."""
+    statement = (
+        sa.select(HeldCertificate, PostRow.name)
+        .join(PostRow, PostRow.code == HeldCertificate.post)
+        .where(HeldCertificate.person_id == person.id)
+        .order_by(HeldCertificate.certificate_number)
+    )
+    return [(row[0], row[1]) for row in await session.execute(statement)]
+
+
+async def applications_of(session: AsyncSession, person: Person) -> Sequence[tuple[Application, str]]:
+    """Applications that were submitted, with the names of their posts, newest first."""
+    statement = (
+        sa.select(Application, PostRow.name)
+        .join(PostRow, PostRow.code == Application.post)
+        .where(Application.person_id == person.id, Application.revision > 0)
+        .order_by(Application.added_at.desc())
+        .limit(50)
+    )
+    return [(row[0], row[1]) for row in await session.execute(statement)]

@@ -1,0 +1,151 @@
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.renewal.domain import ImageKind, Status
+from shared.validation import RequestModel, Revision, Text
+
+PostCode = Field(min_length=1, max_length=20)
+
+
+class PostRead(BaseModel):
+    code: str
+    name: str
+    family: str
+
+
+class EligibilityRequest(RequestModel):
+    id_number: Text = Field(max_length=40)
+    post: Text | None = Field(default=None, max_length=20)
+
+
+class ReasonRead(BaseModel):
+    code: str
+    rule: str
+    message: str
+
+
+class PersonRead(BaseModel):
+    name: str
+    id_number_masked: str
+    sex: Literal["male", "female"]
+    birth_date: date
+
+
+class PostEligibility(BaseModel):
+    code: str
+    name: str
+    eligible: bool
+    reasons: list[ReasonRead]
+
+
+class EligibilityRead(BaseModel):
+    eligible: bool
+    person: PersonRead
+    reasons: list[ReasonRead]
+    posts: list[PostEligibility]
+
+
+class ApplicationDraft(RequestModel):
+    id_number: Text = Field(max_length=40)
+    post: Text = Field(max_length=20)
+
+
+class ApplicationChange(RequestModel):
+    post: Text = Field(max_length=20)
+    revision: Revision | None = None
+
+
+class RevisionRequest(RequestModel):
+    revision: Revision
+
+
+class ImageRead(BaseModel):
+    kind: ImageKind
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+
+
+class ApplicationRead(BaseModel):
+    id: UUID
+    application_number: str
+    status: Status
+    status_label: str
+    revision: int
+    decision_no: int
+    name: str
+    id_number_masked: str
+    post: str
+    post_name: str
+    certificate_number: str | None
+    reason_code: str | None
+    reason_label: str | None
+    comment: str | None
+    numbering_failure: str | None
+    images: list[ImageRead]
+    added_at: datetime
+    submitted_at: datetime | None
+    updated_at: datetime
+
+
+class HistoryEntry(BaseModel):
+    change_no: int
+    at: datetime
+    action: str
+    actor: str
+    status: Status
+    status_label: str
+    revision: int
+    decision_no: int
+    reason_code: str | None
+    reason_label: str | None
+    comment: str | None
+    certificate_number: str | None
+
+
+class ApplicationDetail(ApplicationRead):
+    history: list[HistoryEntry]
+
+
+class RowErrorRead(BaseModel):
+    row: int
+    column: str
+    code: str
+    message: str
+
+
+class ImportRead(BaseModel):
+    """`failed` counts every bad row; `errors` holds at most the first 1,000 errors."""
+
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    errors: list[RowErrorRead]
+
+
+class HeldCertificateRead(BaseModel):
+    certificate_number: str
+    post: str
+    post_name: str
+    valid_until: date | None
+    source: Literal["registry", "platform"]
+    voided_at: datetime | None
+
+
+class PersonApplicationRead(BaseModel):
+    application_id: UUID
+    post: str
+    post_name: str
+    status: Status
+    status_label: str
+
+
+class RegistryPersonRead(PersonRead):
+    certificates: list[HeldCertificateRead]
+    applications: list[PersonApplicationRead]

@@ -1,0 +1,1 @@
+"""Use cases of renewal, one module per concern."""

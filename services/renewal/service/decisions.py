@@ -1,0 +1,151 @@
+"""What the review desk asks, and renewal decides: approve, reject, withdraw.
+
+A decision names the state the desk showed (`revision`, `decision_no`). One made on an older state is refused and says
+so; one that is ahead of us waits for its predecessor. So any order and number of deliveries ends in the same state.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.renewal import queries
+from services.renewal.container import RenewalContainer
+from services.renewal.domain import LABELS, LIVE, Action, Status, next_status
+from services.renewal.models import Application, ImageRow
+from services.renewal.queries import Holdings
+from services.renewal.service.changes import record, state
+from services.renewal.service.eligibility import Rules
+from shared.clock import business_day
+from shared.contracts.renewal import (
+    ApplicationState,
+    RenewalApprovalWithdrawn,
+    RenewalApproved,
+    RenewalDecisionRefused,
+    RenewalRejected,
+)
+from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
+from shared.messaging import Received, TooEarly, traced
+
+
+class Decider:
+    """Takes a batch of decisions with a fixed number of queries."""
+
+    def __init__(
+        self,
+        container: RenewalContainer,
+        session: AsyncSession,
+        rules: Rules,
+        holdings: Holdings,
+        images: dict[UUID, list[ImageRow]],
+    ) -> None:
+        self._container = container
+        self._session = session
+        self._rules = rules
+        self._holdings = holdings
+        self._images = images
+
+    def take(self, application: Application, decision: ReviewDecision, now: datetime) -> ApplicationState:
+        """Raises TooEarly."""
+        if (decision.revision, decision.decision_no) > (application.revision, application.decision_no):
+            raise TooEarly
+        if (decision.revision, decision.decision_no) != (application.revision, application.decision_no):
+            label = LABELS[application.status]
+            return self._refuse(application, decision, now, "stale_revision", f"申请已有变化，当前为“{label}”")
+        action = _ACTIONS[decision.type]
+        following = next_status(application.status, action)
+        if following is None:
+            label = LABELS[application.status]
+            return self._refuse(application, decision, now, "wrong_state", f"申请当前为“{label}”，不能执行此操作")
+        match action:
+            case Action.approve:
+                return self._approve(application, decision, now, following)
+            case Action.reject:
+                self._decide(application, decision, now, following, "reject")
+                return RenewalRejected(**self._state(application), decision_id=decision.decision_id)
+            case _:
+                return self._withdraw(application, decision, now, following)
+
+    def _approve(
+        self, application: Application, decision: ReviewDecision, now: datetime, following: Status
+    ) -> ApplicationState:
+        standing = self._holdings.standing(application.person, self._rules.posts, business_day(now), but=application)
+        reasons = self._rules.judge(standing, application)
+        if reasons:
+            detail = "；".join(reason.message for reason in reasons)
+            return self._refuse(application, decision, now, reasons[0].code, detail)
+        previous = application.last_approval
+        self._decide(application, decision, now, following, "approve")
+        application.last_approval = application.decision_no
+        return RenewalApproved(
+            **self._state(application),
+            decision_id=decision.decision_id,
+            approved_at=now,
+            previous_approval=previous,
+        )
+
+    def _withdraw(
+        self, application: Application, decision: ReviewDecision, now: datetime, following: Status
+    ) -> ApplicationState:
+        others = self._holdings.applications[application.person_id]
+        if any(o is not application and o.post == application.post and o.status in LIVE for o in others):
+            detail = "该人员同一岗位另有在办的换证申请，请先处理该申请再撤回"
+            return self._refuse(application, decision, now, "already_applied", detail)
+        approval = application.decision_no
+        for certificate in self._holdings.certificates[application.person_id]:
+            if certificate.application_id == application.id and certificate.voided_at is None:
+                certificate.voided_at = certificate.updated_at = now
+        application.certificate_number = None
+        application.numbering_failure = None
+        self._decide(application, decision, now, following, "withdraw")
+        return RenewalApprovalWithdrawn(
+            **self._state(application), decision_id=decision.decision_id, approval=approval, withdrawn_at=now
+        )
+
+    def _decide(
+        self, application: Application, decision: ReviewDecision, now: datetime, following: Status, action: str
+    ) -> None:
+        application.status = following
+        application.decision_no += 1
+        application.reason_code = decision.reason_code
+        application.reason_label = decision.reason_label
+        application.comment = decision.comment
+        record(self._session, application, action, decision.reviewer, now)
+
+    def _refuse(
+        self, application: Application, decision: ReviewDecision, now: datetime, code: str, detail: str
+    ) -> RenewalDecisionRefused:
+        record(self._session, application, "decision_refused", decision.reviewer, now, comment=detail)
+        return RenewalDecisionRefused(
+            **self._state(application), decision_id=decision.decision_id, code=code, detail=detail
+        )
+
+    def _state(self, application: Application) -> dict[str, Any]:
+        held = self._holdings.valid(application.person_id, business_day(application.updated_at))
+        return state(self._container, application, self._rules.posts, self._images[application.id], held)
+
+
+_ACTIONS = {
+    ReviewApproved.type: Action.approve,
+    ReviewApprovalWithdrawn.type: Action.withdraw,
+    ReviewRejected.type: Action.reject,
+}
+
+
+async def take_decisions(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[ReviewDecision]]
+) -> None:
+    """Raises TooEarly for a decision on a state that is not here yet."""
+    applications = await queries.lock_applications(session, (item.event.application_id for item in batch))
+    person_ids = {application.person_id for application in applications.values()}
+    holdings = await queries.holdings(session, person_ids, applications.values())
+    images = await queries.current_images(session, applications)
+    decider = Decider(container, session, await Rules.load(session), holdings, images)
+    now = container.clock.now()
+    for received in traced(batch):
+        application = applications.get(received.event.application_id)
+        if application is None:
+            raise TooEarly
+        container.outbox.add(session, decider.take(application, received.event, now), now)
