@@ -1,0 +1,156 @@
+import re
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import idnumber
+from shared.idnumber import InvalidIdNumber
+
+TODAY = date(2026, 11, 22)
+
+areas = st.integers(100_000, 999_999).map(str)
+births = st.dates(date(1900, 1, 1), TODAY)
+numbers = st.builds(idnumber.make, areas, births, st.integers(0, 999))
+
+
+def reason_of(text: str) -> str:
+    with pytest.raises(InvalidIdNumber) as caught:
+        idnumber.parse(text, TODAY)
+    assert text not in str(caught.value)
+    assert re.search("[一-鿿]", caught.value.message)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "sex", "birth_date"),
+    [
+        ("11010519491231002X", "female", date(1949, 12, 31)),  # the standard's samples
+        ("440524188001010014", "male", date(1880, 1, 1)),
+        ("34052419800101001X", "male", date(1980, 1, 1)),
+    ],
+)
+def test_samples(value: str, sex: str, birth_date: date) -> None:
+    parsed = idnumber.parse(value, TODAY)
+    assert (parsed.value, parsed.sex, parsed.birth_date) == (value, sex, birth_date)
+
+
+def test_widely_printed_wrong_sample_fails() -> None:
+    assert reason_of("110105194912310022") == "check_digit"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "11010519491231002x",
+        "１１０１０５１９４９１２３１００２Ｘ",
+        " 110105 19491231 002X\n",
+        "110105-19491231－002x",
+        "\ufeff11010519491231002X\u200b",
+        "110105　19491231–002Ⅹ",
+    ],
+)
+def test_written_forms(text: str) -> None:
+    assert idnumber.parse(text, TODAY).value == "11010519491231002X"
+
+
+@pytest.mark.parametrize("area", ["810000", "820000", "830000", "911100", "999999"])
+def test_any_area(area: str) -> None:
+    number = idnumber.make(area, date(1990, 5, 6), 123)
+    assert idnumber.parse(number, TODAY).value == number
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (" ", "length"),
+        ("11010519491231002", "length"),
+        ("11010519491231002X0", "length"),
+        ("11010519491231X02X", "characters"),
+        ("11010519491231002A", "characters"),
+        ("١١٠١٠٥١٩٤٩١٢٣١٠٠٢٢", "characters"),
+        ("110105194913310020", "birth_date"),
+        ("110105202302290020", "birth_date"),
+        ("110105000001010020", "birth_date"),
+    ],
+)
+def test_refusals(text: str, reason: str) -> None:
+    assert reason_of(text) == reason
+
+
+def test_birth_in_the_future() -> None:
+    assert idnumber.parse(idnumber.make("360199", TODAY, 1), TODAY)
+    assert reason_of(idnumber.make("360199", TODAY + timedelta(days=1), 1)) == "birth_date"
+
+
+def test_first_generation_gets_its_own_hint() -> None:
+    with pytest.raises(InvalidIdNumber, match="第一代") as caught:
+        idnumber.parse("110105491231002", TODAY)
+    assert caught.value.reason == "length"
+
+
+@given(numbers)
+def test_made_numbers_are_valid(number: str) -> None:
+    parsed = idnumber.parse(number, TODAY)
+    assert parsed.value == number
+    assert number not in repr(parsed)
+    assert (parsed.sex == "male") == (int(number[16]) % 2 == 1)
+    assert idnumber.normalise(number) == number
+
+
+@given(numbers, st.integers(0, 17), st.sampled_from("0123456789X"))
+def test_one_wrong_character_is_found(number: str, at: int, character: str) -> None:
+    wrong = number[:at] + character + number[at + 1 :]
+    if wrong != number:
+        reason_of(wrong)
+
+
+@given(numbers, st.integers(0, 16))
+def test_swapped_neighbours_are_found(number: str, at: int) -> None:
+    swapped = number[:at] + number[at + 1] + number[at] + number[at + 2 :]
+    if swapped != number:
+        reason_of(swapped)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    with pytest.raises(InvalidIdNumber):
+        idnumber.parse(text + "?", TODAY)
+
+
+@pytest.mark.parametrize(("area", "sequence"), [("36019", 1), ("3601990", 1), ("360199", 1000), ("360199", -1)])
+def test_make_refuses(area: str, sequence: int) -> None:
+    with pytest.raises(ValueError, match="area must be"):
+        idnumber.make(area, date(1990, 1, 1), sequence)
+
+
+def test_masks() -> None:
+    assert idnumber.mask("11010519491231002X") == "1101**********002X"
+    assert idnumber.mask("12345678") == "********"
+    assert idnumber.mask_name("张三丰") == "张**"
+    assert idnumber.mask_name("张") == "张"
+    assert idnumber.mask_name("") == ""
+
+
+@pytest.mark.parametrize(
+    ("birth", "day", "age"),
+    [
+        (date(1971, 11, 22), date(2026, 11, 21), 54),
+        (date(1971, 11, 22), date(2026, 11, 22), 55),
+        (date(1971, 11, 22), date(2026, 11, 23), 55),
+        (date(1972, 2, 29), date(2027, 2, 27), 54),
+        (date(1972, 2, 29), date(2027, 2, 28), 55),
+        (date(1972, 2, 29), date(2028, 2, 28), 55),
+        (date(1972, 2, 29), date(2028, 2, 29), 56),
+    ],
+)
+def test_age(birth: date, day: date, age: int) -> None:
+    assert idnumber.age_on(birth, day) == age
+
+
+@given(births, st.integers(0, 120))
+def test_age_changes_on_the_anniversary(birth: date, years: int) -> None:
+    anniversary = idnumber.anniversary(birth, years)
+    assert idnumber.age_on(birth, anniversary) == years
+    assert idnumber.age_on(birth, anniversary - timedelta(days=1)) == years - 1
