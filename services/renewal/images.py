@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import anyio
+import anyio.to_thread
 from PIL import Image, ImageOps
 
 MAX_BYTES = 5 * 1024 * 1024
