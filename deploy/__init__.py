@@ -1,0 +1,1 @@
+"""Ways to run the platform, and what drives it from outside."""

@@ -1,0 +1,44 @@
+# Everything starts here; `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo-journey test check format lock asyncapi clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements.lock tools/make-venv.sh
+	@tools/make-venv.sh $(PYTHON) $(VENV)
+	@touch $@
+
+run: $(VENV)/.installed  ## the whole platform on http://localhost:8000 (PORT=, VAR=)
+	@$(RUN) -m deploy.embedded
+
+demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running platform (BASE=)
+	@$(RUN) -m deploy.journey $(BASE)
+
+test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part)
+	@tools/install-test-packages.sh
+	@$(RUN) -m pytest $(TESTS)
+
+check: $(VENV)/.installed  ## lint, types, layers, generated documents
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(RUN) -m tools.asyncapi --check
+
+format: $(VENV)/.installed  ## let ruff mend what it can
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+asyncapi: $(VENV)/.installed  ## write docs/asyncapi.json anew
+	@$(RUN) -m tools.asyncapi
+
+lock: $(VENV)/.installed  ## resolve requirements.lock anew
+	@tools/lock.sh
+
+clean:  ## remove the environment and the demo's data
+	rm -rf $(VENV) var

@@ -1,0 +1,157 @@
+"""All services in one process: the same apps, relays and handlers, joined by the in-process bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from deploy.embedded.secrets import load_secrets
+from services.certnumber import app as certnumber
+from services.enterprise import app as enterprise
+from services.renewal import app as renewal
+from services.review import app as review
+from shared.clock import Clock
+from shared.container import Container
+from shared.db import migrate
+from shared.messaging import InProcessBus, Relay
+from shared.runtime import Service, keep_clean
+from shared.settings import Settings
+
+SERVICES: dict[str, tuple[Service, Callable[..., Any]]] = {
+    "enterprise": (enterprise.SERVICE, enterprise.build),
+    "renewal": (renewal.SERVICE, renewal.build),
+    "review": (review.SERVICE, review.build),
+    "certnumber": (certnumber.SERVICE, certnumber.build),
+}
+ISSUERS = ("enterprise", "review")
+INTERNAL = "http://embedded"
+
+
+@dataclass
+class Platform:
+    """`app` is the root ASGI application; `containers` and `apps` are by service name."""
+
+    containers: dict[str, Any]
+    apps: dict[str, FastAPI]
+    bus: InProcessBus
+    client: httpx2.AsyncClient
+    app: Starlette = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.app = Starlette(
+            routes=[
+                Route("/", self._front),
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                *(Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        async with self.running():
+            yield
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Relays, jobs and the apps' own start-up, for as long as the block lasts."""
+        async with AsyncExitStack() as stack:
+            for app in self.apps.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            tasks = [asyncio.create_task(self._relay(container).run()) for container in self.containers.values()]
+            for name, (service, _) in SERVICES.items():
+                container = self.containers[name]
+                tasks.append(asyncio.create_task(keep_clean(container)))
+                tasks += [asyncio.create_task(job(container)) for job in service.jobs]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self.client.aclose()
+                for container in self.containers.values():
+                    await container.close()
+
+    def _relay(self, container: Container) -> Relay:
+        return Relay(container.database, self.bus)
+
+    async def _healthz(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, _request: Request) -> Response:
+        failed = {name: await container.failing_dependencies() for name, container in self.containers.items()}
+        failed = {name: dependencies for name, dependencies in failed.items() if dependencies}
+        return JSONResponse({"status": "unavailable" if failed else "ok", "failed": failed}, 503 if failed else 200)
+
+    async def _front(self, _request: Request) -> Response:
+        links = "".join(f'<li><a href="/api/{n}/v1/openapi.json">{n}: openapi.json</a></li>' for n in self.apps)
+        return HTMLResponse(
+            '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>赣证</title>'
+            f"<h1>赣证 · 安全员换证平台</h1><p>接口说明：</p><ul>{links}</ul></html>"
+        )
+
+
+def build_platform(
+    urls: Mapping[str, str],
+    var: Path,
+    *,
+    demo: bool,
+    clock: Clock | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Platform:
+    """`urls` are database addresses by service. Outside demo mode secrets come from the environment only.
+
+    Raises pydantic.ValidationError when a secret is missing or a default one.
+    """
+    bus = InProcessBus()
+    secrets = load_secrets(var / "secrets.json") if demo else {}
+    # The transport learns its app once that exists: the services fetch each other's keys in-process.
+    transport = _LateTransport()
+    client = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
+    common: dict[str, Any] = {
+        "demo": demo,
+        "jwks_urls": {issuer: f"{INTERNAL}/api/{issuer}/v1/.well-known/jwks.json" for issuer in ISSUERS},
+        **secrets,
+        **(overrides or {}),
+    }
+    containers: dict[str, Any] = {}
+    apps: dict[str, FastAPI] = {}
+    for name, (service, build) in SERVICES.items():
+        own: dict[str, Any] = {"database_url": urls[name]}
+        if name == "renewal":
+            own["store_directory"] = var / "images"
+        settings: Settings = service.load_settings(**common, **own)
+        options = {"eager": True} if name == "certnumber" else {}
+        containers[name] = build(settings, clock=clock, client=client, **options)
+        apps[name] = service.create_app(containers[name])
+        for consumer in service.consumers(containers[name]):
+            bus.subscribe(consumer)
+    platform = Platform(containers, apps, bus, client)
+    transport.app = platform.app
+    return platform
+
+
+class _LateTransport(httpx2.AsyncBaseTransport):
+    app: Starlette | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.app is None:
+            raise httpx2.ConnectError("the platform is not built yet")
+        return await httpx2.ASGITransport(app=self.app).handle_async_request(request)
+
+
+def migrate_all(urls: Mapping[str, str]) -> None:
+    """Blocking; not on an event loop."""
+    for name in SERVICES:
+        migrate(name, urls[name])

@@ -1,0 +1,1 @@
+"""Developers' helpers called by the Makefile."""
