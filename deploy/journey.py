@@ -120,11 +120,11 @@ async def wait_for(api: Api, what: str, ready: Callable[[Any], bool], timeout: f
         await asyncio.sleep(POLL)
 
 
-async def desk_item(api: Api, token: str, application_id: str, status: str) -> Any:
-    """The review desk's item once it shows `status`."""
+async def desk_item(api: Api, token: str, application_id: str, status: str, revision: int) -> Any:
+    """The review desk's item once it shows that revision in `status`."""
     path = f"/items/{application_id}"
     return await wait_for(
-        api, f"the desk to show {status}", lambda item: item["status"] == status, PROJECTION_TIMEOUT,
+        api, f"the desk to show {status}", lambda item: (item["status"], item["revision"]) == (status, revision), PROJECTION_TIMEOUT,
         "GET", "review", path, token=token,
     )  # fmt: skip
 
@@ -159,7 +159,7 @@ async def run(api: Api, username: str, password: str, say: Callable[[str], None]
     say(f"提交申请     {application['application_number']} 土建施工员，{application['status_label']}")
     letter = await api.call("GET", "renewal", f"/applications/{application['id']}/commitment-letter", token=enterprise)
     say(f"承诺书模板   .docx {len(letter)} 字节")
-    item = await desk_item(api, reviewer, application["id"], "pending_review")
+    item = await desk_item(api, reviewer, application["id"], "pending_review", application["revision"])
     reject = await decide(
         api, reviewer, "reject", item["application_id"], item["revision"], reason_code="letter_unsealed"
     )
@@ -173,7 +173,7 @@ async def run(api: Api, username: str, password: str, say: Callable[[str], None]
     await api.call("PUT", "renewal", f"{path}/images/commitment-letter", token=enterprise, files=files)
     again = await api.call("POST", "renewal", f"{path}/submission", token=enterprise, json={"revision": 1})
     say(f"修改重报     第 {again['revision']} 次提交，{again['status_label']}")
-    item = await desk_item(api, reviewer, application["id"], "pending_review")
+    item = await desk_item(api, reviewer, application["id"], "pending_review", again["revision"])
     approve = await decide(api, reviewer, "approve", item["application_id"], item["revision"])
     say(f"审核通过     {approve['outcome']}")
     done = await certified(api, enterprise, application["id"])

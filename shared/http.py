@@ -80,14 +80,17 @@ Session = Annotated[AsyncSession, Depends(_session)]
 class Surroundings:
     """Pure ASGI: trace context, body limit, security headers and one log line per request, without its query."""
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+    def __init__(self, app: ASGIApp, root: str, limits: BodyLimits) -> None:
         self._app = app
+        self._root = root
         self._limits = [(re.compile(pattern), size, kind) for pattern, size, kind in limits]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # With the prefix or without: a gateway may pass either.
+        scope["root_path"] = scope.get("root_path") or self._root
         headers = dict(scope["headers"])
         bind_trace(headers.get(b"traceparent", b"").decode("latin-1"))
         limit, kind = next(
@@ -208,18 +211,18 @@ def create_app(
             async with lifespan():
                 yield
 
+    root = f"/api/{container.service}/v1"
     app = FastAPI(
         title=title,
         description=description,
         version="1",
-        root_path=f"/api/{container.service}/v1",
         docs_url="/docs" if container.settings.demo else None,
         redoc_url=None,
         lifespan=run,
         redirect_slashes=False,
     )
     app.state.container = container
-    app.add_middleware(Surroundings, limits=body_limits)
+    app.add_middleware(Surroundings, root=root, limits=body_limits)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
@@ -233,7 +236,7 @@ def create_app(
             if isinstance(route, APIRoute) and _is_limited(route):
                 limited |= {(method.lower(), route.path) for method in route.methods or ()}
         app.include_router(router)
-    install_openapi(app, limited)
+    install_openapi(app, root, limited)
     return app
 
 

@@ -94,8 +94,8 @@ def _always_possible(method: str, path: str, operation: dict[str, Any], limited:
     return kinds
 
 
-def install_openapi(app: FastAPI, limited_routes: set[tuple[str, str]]) -> None:
-    """Replace the app's document generator; `limited_routes` holds (method, path) of rate-limited routes."""
+def install_openapi(app: FastAPI, root: str, limited_routes: set[tuple[str, str]]) -> None:
+    """Replace the app's document generator; `root` is the path at the gateway, `limited_routes` holds (method, path) of rate-limited routes."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:
@@ -105,7 +105,7 @@ def install_openapi(app: FastAPI, limited_routes: set[tuple[str, str]]) -> None:
             version=app.version,
             description=app.description,
             routes=app.routes,
-            servers=[{"url": app.root_path or "/"}],
+            servers=[{"url": root}],
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = PROBLEM_SCHEMA

@@ -15,13 +15,14 @@ from services.renewal.domain import IMAGE_KINDS
 from services.renewal.models import Person
 from services.renewal.registry_file import TEMPLATE_COLUMNS
 from services.renewal.service.registry import import_registry
-from services.review.service import ensure_reviewer
+from services.review.domain import Role
+from services.review.service.reviewers import ensure_reviewer
 from shared.auth.tokens import Principal
 from shared.clock import business_day
 from shared.idnumber import Sex
 
 REVIEWER, REVIEWER_PASSWORD = "demo-reviewer", "Ganzheng-demo-1"
-ROLES = ("reviewer", "registrar", "admin")
+ROLES: tuple[Role, ...] = ("reviewer", "registrar", "admin")
 ADULT = date(1990, 1, 1)
 
 
