@@ -1,0 +1,5 @@
+"""review: the authority's desk, where reviewers decide on applications.
+
+Owns reviewers with their captcha login, the searchable projection of applications, decisions and the audit trail.
+Hears renewal.*. Says review.approved, review.rejected, review.approval_withdrawn: what it asks `renewal` to do.
+"""

@@ -1,0 +1,30 @@
+"""Wiring of the review service."""
+
+import httpx2
+from fastapi import FastAPI
+
+from services.review.consumers import SUBSCRIPTIONS
+from services.review.endpoints import ROUTERS
+from services.review.settings import ReviewSettings
+from shared.clock import Clock
+from shared.container import Container, build_container
+from shared.http import create_app as create_service_app
+from shared.runtime import Service
+
+
+def build(
+    settings: ReviewSettings, *, clock: Clock | None = None, client: httpx2.AsyncClient | None = None
+) -> Container:
+    return build_container(Container, "review", settings, clock=clock, client=client)
+
+
+def create_app(container: Container) -> FastAPI:
+    return create_service_app(
+        container,
+        title="赣证 review",
+        description="Reviewers' login, the review desk, decisions and the audit trail.",
+        routers=ROUTERS,
+    )
+
+
+SERVICE = Service("review", ReviewSettings, build, create_app, SUBSCRIPTIONS)

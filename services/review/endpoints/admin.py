@@ -1,0 +1,88 @@
+"""For administrators: the audit trail and the reviewers' accounts."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from services.review import queries
+from services.review.domain import AuditAction
+from services.review.endpoints import views
+from services.review.endpoints.common import ADMINISTERING, Administering, Deps, OwnSessions, Paging
+from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
+from services.review.queries import AuditSearch
+from services.review.schemas import (
+    AuditRead,
+    InitialPassword,
+    ReviewerAccount,
+    ReviewerChange,
+    ReviewerCreated,
+    ReviewerCreation,
+)
+from services.review.service import reviewers
+from shared.auth.endpoints import CREDENTIALS
+from shared.http import Session, transactional_router
+from shared.openapi import problems
+from shared.pagination import InvalidCursor, Page, cut
+from shared.validation import FromMoment, Text, ToMoment
+
+router = transactional_router()
+
+
+@router.get("/audit", dependencies=[ADMINISTERING], responses=problems(InvalidCursor))
+async def list_audit(
+    session: Session,
+    page: Paging,
+    actor: Annotated[Text | None, Query(max_length=50, description="the whole name of who did it")] = None,
+    action: AuditAction | None = None,
+    subject: Annotated[Text | None, Query(max_length=100, description="an application's id or a username")] = None,
+    since: Annotated[FromMoment | None, Query(alias="from")] = None,
+    until: Annotated[ToMoment | None, Query(alias="to")] = None,
+) -> Page[AuditRead]:
+    """Who did what when, newest first."""
+    search = AuditSearch(actor=actor, action=action, subject=subject, since=since, until=until)
+    rows = await queries.search_audit(session, search, page)
+    kept, next_cursor = cut(rows, page, lambda entry: (entry.at, entry.id))
+    return Page(items=[views.audit_entry(entry) for entry in kept], next_cursor=next_cursor)
+
+
+@router.get("/reviewers", dependencies=[ADMINISTERING], responses=problems(InvalidCursor))
+async def list_reviewers(session: Session, page: Paging) -> Page[ReviewerAccount]:
+    """All accounts, newest first."""
+    rows = await queries.list_reviewers(session, page)
+    kept, next_cursor = cut(rows, page, lambda reviewer: (reviewer.created_at, reviewer.id))
+    return Page(items=[views.account(reviewer) for reviewer in kept], next_cursor=next_cursor)
+
+
+@router.post("/reviewers", status_code=201, responses=problems(ReviewerExists), openapi_extra=CREDENTIALS)
+async def create_reviewer(
+    deps: Deps, session: Session, principal: Administering, body: ReviewerCreation
+) -> ReviewerCreated:
+    """Add an account. Its initial password is in this answer and nowhere else."""
+    reviewer, password = await reviewers.add_reviewer(
+        deps, session, principal, username=body.username, name=body.name, roles=body.roles
+    )
+    return ReviewerCreated(**views.reviewer_fields(reviewer), initial_password=password)
+
+
+@router.patch("/reviewers/{reviewer_id}", responses=problems(ReviewerNotFound, OwnAdminRole))
+async def change_reviewer(
+    deps: Deps,
+    sessions: OwnSessions,
+    session: Session,
+    principal: Administering,
+    reviewer_id: UUID,
+    body: ReviewerChange,
+) -> ReviewerAccount:
+    """Change name or roles, disable or enable. Who loses a role or is disabled is logged out everywhere."""
+    return views.account(await reviewers.change_reviewer(deps, sessions, session, principal, reviewer_id, body))
+
+
+@router.post("/reviewers/{reviewer_id}/password-reset", responses=problems(ReviewerNotFound), openapi_extra=CREDENTIALS)
+async def reset_password(
+    deps: Deps, sessions: OwnSessions, session: Session, principal: Administering, reviewer_id: UUID
+) -> InitialPassword:
+    """Give the account a new initial password, shown once; all its sessions end."""
+    return InitialPassword(
+        initial_password=await reviewers.reset_password(deps, sessions, session, principal, reviewer_id)
+    )

@@ -1,0 +1,103 @@
+"""The review desk: list, dossier, reasons, decisions."""
+
+import unicodedata
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from services.review import queries
+from services.review.domain import REASONS, ItemStatus
+from services.review.endpoints import views
+from services.review.endpoints.common import LOOKING, Deps, Looking, Paging, Reviewing
+from services.review.errors import (
+    CommentRequired,
+    IdNumberInComment,
+    IdNumberInvalid,
+    ItemNotFound,
+    ReasonRequired,
+    UnknownReason,
+)
+from services.review.queries import ItemSearch
+from services.review.schemas import (
+    DecisionRequest,
+    DecisionResult,
+    DecisionResults,
+    ItemDetail,
+    ItemRead,
+    ReasonRead,
+)
+from services.review.service import decisions, desk
+from shared.http import Session, transactional_router
+from shared.openapi import problems
+from shared.pagination import InvalidCursor, Page, cut
+from shared.validation import FromMoment, Text, ToMoment
+
+router = transactional_router()
+
+
+@router.get("/items", dependencies=[LOOKING], responses=problems(IdNumberInvalid, InvalidCursor))
+async def list_items(
+    deps: Deps,
+    session: Session,
+    page: Paging,
+    name: Annotated[Text | None, Query(max_length=50, description="any part of the name")] = None,
+    id_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
+    certificate_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
+    post: Annotated[Text | None, Query(max_length=20, description="a post's code")] = None,
+    status: ItemStatus | None = None,
+    enterprise: Annotated[Text | None, Query(max_length=100, description="any part of the name")] = None,
+    added_from: FromMoment | None = None,
+    added_to: ToMoment | None = None,
+) -> Page[ItemRead]:
+    """Applications, newest first; all given filters must hold. Id numbers are masked."""
+    search = ItemSearch(
+        name=name,
+        id_number_index=desk.search_key(deps, id_number) if id_number else None,
+        certificate_number=unicodedata.normalize("NFKC", certificate_number) if certificate_number else None,
+        post=post,
+        status=status,
+        enterprise=enterprise,
+        added_from=added_from,
+        added_to=added_to,
+    )
+    rows = await queries.search_items(session, search, page)
+    kept, next_cursor = cut(rows, page, lambda row: (row[0].added_at, row[0].application_id))
+    items = [ItemRead(**views.overview(item, pending, desk.person(deps, item))) for item, pending in kept]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@router.get("/items/{application_id}", responses=problems(ItemNotFound))
+async def read_item(deps: Deps, session: Session, principal: Looking, application_id: UUID) -> ItemDetail:
+    """Everything about one application, with the full id number: the audit trail notes who looked."""
+    dossier = await desk.open_dossier(deps, session, principal, application_id)
+    return views.detail(dossier, desk.person(deps, dossier.item))
+
+
+@router.get("/reasons", dependencies=[LOOKING], response_model_exclude_none=True)
+async def list_reasons() -> list[ReasonRead]:
+    """The reasons to choose from when rejecting or withdrawing."""
+    return [ReasonRead.model_validate(reason, from_attributes=True) for reason in REASONS.values()]
+
+
+@router.post(
+    "/decisions",
+    response_model_exclude_none=True,
+    responses=problems(ReasonRequired, UnknownReason, CommentRequired, IdNumberInComment),
+)
+async def decide(deps: Deps, session: Session, principal: Reviewing, body: DecisionRequest) -> DecisionResults:
+    """Approve, reject or withdraw up to 500 applications. Each row has its own answer; one bad row harms no other.
+
+    `accepted` means that the decision is on its way: what became of it shows in the item a moment later.
+    """
+    refusals = await decisions.decide(deps, session, principal, body)
+    return DecisionResults(
+        results=[
+            DecisionResult(application_id=row.application_id, outcome="accepted")
+            if refusal is None
+            else DecisionResult(
+                application_id=row.application_id, outcome="refused", code=refusal.code, detail=refusal.detail
+            )
+            for row, refusal in zip(body.items, refusals, strict=True)
+        ]
+    )

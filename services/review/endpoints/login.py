@@ -1,0 +1,63 @@
+"""Captcha, login and the account that is logged in."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from services.review import queries
+from services.review.domain import CAPTCHA_LIFETIME, ROLES
+from services.review.endpoints.common import Deps, OwnSessions
+from services.review.errors import WrongCaptcha
+from services.review.schemas import CaptchaRead, LoginRequest, ReviewerRead
+from services.review.service import login
+from services.review.service.audit import witness
+from shared.auth.access import allow
+from shared.auth.endpoints import CREDENTIALS, session_router
+from shared.auth.errors import AccountLocked, InvalidToken, WrongCredentials
+from shared.auth.sessions import TokenPair
+from shared.auth.tokens import Principal
+from shared.http import Session, transactional_router
+from shared.openapi import problems
+from shared.ratelimit import rate_limit
+
+router = transactional_router()
+sessions_router = session_router(queries.find_reviewer, ROLES, (), witness)
+
+LoggedInAtFirst = Annotated[Principal, allow(*ROLES, initial_password=True)]
+
+
+@router.post(
+    "/captchas",
+    status_code=201,
+    response_model_exclude_none=True,
+    openapi_extra=CREDENTIALS,
+    dependencies=[Depends(rate_limit("60/minute"))],
+)
+async def create_captcha(deps: Deps, session: Session) -> CaptchaRead:
+    """A picture to be read by a person. It is good for one login attempt."""
+    question = await login.new_captcha(deps, session)
+    return CaptchaRead(
+        captcha_id=question.captcha_id,
+        image=question.image,
+        expires_in=int(CAPTCHA_LIFETIME.total_seconds()),
+        answer=question.answer if deps.settings.demo else None,
+    )
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    responses=problems(WrongCaptcha, WrongCredentials, AccountLocked),
+    openapi_extra=CREDENTIALS,
+    dependencies=[Depends(rate_limit("60/minute"))],
+)
+async def log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> TokenPair:
+    """Log in. The captcha is checked first, and spent whatever the outcome."""
+    return await login.log_in(deps, sessions, session, body)
+
+
+@router.get("/me", responses=problems(InvalidToken))
+async def read_me(session: Session, principal: LoggedInAtFirst) -> ReviewerRead:
+    """Who is logged in."""
+    reviewer = await queries.get_reviewer(session, principal.subject)
+    return ReviewerRead.model_validate(reviewer, from_attributes=True)

@@ -1,0 +1,6 @@
+from services.review.models import Base
+from shared.auth.sessions import AuthBase
+from shared.db import run_migrations
+from shared.tables import PlatformBase
+
+run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata])

@@ -1,0 +1,170 @@
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.auth.sessions import Account
+from shared.db import new_metadata
+
+
+class Base(DeclarativeBase):
+    metadata = new_metadata()
+    type_annotation_map = {  # noqa: RUF012
+        datetime: sa.DateTime(timezone=True),
+        str: sa.Text,
+        list[str]: ARRAY(sa.Text),
+        list[dict[str, Any]]: JSONB,
+        dict[str, Any]: JSONB,
+    }
+
+
+class Reviewer(Account, Base):
+    """A person of the authority. `username` is normalised; `roles` holds any of reviewer, registrar, admin."""
+
+    __tablename__ = "reviewers"
+    username: Mapped[str] = mapped_column(unique=True)
+    roles: Mapped[list[str]]
+    disabled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def account_name(self) -> str:
+        return self.username
+
+    @property
+    def role_set(self) -> frozenset[str]:
+        return frozenset(self.roles)
+
+    @property
+    def is_active(self) -> bool:
+        return self.disabled_at is None
+
+
+class Captcha(Base):
+    """A question not answered yet; the answer is kept only as a keyed hash."""
+
+    __tablename__ = "captchas"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    answer_hash: Mapped[str]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Item(Base):
+    """An application as `renewal` last described it: the state of the highest `change_no`.
+
+    A refusal and a numbering failure have a change_no of their own, so that they and the state can arrive in any order.
+    `person` seals {id_number, sex, birth_date, held}.
+    """
+
+    __tablename__ = "items"
+    application_id: Mapped[UUID] = mapped_column(primary_key=True)
+    change_no: Mapped[int]
+    revision: Mapped[int]
+    decision_no: Mapped[int]
+    application_number: Mapped[str]
+    status: Mapped[str]
+    name: Mapped[str]
+    person: Mapped[str]
+    id_number_index: Mapped[str] = mapped_column(index=True)
+    enterprise_id: Mapped[UUID]
+    enterprise_name: Mapped[str]
+    post: Mapped[str]
+    post_name: Mapped[str]
+    certificate_number: Mapped[str | None] = mapped_column(index=True)
+    images: Mapped[list[dict[str, Any]]]
+    added_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    reason_code: Mapped[str | None]
+    comment: Mapped[str | None]
+    refusal_change_no: Mapped[int | None]
+    refusal_decision: Mapped[UUID | None]
+    refusal_code: Mapped[str | None]
+    refusal_detail: Mapped[str | None]
+    numbering_change_no: Mapped[int | None]
+    numbering_decision_no: Mapped[int | None]
+    numbering_code: Mapped[str | None]
+    numbering_detail: Mapped[str | None]
+    __table_args__ = (
+        sa.Index(None, "added_at", "application_id"),
+        sa.Index(None, "status", "added_at", "application_id"),
+        sa.Index(None, "post", "added_at", "application_id"),
+        sa.Index(None, "status", "post", "added_at", "application_id"),
+        sa.Index("ix_items_name", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
+        sa.Index(
+            "ix_items_enterprise_name",
+            "enterprise_name",
+            postgresql_using="gin",
+            postgresql_ops={"enterprise_name": "gin_trgm_ops"},
+        ),
+    )
+
+
+class ItemRevision(Base):
+    """What was submitted as one revision."""
+
+    __tablename__ = "item_revisions"
+    application_id: Mapped[UUID] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    submitted_at: Mapped[datetime]
+    post: Mapped[str]
+    post_name: Mapped[str]
+    images: Mapped[list[dict[str, Any]]]
+
+
+class Decision(Base):
+    """What a reviewer asked for on the state (`revision`, `decision_no`) the desk showed, and what `renewal` answered.
+
+    `outcome` is asked, accepted or refused.
+    """
+
+    __tablename__ = "decisions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    application_id: Mapped[UUID]
+    revision: Mapped[int]
+    decision_no: Mapped[int]
+    action: Mapped[str]
+    reviewer_id: Mapped[UUID]
+    reviewer_name: Mapped[str]
+    reason_code: Mapped[str | None]
+    comment: Mapped[str | None]
+    decided_at: Mapped[datetime]
+    outcome: Mapped[str]
+    outcome_code: Mapped[str | None]
+    outcome_detail: Mapped[str | None]
+    outcome_at: Mapped[datetime | None]
+    __table_args__ = (
+        # The last line of defence: two reviewers never both decide one state.
+        sa.Index(
+            "uq_decisions_state",
+            "application_id",
+            "revision",
+            "decision_no",
+            unique=True,
+            postgresql_where=sa.text("outcome <> 'refused'"),
+        ),
+        sa.Index(None, "application_id", "decided_at"),
+        sa.CheckConstraint("outcome IN ('asked', 'accepted', 'refused')", name="outcome"),
+    )
+
+
+class AuditEntry(Base):
+    """Who did what when. The database refuses to change, delete or truncate. `detail` holds no personal data."""
+
+    __tablename__ = "audit"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID | None]
+    actor_name: Mapped[str | None]
+    action: Mapped[str]
+    subject: Mapped[str | None]
+    detail: Mapped[dict[str, Any]]
+    __table_args__ = (
+        sa.Index(None, "at", "id"),
+        sa.Index(None, "actor_name", "at", "id"),
+        sa.Index(None, "action", "at", "id"),
+        sa.Index(None, "subject", "at", "id"),
+    )

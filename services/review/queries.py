@@ -1,0 +1,235 @@
+"""All SQL of the review service."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import eq, ge, le
+from typing import Any, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.review.models import AuditEntry, Base, Captcha, Decision, Item, ItemRevision, Reviewer
+from shared.pagination import PageRequest, keyset, like
+
+Row = Mapping[str, Any]
+
+# Columns of an item that a refusal or a failed numbering writes; all others are the state.
+_ASIDE = {column.name for column in Item.__table__.c if column.name.startswith(("refusal_", "numbering_"))}
+_STATE = [column.name for column in Item.__table__.c if column.name not in _ASIDE and not column.primary_key]
+
+
+# --- reviewers and captchas
+
+
+async def find_reviewer(session: AsyncSession, reviewer_id: UUID) -> Reviewer | None:
+    return await session.get(Reviewer, reviewer_id)
+
+
+async def get_reviewer(session: AsyncSession, reviewer_id: UUID) -> Reviewer:
+    return await session.get_one(Reviewer, reviewer_id)
+
+
+async def find_reviewer_by_username(session: AsyncSession, username: str) -> Reviewer | None:
+    return await session.scalar(sa.select(Reviewer).where(Reviewer.username == username))
+
+
+async def lock_reviewers(session: AsyncSession, reviewer_ids: Collection[UUID]) -> dict[UUID, Reviewer]:
+    statement = sa.select(Reviewer).where(Reviewer.id.in_(reviewer_ids)).order_by(Reviewer.id).with_for_update()
+    return {reviewer.id: reviewer for reviewer in await session.scalars(statement)}
+
+
+async def list_reviewers(session: AsyncSession, page: PageRequest) -> Sequence[Reviewer]:
+    statement = keyset(sa.select(Reviewer), page, Reviewer.created_at, Reviewer.id)
+    return (await session.scalars(statement)).all()
+
+
+async def take_captcha(session: AsyncSession, captcha_id: UUID) -> tuple[str, datetime] | None:
+    """Delete the captcha; returns its answer's hash and its expiry."""
+    taken = sa.delete(Captcha).where(Captcha.id == captcha_id).returning(Captcha.answer_hash, Captcha.expires_at)
+    row = (await session.execute(taken)).one_or_none()
+    return None if row is None else (row.answer_hash, row.expires_at)
+
+
+async def delete_expired_captchas(session: AsyncSession, now: datetime) -> None:
+    # Rows that another request is deleting are its affair: two such deletions must not wait for each other.
+    expired = sa.select(Captcha.id).where(Captcha.expires_at <= now).with_for_update(skip_locked=True)
+    await session.execute(sa.delete(Captcha).where(Captcha.id.in_(expired)))
+
+
+# --- the projection
+
+
+async def put_states(session: AsyncSession, rows: Sequence[Row]) -> None:
+    """Insert or overtake items by application; a row applies only if its change_no is higher. Rows must be sorted."""
+    statement = insert(Item)
+    newer = statement.on_conflict_do_update(
+        index_elements=[Item.application_id],
+        set_={name: statement.excluded[name] for name in _STATE},
+        where=statement.excluded.change_no > Item.change_no,
+    )
+    await session.execute(newer.returning(Item.application_id), list(rows))
+
+
+async def put_revisions(session: AsyncSession, rows: Sequence[Row]) -> None:
+    statement = insert(ItemRevision).on_conflict_do_nothing().returning(ItemRevision.revision)
+    await session.execute(statement, list(rows))
+
+
+async def put_refusals(session: AsyncSession, rows: Sequence[Row]) -> None:
+    """Of several refusals the one of the highest change_no stays, and of equal ones always the same."""
+    news = _values(Item, ["application_id", "refusal_change_no", "refusal_decision", "refusal_code", "refusal_detail"])
+    new = news.data([tuple(row[column.name] for column in news.c) for row in rows]).c
+    newer = sa.tuple_(new.refusal_change_no, new.refusal_decision) > sa.tuple_(
+        Item.refusal_change_no, Item.refusal_decision
+    )
+    await _update_from(session, new, Item.application_id, sa.or_(Item.refusal_change_no.is_(None), newer))
+
+
+async def put_numbering_failures(session: AsyncSession, rows: Sequence[Row]) -> None:
+    news = _values(
+        Item,
+        ["application_id", "numbering_change_no", "numbering_decision_no", "numbering_code", "numbering_detail"],
+    )
+    new = news.data([tuple(row[column.name] for column in news.c) for row in rows]).c
+    newer = sa.or_(Item.numbering_change_no.is_(None), new.numbering_change_no > Item.numbering_change_no)
+    await _update_from(session, new, Item.application_id, newer)
+
+
+async def put_outcomes(session: AsyncSession, rows: Sequence[Row]) -> None:
+    """What became of decisions, by id; one already known stays."""
+    news = _values(Decision, ["id", "outcome", "outcome_code", "outcome_detail", "outcome_at"])
+    new = news.data([tuple(row[column.name] for column in news.c) for row in rows]).c
+    await _update_from(session, new, Decision.id, Decision.outcome == "asked")
+
+
+def _values(model: type[Base], names: Sequence[str]) -> sa.Values:
+    columns = model.__table__.c
+    return sa.values(*(sa.column(name, columns[name].type) for name in names), name="news")
+
+
+async def _update_from(session: AsyncSession, new: Any, key: Any, newer: sa.ColumnElement[bool]) -> None:
+    """Write every column of `new` beside the key, which comes first, where `newer` holds."""
+    first, *others = new
+    statement = sa.update(key.class_).where(key == first, newer).values({column.name: column for column in others})
+    await session.execute(statement.execution_options(synchronize_session=False))
+
+
+# --- the desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSearch:
+    """All given conditions must hold; `name` and `enterprise` match anywhere, the others exactly."""
+
+    name: str | None = None
+    id_number_index: str | None = None
+    certificate_number: str | None = None
+    post: str | None = None
+    status: str | None = None
+    enterprise: str | None = None
+    added_from: datetime | None = None
+    added_to: datetime | None = None
+
+
+def _with_pending() -> sa.Select[Any]:
+    asked = sa.exists().where(
+        Decision.application_id == Item.application_id,
+        Decision.revision == Item.revision,
+        Decision.decision_no == Item.decision_no,
+        Decision.outcome == "asked",
+    )
+    return cast("sa.Select[Any]", sa.select(Item, asked))
+
+
+async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> Sequence[tuple[Item, bool]]:
+    """Items with whether a decision on them is still unanswered; one more than the page holds."""
+    statement = _where_given(
+        _with_pending(),
+        (Item.name, _contains, search.name),
+        (Item.id_number_index, eq, search.id_number_index),
+        (Item.certificate_number, eq, search.certificate_number),
+        (Item.post, eq, search.post),
+        (Item.status, eq, search.status),
+        (Item.enterprise_name, _contains, search.enterprise),
+        (Item.added_at, ge, search.added_from),
+        (Item.added_at, le, search.added_to),
+    )
+    rows = await session.execute(keyset(statement, page, Item.added_at, Item.application_id))
+    return [(row[0], row[1]) for row in rows]
+
+
+def _where_given(statement: sa.Select[Any], *conditions: tuple[Any, Callable[[Any, Any], Any], Any]) -> sa.Select[Any]:
+    return statement.where(*(compare(column, value) for column, compare, value in conditions if value is not None))
+
+
+def _contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
+    found: sa.ColumnElement[bool] = column.ilike(like(fragment), escape="\\")
+    return found
+
+
+async def find_item(session: AsyncSession, application_id: UUID) -> tuple[Item, bool] | None:
+    row = (await session.execute(_with_pending().where(Item.application_id == application_id))).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def lock_items(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, Item]:
+    statement = sa.select(Item).where(Item.application_id.in_(application_ids))
+    rows = await session.scalars(statement.order_by(Item.application_id).with_for_update())
+    return {item.application_id: item for item in rows}
+
+
+async def decisions_of(session: AsyncSession, application_id: UUID) -> Sequence[Decision]:
+    statement = sa.select(Decision).where(Decision.application_id == application_id)
+    return (await session.scalars(statement.order_by(Decision.decided_at.desc(), Decision.id))).all()
+
+
+async def revisions_of(session: AsyncSession, application_id: UUID) -> Sequence[ItemRevision]:
+    """Oldest first."""
+    statement = sa.select(ItemRevision).where(ItemRevision.application_id == application_id)
+    return (await session.scalars(statement.order_by(ItemRevision.revision))).all()
+
+
+async def last_decisions(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, Decision]:
+    """The newest decision that was not refused, by application."""
+    statement = (
+        sa.select(Decision)
+        .distinct(Decision.application_id)
+        .where(Decision.application_id.in_(application_ids), Decision.outcome != "refused")
+        .order_by(Decision.application_id, Decision.revision.desc(), Decision.decision_no.desc())
+    )
+    return {decision.application_id: decision for decision in await session.scalars(statement)}
+
+
+async def add_decisions(session: AsyncSession, rows: Sequence[Row]) -> None:
+    await session.execute(sa.insert(Decision).returning(Decision.id), list(rows))
+
+
+# --- the audit trail
+
+
+async def add_audit(session: AsyncSession, rows: Sequence[Row]) -> None:
+    await session.execute(sa.insert(AuditEntry).returning(AuditEntry.id), list(rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSearch:
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def search_audit(session: AsyncSession, search: AuditSearch, page: PageRequest) -> Sequence[AuditEntry]:
+    statement = _where_given(
+        sa.select(AuditEntry),
+        (AuditEntry.actor_name, eq, search.actor),
+        (AuditEntry.action, eq, search.action),
+        (AuditEntry.subject, eq, search.subject),
+        (AuditEntry.at, ge, search.since),
+        (AuditEntry.at, le, search.until),
+    )
+    return (await session.scalars(keyset(statement, page, AuditEntry.at, AuditEntry.id))).all()

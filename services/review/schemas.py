@@ -1,0 +1,177 @@
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.review.domain import Action, AuditAction, Role
+from shared.auth.passwords import MAX_LENGTH
+from shared.validation import RequestModel, Revision, Text
+
+USERNAME = r"^[^\s@:/]{3,40}$"
+
+
+class CaptchaRead(BaseModel):
+    captcha_id: UUID
+    image: str = Field(description="PNG as a data URL")
+    expires_in: int
+    answer: str | None = Field(default=None, description="only in demo mode")
+
+
+class LoginRequest(RequestModel):
+    username: str = Field(min_length=1, max_length=100)
+    password: str = Field(min_length=1, max_length=MAX_LENGTH)
+    captcha_id: UUID
+    captcha_answer: str = Field(min_length=1, max_length=20)
+
+
+class ReviewerRead(BaseModel):
+    id: UUID
+    username: str
+    name: str
+    roles: list[Role]
+    must_change_password: bool
+
+
+class ReviewerAccount(ReviewerRead):
+    disabled: bool
+    created_at: datetime
+
+
+class ReviewerCreation(RequestModel):
+    username: Text = Field(pattern=USERNAME, description="full-width forms and capitals make no difference")
+    name: Text = Field(max_length=50)
+    roles: list[Role] = Field(min_length=1, max_length=3)
+
+
+class ReviewerChange(RequestModel):
+    name: Text | None = Field(default=None, max_length=50)
+    roles: list[Role] | None = Field(default=None, min_length=1, max_length=3)
+    disabled: bool | None = None
+
+
+class InitialPassword(BaseModel):
+    initial_password: str = Field(description="shown this once; must be changed at the first login")
+
+
+class ReviewerCreated(ReviewerAccount, InitialPassword):
+    pass
+
+
+class Note(BaseModel):
+    code: str
+    detail: str
+
+
+class ItemRead(BaseModel):
+    application_id: UUID
+    application_number: str
+    revision: int
+    decision_no: int
+    name: str
+    id_number_masked: str
+    enterprise: str
+    post: str
+    post_name: str
+    certificate_number: str | None
+    status: str
+    status_label: str
+    added_at: datetime
+    submitted_at: datetime | None
+    reason_code: str | None
+    comment: str | None
+    decision_pending: bool
+    refusal: Note | None
+    numbering_failure: Note | None
+
+
+class ImageRead(BaseModel):
+    kind: str
+    url: str
+    sha256: str
+    width: int
+    height: int
+
+
+class DecisionRead(BaseModel):
+    id: UUID
+    action: Action
+    revision: int
+    reviewer: str
+    reason_code: str | None
+    reason_label: str | None
+    comment: str | None
+    decided_at: datetime
+    outcome: Literal["asked", "accepted", "refused"]
+    outcome_code: str | None
+    outcome_detail: str | None
+    outcome_at: datetime | None
+
+
+class RevisionRead(BaseModel):
+    revision: int
+    submitted_at: datetime
+    post: str
+    post_name: str
+    images: list[ImageRead]
+    changed: list[str] = Field(description='"post" and kinds of image that differ from the revision before')
+
+
+class HeldCertificate(BaseModel):
+    post: str
+    post_name: str
+    certificate_number: str | None
+    valid_until: date | None
+
+
+class ItemDetail(ItemRead):
+    id_number: str
+    sex: Literal["male", "female"]
+    birth_date: date
+    held: list[HeldCertificate]
+    images: list[ImageRead]
+    decisions: list[DecisionRead] = Field(description="newest first")
+    revisions: list[RevisionRead] = Field(description="newest first")
+
+
+class ReasonRead(BaseModel):
+    code: str
+    label: str
+    field: str | None = Field(default=None, description='"post" or a kind of image')
+    actions: list[Action]
+    needs_comment: bool
+
+
+class DecisionItem(RequestModel):
+    application_id: UUID
+    revision: Revision
+    decision_no: Revision | None = None
+
+
+class DecisionRequest(RequestModel):
+    action: Action
+    items: list[DecisionItem] = Field(min_length=1, max_length=500)
+    reason_code: Text | None = Field(default=None, max_length=50)
+    comment: Text | None = Field(default=None, max_length=500)
+
+
+class DecisionResult(BaseModel):
+    application_id: UUID
+    outcome: Literal["accepted", "refused"] = Field(description="accepted: asked for; `renewal` has the last word")
+    code: str | None = None
+    detail: str | None = None
+
+
+class DecisionResults(BaseModel):
+    results: list[DecisionResult]
+
+
+class AuditRead(BaseModel):
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    actor: str | None
+    action: AuditAction
+    action_label: str
+    subject: str | None
+    detail: dict[str, Any]

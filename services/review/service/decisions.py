@@ -1,0 +1,164 @@
+"""Decisions: one transaction for a batch, one answer for each row. "Accepted" means asked for: `renewal` decides."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.review import queries
+from services.review.domain import (
+    DUPLICATE,
+    NOT_FOUND,
+    REASONS,
+    Action,
+    LastDecision,
+    Reason,
+    Refusal,
+    State,
+    contains_id_number,
+    judge,
+)
+from services.review.errors import CommentRequired, IdNumberInComment, ReasonRequired, UnknownReason
+from services.review.models import Decision, Item
+from services.review.schemas import DecisionItem, DecisionRequest
+from shared.auth.tokens import Principal
+from shared.clock import business_day
+from shared.container import Container
+from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
+
+EVENTS: dict[Action, type[ReviewDecision]] = {
+    "approve": ReviewApproved,
+    "reject": ReviewRejected,
+    "withdraw": ReviewApprovalWithdrawn,
+}
+
+
+async def decide(
+    container: Container, session: AsyncSession, principal: Principal, request: DecisionRequest
+) -> list[Refusal | None]:
+    """For each row of the request, in order: why it is refused, or None where the decision is on its way.
+
+    The number of statements does not depend on the number of rows.
+    Raises ReasonRequired, UnknownReason, CommentRequired, IdNumberInComment.
+    """
+    now = container.clock.now()
+    reason = _reason(request, now)
+    ids = {row.application_id for row in request.items}
+    items = await queries.lock_items(session, ids)
+    # A statement of its own after the lock: only so does it see what the holder before us has committed.
+    last = {key: _last(decision) for key, decision in (await queries.last_decisions(session, items)).items()}
+
+    refusals: list[Refusal | None] = []
+    decisions: list[dict[str, Any]] = []
+    audit: list[dict[str, Any]] = []
+    seen: set[UUID] = set()
+    for row in request.items:
+        item = items.get(row.application_id)
+        refusal = _judge(request.action, row, item, last.get(row.application_id), row.application_id in seen)
+        seen.add(row.application_id)
+        refusals.append(refusal)
+        decision_id = None
+        if refusal is None and item is not None:
+            decision_id = uuid4()
+            decisions.append(_decision(decision_id, principal, request, item, now))
+        audit.append(_audit(principal, request, row, refusal, decision_id, now))
+
+    if decisions:
+        await queries.add_decisions(session, decisions)
+        container.outbox.add(session, [_event(request.action, row, reason) for row in decisions], now)
+    await queries.add_audit(session, audit)
+    return refusals
+
+
+def _reason(request: DecisionRequest, now: datetime) -> Reason | None:
+    if request.comment and contains_id_number(request.comment, business_day(now)):
+        raise IdNumberInComment
+    if request.reason_code is None:
+        if request.action != "approve":
+            raise ReasonRequired
+        return None
+    reason = REASONS.get(request.reason_code)
+    if reason is None or request.action not in reason.actions:
+        raise UnknownReason
+    if reason.needs_comment and not request.comment:
+        raise CommentRequired
+    return reason
+
+
+def _last(decision: Decision) -> LastDecision:
+    return LastDecision(
+        decision.revision,
+        decision.decision_no,
+        decision.action,
+        decision.reviewer_name,
+        asked=decision.outcome == "asked",
+    )
+
+
+def _judge(
+    action: Action, row: DecisionItem, item: Item | None, last: LastDecision | None, repeated: bool
+) -> Refusal | None:
+    if repeated:
+        return DUPLICATE
+    if item is None:
+        return NOT_FOUND
+    return judge(action, row.revision, row.decision_no, State(item.revision, item.decision_no, item.status), last)
+
+
+def _decision(
+    decision_id: UUID, principal: Principal, request: DecisionRequest, item: Item, now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": decision_id,
+        "application_id": item.application_id,
+        "revision": item.revision,
+        "decision_no": item.decision_no,
+        "action": request.action,
+        "reviewer_id": principal.subject,
+        "reviewer_name": principal.name,
+        "reason_code": request.reason_code,
+        "comment": request.comment,
+        "decided_at": now,
+        "outcome": "asked",
+    }
+
+
+def _event(action: Action, decision: dict[str, Any], reason: Reason | None) -> ReviewDecision:
+    return EVENTS[action](
+        application_id=decision["application_id"],
+        decision_id=decision["id"],
+        revision=decision["revision"],
+        decision_no=decision["decision_no"],
+        reviewer=decision["reviewer_name"],
+        decided_at=decision["decided_at"],
+        reason_code=decision["reason_code"],
+        reason_label=reason.label if reason else None,
+        comment=decision["comment"],
+    )
+
+
+def _audit(
+    principal: Principal,
+    request: DecisionRequest,
+    row: DecisionItem,
+    refusal: Refusal | None,
+    decision_id: UUID | None,
+    now: datetime,
+) -> dict[str, Any]:
+    detail = {
+        "outcome": "refused" if refusal else "accepted",
+        "code": refusal.code if refusal else None,
+        "decision_id": str(decision_id) if decision_id else None,
+        "revision": row.revision,
+        "reason_code": request.reason_code,
+    }
+    return {
+        "id": uuid4(),
+        "at": now,
+        "actor_id": principal.subject,
+        "actor_name": principal.name,
+        "action": request.action,
+        "subject": str(row.application_id),
+        "detail": {key: value for key, value in detail.items() if value is not None},
+    }

@@ -1,0 +1,59 @@
+"""What reviewers look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.review import queries
+from services.review.domain import PERSON_AT_REST, AuditAction
+from services.review.errors import IdNumberInvalid, ItemNotFound
+from services.review.models import Decision, Item, ItemRevision
+from services.review.service.audit import record
+from shared import idnumber
+from shared.auth.tokens import Principal
+from shared.clock import business_day
+from shared.container import Container
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """An item with all that is known of it; revisions oldest first, decisions newest first."""
+
+    item: Item
+    pending: bool
+    decisions: Sequence[Decision]
+    revisions: Sequence[ItemRevision]
+
+
+def person(container: Container, item: Item) -> dict[str, Any]:
+    """{id_number, sex, birth_date, held}"""
+    return container.privacy.open(item.person, PERSON_AT_REST)
+
+
+def search_key(container: Container, id_number: str) -> str:
+    """The blind index of an id number typed by a person. Raises IdNumberInvalid."""
+    try:
+        number = idnumber.parse(id_number, business_day(container.clock.now()))
+    except idnumber.InvalidIdNumber as error:
+        raise IdNumberInvalid("id_number", error.message) from None
+    return container.privacy.blind_index(number.value)
+
+
+async def open_dossier(
+    container: Container, session: AsyncSession, principal: Principal, application_id: UUID
+) -> Dossier:
+    """Shows the full id number, so it leaves an audit entry. Raises ItemNotFound."""
+    found = await queries.find_item(session, application_id)
+    if found is None:
+        raise ItemNotFound
+    record(container, session, principal, AuditAction.id_number_revealed, application_id)
+    item, pending = found
+    return Dossier(
+        item,
+        pending,
+        await queries.decisions_of(session, application_id),
+        await queries.revisions_of(session, application_id),
+    )

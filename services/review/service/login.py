@@ -1,0 +1,80 @@
+"""Captcha and login."""
+
+import asyncio
+import base64
+import hmac
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from captcha.image import ImageCaptcha
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.review import queries
+from services.review.domain import (
+    CAPTCHA_LENGTH,
+    CAPTCHA_LIFETIME,
+    AuditAction,
+    captcha_answer,
+    normalise_username,
+    random_text,
+)
+from services.review.errors import WrongCaptcha
+from services.review.models import Captcha
+from services.review.schemas import LoginRequest
+from services.review.service.audit import record
+from shared.auth.errors import AccountLocked, WrongCredentials
+from shared.auth.sessions import Sessions, TokenPair
+from shared.container import Container
+
+
+@dataclass(frozen=True)
+class Question:
+    captcha_id: UUID
+    answer: str
+    image: str
+
+
+async def new_captcha(container: Container, session: AsyncSession) -> Question:
+    """A question whose answer is stored only as a keyed hash; `image` is a data URL."""
+    now = container.clock.now()
+    await queries.delete_expired_captchas(session, now)
+    captcha_id, answer = uuid4(), random_text(CAPTCHA_LENGTH)
+    session.add(
+        Captcha(id=captcha_id, answer_hash=_hash(container, captcha_id, answer), expires_at=now + CAPTCHA_LIFETIME)
+    )
+    png = await asyncio.to_thread(lambda: ImageCaptcha().generate(answer).getvalue())
+    return Question(captcha_id, answer, f"data:image/png;base64,{base64.b64encode(png).decode()}")
+
+
+async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> TokenPair:
+    """Raises WrongCaptcha, AccountLocked, WrongCredentials."""
+    await _spend_captcha(container, login.captcha_id, login.captcha_answer)
+    username = normalise_username(login.username)
+    account = await queries.find_reviewer_by_username(session, username)
+    known = account.username if account else None
+    try:
+        pair = await sessions.log_in(session, account, username, login.password)
+    except (AccountLocked, WrongCredentials) as refusal:
+        await session.rollback()
+        async with container.database.transaction() as own:
+            record(container, own, None, AuditAction.log_in_failed, known, code=refusal.code)
+        raise
+    record(container, session, account, AuditAction.log_in, known)
+    return pair
+
+
+async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> None:
+    # Gone for good before it is compared, so that no answer can be tried twice whatever happens next.
+    async with container.database.transaction() as own:
+        taken = await queries.take_captcha(own, captcha_id)
+    if taken is None:
+        raise WrongCaptcha
+    answer_hash, expires_at = taken
+    fits = hmac.compare_digest(_hash(container, captcha_id, captcha_answer(typed)), answer_hash)
+    if not fits or expires_at <= container.clock.now():
+        raise WrongCaptcha
+
+
+def _hash(container: Container, captcha_id: UUID, answer: str) -> str:
+    # Keyed: so few answers are possible that a plain hash would give them away.
+    return container.privacy.blind_index(f"captcha:{captcha_id}:{answer}")

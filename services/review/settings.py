@@ -1,0 +1,5 @@
+from shared.settings import IssuerSettings
+
+
+class ReviewSettings(IssuerSettings):
+    """Environment of the review service; nothing beyond what every issuer needs."""

@@ -1,0 +1,226 @@
+"""A review service on a database of its own, without HTTP server or broker; and what `renewal` may say to it."""
+
+import base64
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+
+from services.review.app import build, create_app
+from services.review.consumers import SUBSCRIPTIONS
+from services.review.domain import ROLES, Role
+from services.review.service.reviewers import ensure_reviewer
+from services.review.settings import ReviewSettings
+from shared.container import Container
+from shared.contracts.renewal import (
+    PERSON_BLOCK,
+    ApplicationState,
+    RenewalApprovalWithdrawn,
+    RenewalApproved,
+    RenewalCancelled,
+    RenewalCertified,
+    RenewalDecisionRefused,
+    RenewalNumberingFailed,
+    RenewalRejected,
+    RenewalSubmitted,
+)
+from shared.messaging import Consumer, Envelope, Event, Message, Verdict
+from tests.fixtures import factories
+
+PASSWORD = "Zhang-shan-2026"
+START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+
+
+class MovableClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def move(self, by: timedelta) -> None:
+        self.moment += by
+
+
+class Desk:
+    """The service under test. `client` is nobody; `as_role` gives the client of someone who is logged in."""
+
+    def __init__(self, container: Container, clock: MovableClock, exit_stack: AsyncExitStack) -> None:
+        self.container = container
+        self.clock = clock
+        self.consumer = Consumer(SUBSCRIPTIONS[0], container, container.database)
+        self._transport = httpx2.ASGITransport(app=create_app(container), raise_app_exceptions=False)
+        self._exit = exit_stack
+        self._logged_in: dict[str, httpx2.AsyncClient] = {}
+
+    async def open(self, token: str | None = None) -> httpx2.AsyncClient:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client = httpx2.AsyncClient(transport=self._transport, base_url="http://test", headers=headers)
+        return await self._exit.enter_async_context(client)
+
+    async def as_role(self, *roles: Role, username: str | None = None) -> httpx2.AsyncClient:
+        username = username or "-".join(roles)
+        if username not in self._logged_in:
+            await self.add_reviewer(username, *roles)
+            response = await self.log_in(username)
+            assert response.status_code == 201, response.text
+            self._logged_in[username] = await self.open(response.json()["access_token"])
+        return self._logged_in[username]
+
+    async def add_reviewer(self, username: str, *roles: Role) -> None:
+        async with self.container.database.transaction() as session:
+            await ensure_reviewer(session, username, f"姓名{username}", roles or ROLES, PASSWORD)
+
+    async def captcha(self) -> dict[str, Any]:
+        """A solved captcha, as fields of the login."""
+        client = await self.open()
+        response = await client.post("/captchas")
+        assert response.status_code == 201, response.text
+        return {"captcha_id": response.json()["captcha_id"], "captcha_answer": response.json()["answer"]}
+
+    async def log_in(self, username: str, password: str = PASSWORD, **captcha: str) -> httpx2.Response:
+        client = await self.open()
+        body = {"username": username, "password": password, **(captcha or await self.captcha())}
+        return await client.post("/sessions", json=body)
+
+    async def audit(self, **query: str) -> list[dict[str, Any]]:
+        admin = await self.as_role("admin")
+        response = await admin.get("/audit", params={"limit": "100", **query})
+        assert response.status_code == 200, response.text
+        items: list[dict[str, Any]] = response.json()["items"]
+        return items
+
+    async def hear(self, *events: Event) -> None:
+        """Deliver events as one batch, each in an envelope of its own."""
+        envelopes = [Envelope.wrap(event, "renewal", START) for event in events]
+        outcomes = await self.consumer.process(
+            [Message(e.id, e.routing_key, e.model_dump_json().encode()) for e in envelopes]
+        )
+        assert [outcome.verdict for outcome in outcomes] == [Verdict.done] * len(events)
+
+
+@asynccontextmanager
+async def running(url: str) -> AsyncIterator[Desk]:
+    clock = MovableClock()
+    settings = ReviewSettings(
+        demo=True,
+        database_url=url,
+        data_keys=f"k1:{_key()}",
+        index_key=_key(),
+        signing_keys=f"s1:{_key()}",
+        rate_limits=False,
+    )
+    container = build(settings, clock=clock)
+    async with AsyncExitStack() as exit_stack:
+        exit_stack.push_async_callback(container.close)
+        yield Desk(container, clock, exit_stack)
+
+
+def _key() -> str:
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+class Application:
+    """Tells an application's story as `renewal` would: each method is the next change, and returns its event."""
+
+    def __init__(self, container: Container, n: int = 0, **fields: Any) -> None:
+        self.id = uuid4()
+        self.id_number = factories.id_number(sequence=n)
+        self.name = fields.pop("name", factories.person_name(n))
+        block = {
+            "name": self.name,
+            "id_number": self.id_number,
+            "sex": "male",
+            "birth_date": "1990-01-01",
+            "held": [
+                {"post": "10", "post_name": "土建施工员", "certificate_number": "old", "valid_until": "2026-12-31"}
+            ],
+        }
+        self.state: dict[str, Any] = {
+            "application_id": self.id,
+            "application_number": f"HZ{n:08d}",
+            "change_no": 1,
+            "revision": 0,
+            "decision_no": 0,
+            "status": "draft",
+            "person": container.privacy.seal(block, PERSON_BLOCK),
+            "person_index": container.privacy.blind_index(self.id_number),
+            "enterprise_id": uuid4(),
+            "enterprise_name": "南昌一零企业",
+            "post": "10",
+            "post_name": "土建施工员",
+            "certificate_number": None,
+            "images": [],
+            "added_at": START + timedelta(minutes=n),
+            "submitted_at": None,
+            **fields,
+        }
+
+    def submitted(self, **changes: Any) -> RenewalSubmitted:
+        self._change("pending_review", submitted_at=START + timedelta(hours=self.state["change_no"]), **changes)
+        self.state["revision"] += 1
+        self.state["images"] = [
+            {"kind": kind, "sha256": f"{kind}-{version}", "width": 800, "height": 500}
+            for kind, version in zip(
+                ("id-front", "id-back", "commitment-letter"), changes.get("versions", "111"), strict=True
+            )
+        ]
+        return RenewalSubmitted(**self.state)
+
+    def approved(self, decision_id: UUID | None = None) -> RenewalApproved:
+        self._decide("approved")
+        return RenewalApproved(
+            **self.state, decision_id=decision_id or uuid4(), approved_at=START, previous_approval=None
+        )
+
+    def rejected(self, decision_id: UUID | None = None) -> RenewalRejected:
+        self._decide("rejected", reason_code="letter_unsigned")
+        return RenewalRejected(**self.state, decision_id=decision_id or uuid4())
+
+    def withdrawn(self, decision_id: UUID | None = None) -> RenewalApprovalWithdrawn:
+        approval = self.state["decision_no"]
+        self._decide("pending_review", certificate_number=None)
+        return RenewalApprovalWithdrawn(
+            **self.state, decision_id=decision_id or uuid4(), approval=approval, withdrawn_at=START
+        )
+
+    def refused(self, decision_id: UUID | None = None, code: str = "stale_revision") -> RenewalDecisionRefused:
+        self._change(self.state["status"])
+        return RenewalDecisionRefused(
+            **self.state, decision_id=decision_id or uuid4(), code=code, detail="申请已有变化"
+        )
+
+    def numbering_failed(self) -> RenewalNumberingFailed:
+        self._change("approved")
+        return RenewalNumberingFailed(**self.state, code="series_exhausted", detail="编号已用尽")
+
+    def certified(self, number: str = "00100000000001") -> RenewalCertified:
+        self._change("certified", certificate_number=number)
+        return RenewalCertified(**self.state, issued_on=date(2026, 3, 2))
+
+    def cancelled(self) -> RenewalCancelled:
+        self._change("cancelled")
+        return RenewalCancelled(**self.state)
+
+    def seen(self, **changes: Any) -> dict[str, Any]:
+        """The application as a row of a decision request."""
+        return {"application_id": str(self.id), "revision": self.state["revision"], **changes}
+
+    def _decide(self, status: str, **fields: Any) -> None:
+        self._change(status, **fields)
+        self.state["decision_no"] += 1
+
+    def _change(self, status: str, **fields: Any) -> None:
+        fields.pop("versions", None)
+        self.state |= {"status": status, **fields}
+        self.state["change_no"] += 1
+
+
+def newest(*events: ApplicationState) -> ApplicationState:
+    return max(events, key=lambda event: event.change_no)
