@@ -27,6 +27,7 @@ _SETTINGS = {
     "log_checkpoints": "off",
 }
 _SUPERUSER = "postgres"
+_given_ports: set[int] = set()
 
 
 class EmbeddedPostgres:
@@ -137,14 +138,20 @@ class EmbeddedPostgres:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 nobody uses, below those that outgoing connections take: it stays free for a restart."""
+    """A TCP port of 127.0.0.1 nobody uses, below those that outgoing connections take: it stays free for a restart.
+
+    Never the same port twice in one process.
+    """
     for port in secrets.SystemRandom().sample(range(20_000, 32_000), 200):
+        if port in _given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given_ports.add(port)
+        return port
     raise OSError("no free port of 200 tried")
 
 

@@ -30,7 +30,7 @@ class MinioStore:
     a presigned URL's signature, so without it there are no presigned URLs. `region` is sent as it is, never asked for.
     """
 
-    def __init__(  # noqa: PLR0917 - the order an S3 client's users know
+    def __init__(
         self,
         endpoint: str,
         access_key: str,
