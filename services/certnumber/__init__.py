@@ -1,0 +1,5 @@
+"""certnumber: which certificate has which number.
+
+Owns number series, the ledger of numbers and their public verification. Hears renewal.approved and
+renewal.approval_withdrawn. Says certnumber.assigned, certnumber.voided, certnumber.failed.
+"""

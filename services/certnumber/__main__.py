@@ -1,0 +1,36 @@
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from services.certnumber.app import SERVICE
+from services.certnumber.proof import prove
+from services.certnumber.settings import CertnumberSettings
+from shared.clock import SystemClock
+from shared.db import Database
+from shared.runtime import main
+
+
+async def _print_proof(settings: CertnumberSettings) -> bool:
+    database = Database(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        async with database.transaction() as session:
+            proof = await prove(session, SystemClock())
+    finally:
+        await database.close()
+    print(proof.model_dump_json(indent=2))
+    return proof.gapless
+
+
+def _prove(_: argparse.Namespace) -> None:
+    if not asyncio.run(_print_proof(CertnumberSettings())):
+        sys.exit(1)
+
+
+def _commands(subparsers: Any) -> dict[str, Callable[[Any], None]]:
+    subparsers.add_parser("prove", help="print the proof that every series is 1..N; exit status 1 if one is not")
+    return {"prove": _prove}
+
+
+main(SERVICE, _commands)

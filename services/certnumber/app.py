@@ -1,0 +1,47 @@
+"""Wiring of the certnumber service."""
+
+import httpx2
+from fastapi import FastAPI
+
+from services.certnumber.consumers import SUBSCRIPTIONS
+from services.certnumber.container import CertnumberContainer
+from services.certnumber.endpoints import router
+from services.certnumber.settings import CertnumberSettings
+from services.certnumber.tasks import create_celery
+from services.certnumber.waker import CeleryWaker, EagerWaker
+from shared.clock import Clock
+from shared.container import Container, build_container
+from shared.http import create_app as create_service_app
+from shared.runtime import Service
+
+
+def build(
+    settings: CertnumberSettings,
+    *,
+    clock: Clock | None = None,
+    client: httpx2.AsyncClient | None = None,
+    eager: bool = False,
+) -> CertnumberContainer:
+    """`eager` numbers in this process, by the same task, instead of sending it to Celery's workers."""
+    if not eager and settings.numbering_broker_url is None:
+        raise SystemExit("GANZHENG_BROKER_URL is not set")
+    container = build_container(CertnumberContainer, "certnumber", settings, clock=clock, client=client)
+    celery = create_celery(settings, clock=container.clock)
+    container.waker = EagerWaker(celery, container.database.on_commit) if eager else CeleryWaker(celery)
+    return container
+
+
+def create_app(container: Container) -> FastAPI:
+    return create_service_app(
+        container,
+        title="赣证 certnumber",
+        description="Number series, the ledger of certificate numbers and their public verification.",
+        routers=[router],
+    )
+
+
+async def sweep(container: CertnumberContainer) -> None:
+    await container.waker.sweep()
+
+
+SERVICE = Service("certnumber", CertnumberSettings, build, create_app, SUBSCRIPTIONS, (sweep,))

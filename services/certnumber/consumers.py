@@ -1,0 +1,36 @@
+"""What certnumber hears: approvals to number and withdrawals of them, in any order and any number of times."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.certnumber import service
+from services.certnumber.container import CertnumberContainer
+from shared.contracts.renewal import RenewalApprovalWithdrawn, RenewalApproved
+from shared.contracts.topology import CERTNUMBER_APPROVALS
+from shared.messaging import Received, Subscription
+
+
+async def on_approved(
+    container: CertnumberContainer, session: AsyncSession, batch: Sequence[Received[RenewalApproved]]
+) -> None:
+    await service.queue_approvals(container, session, batch)
+
+
+async def on_approval_withdrawn(
+    container: CertnumberContainer, session: AsyncSession, batch: Sequence[Received[RenewalApprovalWithdrawn]]
+) -> None:
+    await service.withdraw_approvals(container, session, batch)
+
+
+async def wake_numbering(container: CertnumberContainer) -> None:
+    container.waker.wake()
+
+
+SUBSCRIPTIONS = (
+    Subscription(
+        CERTNUMBER_APPROVALS,
+        {RenewalApproved: on_approved, RenewalApprovalWithdrawn: on_approval_withdrawn},
+        committed=wake_numbering,
+    ),
+)

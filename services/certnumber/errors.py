@@ -1,0 +1,27 @@
+from shared.errors import Conflict, InvalidField, NotFound
+
+
+class LayoutInvalid(InvalidField):
+    code = "invalid_layout"
+
+
+class SeriesConflict(Conflict):
+    """Carries `posts`, the codes both series name (empty: both are the default)."""
+
+    code = "series_conflict"
+    detail = "同一岗位只能有一条启用的编号规则，默认规则也只能有一条"
+
+
+class SeriesInUse(Conflict):
+    code = "series_in_use"
+    detail = "该编号规则已产生编号，不能再改变是否按年重新编号"
+
+
+class SeriesNotFound(NotFound):
+    code = "series_not_found"
+    detail = "编号规则不存在"
+
+
+class CertificateNotFound(NotFound):
+    code = "certificate_not_found"
+    detail = "没有此编号的证书，请核对编号"

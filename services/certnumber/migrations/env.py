@@ -1,0 +1,5 @@
+from services.certnumber.models import Base
+from shared.db import run_migrations
+from shared.tables import PlatformBase
+
+run_migrations([Base.metadata, PlatformBase.metadata])

@@ -1,0 +1,15 @@
+from pydantic import Field, SecretStr
+
+from shared.settings import Settings
+
+
+class CertnumberSettings(Settings):
+    """Environment of the certnumber service. Celery may have a broker, or a vhost, of its own."""
+
+    celery_broker_url: SecretStr | None = None
+    numbering_batch: int = Field(default=500, ge=1, le=5000)
+
+    @property
+    def numbering_broker_url(self) -> str | None:
+        url = self.celery_broker_url or self.broker_url
+        return url.get_secret_value() if url else None

@@ -1,0 +1,131 @@
+"""The numbering as a Celery task: `celery -A services.certnumber.tasks worker` (or `beat`).
+
+A message is only a wake-up: what has to be numbered is a row in the database, and a sweep every SWEEP_SECONDS finds
+whatever a lost message would have announced. So a message that fails is dropped, never kept.
+"""
+
+import time
+from functools import cache
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init
+from kombu import Exchange, Queue
+from sqlalchemy.orm import Session
+
+from services.certnumber.numbering import assign_batch, create_engine
+from services.certnumber.settings import CertnumberSettings
+from shared.clock import Clock, SystemClock
+from shared.messaging import Outbox
+from shared.telemetry import bind_trace, configure_logging, get_logger
+
+log = get_logger(__name__)
+
+TASK = "certnumber.assign_numbers"
+SWEEP_SECONDS = 10.0
+# Ends a run long before Celery would; the next sweep goes on.
+RUN_SECONDS = 30.0
+# Without these a publisher waits for the broker's confirm for ever.
+PUBLISH_OPTIONS: dict[str, Any] = {"timeout": 5, "confirm_timeout": 5, "retry": False}
+
+_QUEUE = Queue(
+    "certnumber.numbering",
+    # Native delayed delivery, which Celery sets up for quorum queues, cannot use a direct exchange.
+    Exchange("certnumber.tasks", type="topic"),
+    routing_key=TASK,
+    queue_arguments={
+        "x-queue-type": "quorum",
+        "x-delivery-limit": 5,
+        # With no worker alive a hundred wake-ups are as good as a million.
+        "x-max-length": 100,
+        "x-overflow": "drop-head",
+    },
+)
+
+_CONFIGURATION: dict[str, Any] = {
+    "task_queues": [_QUEUE],
+    "task_default_queue": _QUEUE.name,
+    "task_default_exchange": _QUEUE.exchange.name,
+    "task_default_exchange_type": "topic",
+    "task_default_routing_key": TASK,
+    "task_default_queue_type": "quorum",
+    "task_create_missing_queue_type": "quorum",
+    "task_acks_late": True,
+    "task_acks_on_failure": False,
+    "task_acks_on_timeout": False,
+    "task_reject_on_worker_lost": True,
+    "task_ignore_result": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_soft_time_limit": 45,
+    "task_time_limit": 60,
+    "worker_prefetch_multiplier": 1,
+    "worker_soft_shutdown_timeout": 30,
+    "worker_hijack_root_logger": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "broker_heartbeat": 20,
+    "broker_connection_timeout": 4,
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {"confirm_publish": True, "max_retries": 1},
+    "beat_scheduler": "celery.beat.Scheduler",
+    "beat_schedule": {"sweep": {"task": TASK, "schedule": SWEEP_SECONDS, "options": PUBLISH_OPTIONS}},
+    "timezone": "UTC",
+}
+
+
+class Numbering:
+    """Numbers all that waits, batch by batch, on one process's own connection."""
+
+    def __init__(self, settings: CertnumberSettings, clock: Clock) -> None:
+        self._limit = settings.numbering_batch
+        self._clock = clock
+        self._outbox = Outbox("certnumber")
+        self.engine = create_engine(settings)
+
+    def run(self) -> int:
+        """Until no full batch waits or RUN_SECONDS are over; returns how many approvals were handled."""
+        bind_trace(None)
+        deadline = time.monotonic() + RUN_SECONDS
+        total = 0
+        while True:
+            with Session(self.engine) as session, session.begin():
+                count = assign_batch(session, self._clock, self._outbox, self._limit)
+            total += count
+            if count < self._limit or time.monotonic() > deadline:
+                return total
+
+
+def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None) -> Celery:
+    """The Celery application with its one task."""
+    numbering = Numbering(settings, clock or SystemClock())
+    app = Celery("certnumber", broker=settings.numbering_broker_url, set_as_current=False)
+    app.conf.update(_CONFIGURATION)
+
+    # A shared task would be registered with every other application of the process too, and number there.
+    @app.task(name=TASK, shared=False)
+    def assign_numbers() -> None:
+        total = numbering.run()
+        if total:
+            log.info("numbering.done", approvals=total)
+
+    # A connection inherited over fork would be two processes' at once.
+    worker_process_init.connect(lambda **_: numbering.engine.dispose(close=False), weak=False)
+    return app
+
+
+@cache
+def _from_environment() -> Celery:
+    settings = CertnumberSettings()
+    if settings.numbering_broker_url is None:
+        raise SystemExit("GANZHENG_BROKER_URL is not set")
+    setup_logging.connect(lambda **_: configure_logging(settings.log_level), weak=False)
+    return create_celery(settings)
+
+
+def __getattr__(name: str) -> Celery:
+    """`app`, which Celery's command line looks for, is made when asked for: importing this module reads no settings."""
+    if name == "app":
+        return _from_environment()
+    raise AttributeError(name)

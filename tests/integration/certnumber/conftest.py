@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from services.certnumber.app import build
+from services.certnumber.consumers import SUBSCRIPTIONS
+from services.certnumber.container import CertnumberContainer
+from shared.db import connect_args, migrate
+from shared.messaging import Consumer
+from tests.fixtures.backing import Postgres
+from tests.integration.certnumber.support import new_settings
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> Iterator[str]:
+    template = postgres.template("certnumber_template", lambda empty: migrate("certnumber", empty))
+    with postgres.temporary(template) as url:
+        yield url
+
+
+@pytest.fixture
+async def container(url: str) -> AsyncIterator[CertnumberContainer]:
+    container = build(new_settings(url), eager=True)
+    yield container
+    await container.close()
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(url, pool_size=8, connect_args=connect_args())
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def consumer(container: CertnumberContainer) -> Consumer:
+    """Does not wake the numbering: the test numbers when it wants to."""
+    return Consumer(replace(SUBSCRIPTIONS[0], committed=None), container, container.database)
