@@ -18,9 +18,8 @@ import httpx2
 from deploy.synthetic import id_number, jpeg, person_name, taxpayer_id
 
 IMAGES = ("id-front", "id-back", "commitment-letter")
-NUMBER_TIMEOUT = 30.0
-POLL = 0.1
-PROJECTION_TIMEOUT = 30.0
+PATIENCE = 30.0
+POLL = 0.05
 
 
 class StepFailed(Exception):  # noqa: N818
@@ -104,43 +103,41 @@ async def submit_application(api: Api, token: str, person: str, post: str, seed:
     return answer
 
 
-async def wait_for(api: Api, what: str, ready: Callable[[Any], bool], timeout: float, *call: str, token: str) -> Any:
-    """Ask again until `ready(answer)`; an item the desk does not know yet counts as not ready. Raises StepFailed."""
-    method, service, path = call
-    deadline = asyncio.get_running_loop().time() + timeout
-    while True:
+async def wait_for(api: Api, token: str, service: str, path: str, what: str, ready: Callable[[Any], bool]) -> Any:
+    """GET until `ready(answer)`; what is not there yet is not ready. Raises StepFailed after PATIENCE seconds."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while asyncio.get_running_loop().time() < deadline:
         try:
-            answer = await api.call(method, service, path, token=token)
+            answer = await api.call("GET", service, path, token=token)
         except StepFailed:
             answer = None
         if answer is not None and ready(answer):
             return answer
-        if asyncio.get_running_loop().time() > deadline:
-            raise StepFailed(f"waited {timeout:.0f} s for {what}")
         await asyncio.sleep(POLL)
+    raise StepFailed(f"waited {PATIENCE:.0f} s for {what}")
 
 
 async def desk_item(api: Api, token: str, application_id: str, status: str, revision: int) -> Any:
     """The review desk's item once it shows that revision in `status`."""
-    path = f"/items/{application_id}"
-    return await wait_for(
-        api, f"the desk to show {status}", lambda item: (item["status"], item["revision"]) == (status, revision), PROJECTION_TIMEOUT,
-        "GET", "review", path, token=token,
-    )  # fmt: skip
+
+    def shows(item: Any) -> bool:
+        return bool((item["status"], item["revision"]) == (status, revision))
+
+    return await wait_for(api, token, "review", f"/items/{application_id}", f"the desk to show {status}", shows)
+
+
+async def application_in(api: Api, token: str, application_id: str, status: str) -> Any:
+    """The application once it is in `status`."""
+
+    def reached(application: Any) -> bool:
+        return bool(application["status"] == status)
+
+    return await wait_for(api, token, "renewal", f"/applications/{application_id}", f"status {status}", reached)
 
 
 async def decide(api: Api, token: str, action: str, application_id: str, revision: int, **reason: str) -> Any:
     body = {"action": action, "items": [{"application_id": application_id, "revision": revision}], **reason}
     return (await api.call("POST", "review", "/decisions", token=token, json=body))["results"][0]
-
-
-async def certified(api: Api, token: str, application_id: str) -> dict[str, Any]:
-    """The application once it has its number."""
-    path = f"/applications/{application_id}"
-    answer: dict[str, Any] = await wait_for(
-        api, "the number", lambda a: a["status"] == "certified", NUMBER_TIMEOUT, "GET", "renewal", path, token=token
-    )
-    return answer
 
 
 async def run(api: Api, username: str, password: str, say: Callable[[str], None]) -> str:
@@ -165,10 +162,7 @@ async def run(api: Api, username: str, password: str, say: Callable[[str], None]
     )
     say(f"审核驳回     {reject['outcome']}：未加盖换证专用章")
     path = f"/applications/{application['id']}"
-    await wait_for(
-        api, "the rejection", lambda a: a["status"] == "rejected", PROJECTION_TIMEOUT, "GET", "renewal", path,
-        token=enterprise,
-    )  # fmt: skip
+    await application_in(api, enterprise, application["id"], "rejected")
     files = {"file": ("letter.jpg", jpeg(seed=secrets.randbelow(10**6) + 10), "image/jpeg")}
     await api.call("PUT", "renewal", f"{path}/images/commitment-letter", token=enterprise, files=files)
     again = await api.call("POST", "renewal", f"{path}/submission", token=enterprise, json={"revision": 1})
@@ -176,7 +170,7 @@ async def run(api: Api, username: str, password: str, say: Callable[[str], None]
     item = await desk_item(api, reviewer, application["id"], "pending_review", again["revision"])
     approve = await decide(api, reviewer, "approve", item["application_id"], item["revision"])
     say(f"审核通过     {approve['outcome']}")
-    done = await certified(api, enterprise, application["id"])
+    done = await application_in(api, enterprise, application["id"], "certified")
     number = str(done["certificate_number"])
     say(f"自动编号     {number}")
     public = await api.call("GET", "certnumber", f"/certificates/{number}")

@@ -95,7 +95,10 @@ def _always_possible(method: str, path: str, operation: dict[str, Any], limited:
 
 
 def install_openapi(app: FastAPI, root: str, limited_routes: set[tuple[str, str]]) -> None:
-    """Replace the app's document generator; `root` is the path at the gateway, `limited_routes` holds (method, path) of rate-limited routes."""
+    """Replace the app's document generator.
+
+    `root` is the service's path at the gateway, `limited_routes` holds (method, path) of rate-limited routes.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:

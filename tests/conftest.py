@@ -1,3 +1,3 @@
 """Registers the fixtures; helpers are imported from tests.fixtures, never from here."""
 
-pytest_plugins = ["tests.fixtures.backing", "tests.fixtures.platform"]
+pytest_plugins = ["tests.fixtures.backing", "tests.fixtures.platform", "tests.fixtures.stack"]
