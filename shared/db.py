@@ -31,7 +31,10 @@ SESSION_OPTIONS = " ".join(
         "idle_in_transaction_session_timeout": "15s",
     }.items()
 )
-TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "53300", "57P01", "57P02", "57P03", "25P03"})
+# Serialization failure, deadlock, lock timeout, statement timeout, idle transaction ended.
+CONTENTION = frozenset({"40001", "40P01", "55P03", "57014", "25P03"})
+# Connection exceptions, insufficient resources, operator intervention.
+OUTAGE_CLASSES = ("08", "53", "57P")
 
 
 def new_metadata() -> sa.MetaData:
@@ -43,14 +46,19 @@ def connect_args() -> dict[str, Any]:
     return {"options": SESSION_OPTIONS, "connect_timeout": 5}
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether trying the same work again later can succeed: connection lost, deadlock, lock or statement timeout."""
+def is_outage(error: BaseException) -> bool:
+    """Whether the database is away or has no connection left, so that all work fails, whatever it is."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, OSError | TimeoutError | sa.exc.TimeoutError)
-    if error.connection_invalidated or isinstance(error, InterfaceError):
-        return True
+        return isinstance(error, ConnectionError | TimeoutError | sa.exc.TimeoutError)
     sqlstate = getattr(error.orig, "sqlstate", None)
-    return sqlstate in TRANSIENT_SQLSTATES or (isinstance(error, OperationalError) and sqlstate is None)
+    if sqlstate is not None:
+        return str(sqlstate).startswith(OUTAGE_CLASSES)
+    return error.connection_invalidated or isinstance(error, InterfaceError | OperationalError)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work can succeed later: an outage, a deadlock, a lock or statement timeout."""
+    return is_outage(error) or (isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONTENTION)
 
 
 class Database:

@@ -1,5 +1,6 @@
 """Every HTTP service is built by `create_app`: errors, transactions, limits, health, documents."""
 
+import json
 import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.auth.access import idempotency_scope
 from shared.container import Container
 from shared.db import is_transient
 from shared.errors import Invalid, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
@@ -55,12 +57,12 @@ class TransactionalRoute(APIRoute):
                 request.state.session = session
                 if key is None:
                     return await original(request)
-                caller = await container.verifier.caller(request.headers.get("Authorization"))
-                replay = await recall(session, request, key, caller)
+                scope = await idempotency_scope(request)
+                replay = await recall(session, request, key, scope)
                 if replay is not None:
                     return replay
                 response = await original(request)
-                await remember(session, key, caller, response)
+                await remember(session, key, scope, response)
                 return response
 
         return handle
@@ -78,7 +80,10 @@ Session = Annotated[AsyncSession, Depends(_session)]
 
 
 class Surroundings:
-    """Pure ASGI: trace context, body limit, security headers and one log line per request, without its query."""
+    """Pure ASGI: trace context, body limit, security headers and one log line per request, without its query.
+
+    Whatever nobody handled ends here as a 500: passed on, the server would log its text, which may quote personal data.
+    """
 
     def __init__(self, app: ASGIApp, root: str, limits: BodyLimits) -> None:
         self._app = app
@@ -98,12 +103,14 @@ class Surroundings:
             (DEFAULT_BODY_LIMIT, TooLarge),
         )
         declared = headers.get(b"content-length", b"0")
-        received = int(declared) if declared.isdigit() else 0
+        # Cut, because int() itself refuses thousands of digits.
+        announced = int(declared[:20]) if declared.isdigit() else 0
         counted = 0
+        started = False
 
         async def limited_receive() -> Message:
             nonlocal counted
-            if received > limit:
+            if announced > limit:
                 raise kind
             message = await receive()
             counted += len(message.get("body", b""))
@@ -112,7 +119,9 @@ class Surroundings:
             return message
 
         async def completed_send(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 present = {name for name, _ in message["headers"]}
                 extra = [header for header in SECURITY_HEADERS if header[0] not in present]
                 trace = (b"traceparent", current_traceparent().encode())
@@ -125,7 +134,22 @@ class Surroundings:
                 )
             await send(message)
 
-        await self._app(scope, limited_receive, completed_send)
+        try:
+            await self._app(scope, limited_receive, completed_send)
+        except Exception as error:
+            response = failure_response(error)
+            if started:
+                # Too late for an answer: the server has to break the connection off.
+                raise ConnectionAbortedError from None
+            await response(scope, receive, completed_send)
+
+
+class ProblemResponse(JSONResponse):
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        # A field name in the errors is the client's own text, and may hold half of a surrogate pair.
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def problem_response(problem: Problem) -> JSONResponse:
@@ -135,7 +159,7 @@ def problem_response(problem: Problem) -> JSONResponse:
     headers = {"Retry-After": str(problem.members["retry_after"])} if "retry_after" in problem.members else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(jsonable_encoder(content), status, headers, PROBLEM_MEDIA_TYPE)
+    return ProblemResponse(jsonable_encoder(content), status, headers)
 
 
 class InternalError(Problem):
@@ -143,15 +167,21 @@ class InternalError(Problem):
     detail = "系统内部错误，已记录，请稍后再试"
 
 
-def _on_problem(_request: Request, error: Exception) -> Response:
+def failure_response(error: Exception) -> JSONResponse:
+    # The exception's own text may quote personal data, so only its type and the place are logged.
+    log.error("http.failed", error=type(error).__name__, trace="".join(traceback.format_tb(error.__traceback__)))
+    return problem_response(InternalError())
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
     return problem_response(cast(Problem, error))
 
 
-def _on_validation(_request: Request, error: Exception) -> Response:
+async def _on_validation(_request: Request, error: Exception) -> Response:
     return problem_response(Invalid(errors=field_errors(cast(RequestValidationError, error).errors())))
 
 
-def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(_request: Request, error: Exception) -> Response:
     http = cast(HTTPException, error)
     if isinstance(http.__cause__, Problem):
         # FastAPI wraps what is raised while it reads a body.
@@ -163,17 +193,11 @@ def _on_http(_request: Request, error: Exception) -> Response:
     return response
 
 
-def _on_database(request: Request, error: Exception) -> Response:
+async def _on_database(_request: Request, error: Exception) -> Response:
     if is_transient(error):
         log.warning("http.unavailable", error=type(error).__name__)
         return problem_response(Unavailable(retry_after=2))
-    return _on_anything(request, error)
-
-
-def _on_anything(_request: Request, error: Exception) -> Response:
-    # The exception's own text may quote personal data, so only its type and the place are logged.
-    log.error("http.failed", error=type(error).__name__, trace="".join(traceback.format_tb(error.__traceback__)))
-    return problem_response(InternalError())
+    return failure_response(error)
 
 
 def _health_router() -> APIRouter:
@@ -228,7 +252,6 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(SQLAlchemyError, _on_database)
     app.add_exception_handler(OSError, _on_database)
-    app.add_exception_handler(Exception, _on_anything)
     app.include_router(_health_router())
     limited: set[tuple[str, str]] = set()
     for router in routers:

@@ -1,6 +1,7 @@
 """Idempotency-Key: the first answer of a POST is kept in the transaction of its effects and given again."""
 
 import hashlib
+import re
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -12,7 +13,8 @@ from shared.errors import Invalid
 from shared.tables import IdempotencyRow
 
 HEADER = "Idempotency-Key"
-MAX_KEY = 100
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"}
+VALID_KEY = re.compile(r"[!-~]{1,100}")
 RETENTION = timedelta(hours=24)
 
 
@@ -26,29 +28,29 @@ class IdempotencyKeyReused(Invalid):
     detail = "该 Idempotency-Key 已用于另一个请求"
 
 
-async def recall(session: AsyncSession, request: Request, key: str, caller: str) -> Response | None:
+async def recall(session: AsyncSession, request: Request, key: str, scope: str) -> Response | None:
     """The answer already given under `key`, or None after reserving the key for this request.
 
     A second request with the same key waits here until the first one has committed or rolled back.
     Raises IdempotencyKeyInvalid, IdempotencyKeyReused.
     """
-    if not 1 <= len(key) <= MAX_KEY or not all("!" <= character <= "~" for character in key):
+    if not VALID_KEY.fullmatch(key):
         raise IdempotencyKeyInvalid
     body = await request.body()
     fingerprint = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
-    reserve = insert(IdempotencyRow).values(scope=caller, key=key, fingerprint=fingerprint)
+    reserve = insert(IdempotencyRow).values(scope=scope, key=key, fingerprint=fingerprint)
     reserved = await session.scalar(reserve.on_conflict_do_nothing().returning(IdempotencyRow.key))
     if reserved is not None:
         return None
-    row = await session.get_one(IdempotencyRow, (caller, key))
+    row = await session.get_one(IdempotencyRow, (scope, key))
     if row.fingerprint != fingerprint or row.status is None:
         raise IdempotencyKeyReused
     return Response(row.body, row.status, {"Idempotency-Replayed": "true"}, row.media_type)
 
 
-async def remember(session: AsyncSession, key: str, caller: str, response: Response) -> None:
+async def remember(session: AsyncSession, key: str, scope: str, response: Response) -> None:
     await session.execute(
         sa.update(IdempotencyRow)
-        .where(IdempotencyRow.scope == caller, IdempotencyRow.key == key)
+        .where(IdempotencyRow.scope == scope, IdempotencyRow.key == key)
         .values(status=response.status_code, body=bytes(response.body), media_type=response.headers.get("content-type"))
     )

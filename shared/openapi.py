@@ -20,7 +20,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedType,
 )
-from shared.idempotency import HEADER
+from shared.idempotency import HEADER, KEY_SCHEMA
 
 STATUS: dict[type[Problem], int] = {
     Malformed: 400,
@@ -135,5 +135,5 @@ def _complete(method: str, path: str, operation: dict[str, Any], limited: bool) 
             responses[status]["description"] += f", `{kind.code}`"
     if method == "post" and operation.get("x-idempotent", True):
         operation.setdefault("parameters", []).append(
-            {"name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 100}}
+            {"name": HEADER, "in": "header", "required": False, "schema": KEY_SCHEMA}
         )

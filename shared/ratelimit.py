@@ -20,7 +20,8 @@ def rate_limit(rate: str) -> Callable[[Request], Awaitable[None]]:
             return
         limiter: MovingWindowRateLimiter = container.limiter
         client = request.client.host if request.client else "unknown"
-        if not await limiter.hit(item, request.url.path, client):
+        # By route, not by path: whoever tries one number after another must meet the limit.
+        if not await limiter.hit(item, request.scope["route"].path, client):
             raise TooMany(retry_after=item.get_expiry())
 
     limit.__rate_limit__ = rate  # type: ignore[attr-defined]  # read by shared.openapi

@@ -69,10 +69,14 @@ async def keep_clean(container: Container) -> None:
 
 
 async def run_worker(service: Service, container: Container) -> None:
-    """Relay, consumers and jobs of one service on RabbitMQ, until cancelled or one of them ends."""
+    """Relay, consumers and jobs of one service on RabbitMQ, until cancelled.
+
+    Raises an ExceptionGroup when a job fails or the broker holds a topology that differs from ours.
+    """
     broker = _broker(service, container.settings)
     try:
         async with asyncio.TaskGroup() as group:
+            group.create_task(broker.declare())
             group.create_task(Relay(container.database, broker).run())
             group.create_task(keep_clean(container))
             for consumer in service.consumers(container):

@@ -1,5 +1,6 @@
 """Who may call a route: `Annotated[Principal, allow("reviewer")]` in its signature."""
 
+import hashlib
 from typing import Any
 
 from fastapi import Request, Security
@@ -11,6 +12,33 @@ from shared.container import Container
 from shared.errors import Forbidden, Unauthenticated
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="access_token of POST /sessions")
+
+
+async def authenticate(request: Request, token: str) -> Principal:
+    """Raises InvalidToken."""
+    container: Container = request.app.state.container
+    principal = await container.verifier.verify(token)
+    own = container.sessions if principal.issuer == container.service else None
+    # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
+    if own is not None and not await own.is_open(request.state.session, principal.session):
+        raise InvalidToken
+    return principal
+
+
+async def idempotency_scope(request: Request) -> str:
+    """Whose idempotency keys these are: the caller's, or those of nobody at this address."""
+    container: Container = request.app.state.container
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        address = request.client.host if request.client else ""
+        # Strangers must not meet in each other's keys; and an address is personal data.
+        return f"anonymous:{container.privacy.blind_index(f'address:{address}')}"
+    try:
+        principal = await authenticate(request, token)
+    except Unauthenticated:
+        # The route itself refuses the request; the key only must not be shared with anyone.
+        return f"unverified:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
+    return f"{principal.issuer}:{principal.subject}"
 
 
 def allow(*roles: str, initial_password: bool = False) -> Any:
@@ -25,12 +53,7 @@ def allow(*roles: str, initial_password: bool = False) -> Any:
     ) -> Principal:
         if credentials is None:
             raise Unauthenticated
-        container: Container = request.app.state.container
-        principal = await container.verifier.verify(credentials.credentials)
-        own = container.sessions if principal.issuer == container.service else None
-        # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
-        if own is not None and not await own.is_open(request.state.session, principal.session):
-            raise InvalidToken
+        principal = await authenticate(request, credentials.credentials)
         if principal.must_change_password and not initial_password:
             raise PasswordChangeRequired
         if not principal.roles & set(roles):

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.auth.errors import InvalidToken
 from shared.clock import Clock
-from shared.errors import Unauthenticated, Unavailable
+from shared.errors import Unavailable
 
 AUDIENCE = "ganzheng"
 JWKS_LIFETIME = timedelta(minutes=5)
@@ -131,18 +130,6 @@ class TokenVerifier:
             )
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise InvalidToken from None
-
-    async def caller(self, authorization: str | None) -> str:
-        """Whose idempotency keys these are: the verified subject, or nobody's."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
-            return "anonymous"
-        try:
-            principal = await self.verify(token)
-        except Unauthenticated:
-            # The route itself refuses the request; the key only must not be shared with anyone.
-            return f"unverified:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
-        return f"{principal.issuer}:{principal.subject}"
 
     async def _key(self, issuer: str, key_id: str) -> Ed25519PublicKey | None:
         if self._own is not None and issuer == self._own.issuer:

@@ -4,17 +4,18 @@ A transport hands over deliveries and gets one verdict for each; how a verdict b
 redelivery or a dead letter is the transport's affair.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db import Database, is_transient
+from shared.db import Database, is_outage
 from shared.errors import Unavailable
 from shared.messaging.events import E, Envelope, Event, Message, Received
 from shared.messaging.topology import MAX_ATTEMPTS, Queue
@@ -48,7 +49,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Subscription:
-    """Which handlers serve a queue. `committed` runs after every batch that changed something."""
+    """Which handlers serve a queue. A handler gets all of a batch's events of its type, in the order of arrival;
+    `committed` runs after every batch that changed something."""
 
     queue: Queue
     handlers: Mapping[type[Event], Handler]
@@ -71,26 +73,32 @@ class Consumer:
     async def process(self, messages: Sequence[Message]) -> list[Outcome]:
         """Take effect of every message once. A batch is one transaction; if that fails, each message gets its own."""
         parsed = [self._parse(message) for message in messages]
-        good = [received for received in parsed if isinstance(received, Received)]
-        outcomes = await self._attempt(messages, parsed, good)
+        good = {
+            entry.id: (entry, message.attempts)
+            for entry, message in zip(parsed, messages, strict=True)
+            if isinstance(entry, Received)
+        }
+        outcomes = await self._attempt(good)
         return [entry if isinstance(entry, Outcome) else outcomes[entry.id] for entry in parsed]
 
-    async def _attempt(
-        self, messages: Sequence[Message], parsed: Sequence[Received[Any] | Outcome], good: list[Received[Any]]
-    ) -> dict[Any, Outcome]:
+    async def _attempt(self, good: Mapping[UUID, tuple[Received[Any], int]]) -> dict[UUID, Outcome]:
         if not good:
             return {}
         try:
-            await self._handle(good)
+            await self._handle([received for received, _ in good.values()])
         except Exception as error:
+            if is_outage(error) or isinstance(error, Unavailable):
+                # No message is to blame, and to try each would take as long as all their time-outs.
+                name = type(error).__name__
+                log.warning("consumer.unavailable", queue=self.queue.name, error=name)
+                return dict.fromkeys(good, Outcome(Verdict.retry, name, counted=False))
             if len(good) == 1:
-                attempts = next(m.attempts for m, p in zip(messages, parsed, strict=True) if p is good[0])
-                return {good[0].id: self._classify(error, attempts)}
-            outcomes: dict[Any, Outcome] = {}
-            for received in good:
-                outcomes |= await self._attempt(messages, parsed, [received])
+                return {event_id: self._classify(error, attempts) for event_id, (_, attempts) in good.items()}
+            outcomes: dict[UUID, Outcome] = {}
+            for event_id, entry in good.items():
+                outcomes |= await self._attempt({event_id: entry})
             return outcomes
-        return {received.id: DONE for received in good}
+        return dict.fromkeys(good, DONE)
 
     def _parse(self, message: Message) -> Received[Any] | Outcome:
         try:
@@ -98,39 +106,42 @@ class Consumer:
             contract, _ = self._handlers[envelope.routing_key]
             return Received(envelope.id, envelope.time, envelope.traceparent, contract.model_validate(envelope.data))
         except KeyError:
-            return Outcome(Verdict.dead, "unknown event type")
+            return self._dead("unknown event type")
         except ValidationError as error:
             fields = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
-            return Outcome(Verdict.dead, f"invalid: {', '.join(fields)}")
+            return self._dead(f"invalid: {', '.join(fields) or 'not an envelope'}")
 
     async def _handle(self, received: Sequence[Received[Any]]) -> None:
         async with self.database.transaction() as session:
             fresh = await self._remember(session, received)
-            for contract, batch in groupby(fresh, key=lambda item: type(item.event)):
+            batches: defaultdict[type[Event], list[Received[Any]]] = defaultdict(list)
+            for item in fresh:
+                batches[type(item.event)].append(item)
+            for contract, batch in batches.items():
                 _, handler = self._handlers[contract.routing_key()]
-                await handler(self._container, session, list(batch))
+                await handler(self._container, session, batch)
         if fresh and self._committed is not None:
             await self._committed(self._container)
 
     async def _remember(self, session: AsyncSession, received: Sequence[Received[Any]]) -> list[Received[Any]]:
-        unique = {item.id: item for item in received}
-        rows = [{"queue": self.queue.name, "event_id": event_id} for event_id in sorted(unique)]
+        # Sorted, so that two consumers with the same events in their batches wait for each other and do not deadlock.
+        rows = [{"queue": self.queue.name, "event_id": event_id} for event_id in sorted(item.id for item in received)]
         statement = insert(InboxRow).on_conflict_do_nothing().returning(InboxRow.event_id)
         new = set((await session.scalars(statement, rows)).all())
-        return [item for event_id, item in unique.items() if event_id in new]
+        return [item for item in received if item.id in new]
 
     def _classify(self, error: Exception, attempts: int) -> Outcome:
         name = type(error).__name__
         if isinstance(error, Undecipherable):
-            return Outcome(Verdict.dead, name)
-        if is_transient(error) or isinstance(error, Unavailable):
-            log.warning("consumer.unavailable", queue=self.queue.name, error=name)
-            return Outcome(Verdict.retry, name, counted=False)
+            return self._dead(name)
         if attempts + 1 >= MAX_ATTEMPTS:
-            log.error("consumer.dead", queue=self.queue.name, error=name)
-            return Outcome(Verdict.dead, f"{name} after {attempts + 1} attempts")
+            return self._dead(f"{name} after {attempts + 1} attempts")
         log.warning("consumer.retry", queue=self.queue.name, error=name, attempts=attempts)
         return Outcome(Verdict.retry, name)
+
+    def _dead(self, error: str) -> Outcome:
+        log.error("consumer.dead", queue=self.queue.name, error=error)
+        return Outcome(Verdict.dead, error)
 
 
 def traced(batch: Sequence[Received[E]]) -> Iterator[Received[E]]:

@@ -4,7 +4,9 @@
 which is therefore the delay queue; a message that cannot be handled goes to the receiver's dead_letters table.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +31,8 @@ class InProcessBus:
 
     def __init__(self, consumers: Iterable[Consumer] = ()) -> None:
         self._consumers = {consumer.queue.name: consumer for consumer in consumers}
+        # By queue, as each has handlers of its own; a restart begins the count anew, and nothing else.
+        self._attempts: Counter[tuple[str, UUID]] = Counter()
 
     def subscribe(self, consumer: Consumer) -> None:
         self._consumers[consumer.queue.name] = consumer
@@ -38,17 +42,23 @@ class InProcessBus:
             position: Unroutable(message.routing_key) for position, message in enumerate(messages)
         }
         for consumer in self._consumers.values():
-            keys = consumer.queue.routing_keys
+            name, keys = consumer.queue.name, consumer.queue.routing_keys
             bound = [position for position, message in enumerate(messages) if message.routing_key in keys]
             if not bound:
                 continue
-            outcomes = await consumer.process([messages[position] for position in bound])
-            for position, outcome in zip(bound, outcomes, strict=True):
-                if outcome.verdict is Verdict.dead:
-                    await self._bury(consumer, messages[position], outcome.error)
+            batch = [
+                replace(messages[position], attempts=self._attempts[name, messages[position].id]) for position in bound
+            ]
+            outcomes = await consumer.process(batch)
+            for position, message, outcome in zip(bound, batch, outcomes, strict=True):
                 if outcome.verdict is Verdict.retry:
+                    self._attempts[name, message.id] += int(outcome.counted)
                     results[position] = Deferred(outcome.error)
-                elif isinstance(results[position], Unroutable):
+                    continue
+                if outcome.verdict is Verdict.dead:
+                    await self._bury(consumer, message, outcome.error)
+                del self._attempts[name, message.id]
+                if isinstance(results[position], Unroutable):
                     results[position] = None
         return list(results.values())
 
@@ -60,17 +70,21 @@ class InProcessBus:
 
     async def replay(self, queue: str, event_id: UUID | None = None) -> int:
         consumer = self._consumers[queue]
-        chosen = sa.delete(DeadLetterRow).where(DeadLetterRow.queue == queue).returning(DeadLetterRow)
+        chosen = sa.select(DeadLetterRow).where(DeadLetterRow.queue == queue).order_by(DeadLetterRow.dead_at)
         if event_id is not None:
             chosen = chosen.where(DeadLetterRow.event_id == event_id)
         async with consumer.database.transaction() as session:
             rows = (await session.scalars(chosen)).all()
-            messages = [Message(row.event_id, row.routing_key, row.envelope.encode()) for row in rows]
-            # Still inside the deletion's transaction: a crash here leaves the letters where they were.
-            outcomes = await consumer.process(messages)
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if outcome.verdict is not Verdict.done:
-                await self._bury(consumer, message, outcome.error)
+        messages = [Message(row.event_id, row.routing_key, row.envelope.encode()) for row in rows]
+        outcomes = await consumer.process(messages)
+        done = [
+            message.id for message, outcome in zip(messages, outcomes, strict=True) if outcome.verdict is Verdict.done
+        ]
+        # After the effects: a crash in between leaves letters that the inbox will absorb.
+        async with consumer.database.transaction() as session:
+            await session.execute(
+                sa.delete(DeadLetterRow).where(DeadLetterRow.queue == queue, DeadLetterRow.event_id.in_(done))
+            )
         return len(messages)
 
     async def _bury(self, consumer: Consumer, message: Message, error: str) -> None:

@@ -21,7 +21,7 @@ class Outbox:
         rows = []
         for event in [events] if isinstance(events, Event) else events:
             envelope = Envelope.wrap(event, self._service, at)
-            if len(envelope.model_dump_json()) > MAX_ENVELOPE_BYTES:
+            if len(envelope.model_dump_json().encode()) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
             rows.append(
                 OutboxRow(

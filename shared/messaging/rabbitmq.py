@@ -1,19 +1,19 @@
-"""RabbitMQ by aio-pika: quorum queues, mandatory publishing with confirms, delayed retry and dead-letter queues."""
+"""RabbitMQ by aio-pika: quorum queues, mandatory publishing with confirms, delayed retry and dead-letter queues.
+
+Connections are aio-pika's plain ones, not its robust ones: what breaks is dropped whole and built anew from the
+topology table. So no delivery outlives its channel, a deleted queue comes back, and a refused declaration is seen.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 import aio_pika
-from aio_pika.abc import (
-    AbstractIncomingMessage,
-    AbstractRobustChannel,
-    AbstractRobustConnection,
-    AbstractRobustExchange,
-)
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, QueueEmpty
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFailed
 
 from shared.messaging.consumer import Consumer, Outcome, Verdict
 from shared.messaging.dead_letters import DeadLetter
@@ -23,44 +23,46 @@ from shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
 PUBLISH_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
+HEARTBEAT = 10
 PREFETCH = 64
-CONNECT_RETRY = 2.0
+CONNECT_RETRY = 1.0
+STOP_GRACE = 1.5
 
 
 class RabbitMQ:
-    """Connections of one process. Publishing and consuming are kept apart: a broker alarm blocks only publishers."""
+    """The broker as one process sees it. Publishing and consuming have connections of their own: a broker alarm blocks
+    only publishers."""
 
     def __init__(self, url: str, queues: Iterable[Queue], *, name: str) -> None:
         self._url = url
         self._queues = {queue.name: queue for queue in queues}
         self._name = name
-        self._connections: list[AbstractRobustConnection] = []
-        self._publish_channel: AbstractRobustChannel | None = None
-        self._exchange: AbstractRobustExchange | None = None
+        self._publishing: AbstractChannel | None = None
+        self._publishing_ends = AsyncExitStack()
         self._opening = asyncio.Lock()
 
-    async def _connect(self, purpose: str) -> AbstractRobustConnection:
-        separator = "&" if "?" in self._url else "?"
-        url = f"{self._url}{separator}heartbeat=20&reconnect_interval=2&name={self._name}-{purpose}"
-        connection = await aio_pika.connect_robust(url, timeout=10)
-        # The connection itself holds channels weakly, so this object keeps both.
-        self._connections.append(connection)
-        return connection
-
-    async def _publishing(self) -> tuple[AbstractRobustChannel, AbstractRobustExchange]:
-        async with self._opening:
-            if self._publish_channel is None or self._exchange is None:
-                connection = await self._connect("publish")
-                channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                self._exchange = await self._declare(channel)
-                self._publish_channel = channel
-            return self._publish_channel, self._exchange
-
-    async def _declare(self, channel: Any) -> AbstractRobustExchange:
-        exchange: AbstractRobustExchange = await channel.declare_exchange(
-            EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
+    @asynccontextmanager
+    async def _channel(self, purpose: str) -> AsyncIterator[AbstractChannel]:
+        """A channel on its own connection to a broker that holds the whole topology."""
+        connection = await aio_pika.connect(
+            self._url, timeout=CONNECT_TIMEOUT, heartbeat=HEARTBEAT, name=f"{self._name}-{purpose}"
         )
+        try:
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            await self._declare(channel)
+            yield channel
+        finally:
+            with suppress(Exception):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await connection.close()
+
+    async def _declare(self, channel: AbstractChannel) -> None:
+        exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
         for queue in self._queues.values():
             # Dead-letter targets first: a work queue without them would drop what it rejects.
             await channel.declare_queue(queue.dead, durable=True, arguments=queue.dead_arguments())
@@ -68,70 +70,95 @@ class RabbitMQ:
             work = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments())
             for key in queue.routing_keys:
                 await work.bind(exchange, key)
-        return exchange
+
+    async def _keep_at(self, purpose: str, work: Callable[[AbstractChannel], Awaitable[None]]) -> None:
+        """Until `work` returns, with a new channel for every try. Raises ChannelPreconditionFailed."""
+        while True:
+            try:
+                async with self._channel(purpose) as channel:
+                    return await _unless_cancelled(work(channel))
+            except ChannelPreconditionFailed as error:
+                log.error("broker.topology_differs", purpose=purpose, error=str(error))  # noqa: TRY400 - broker's words
+                raise
+            except Exception as error:
+                log.warning("broker.reconnect", purpose=purpose, error=type(error).__name__)
+                await asyncio.sleep(CONNECT_RETRY)
+
+    async def declare(self) -> None:
+        """Returns when the broker holds the topology, raises ChannelPreconditionFailed if it holds a different one."""
+
+        async def nothing(_channel: AbstractChannel) -> None:
+            return None
+
+        await self._keep_at("declare", nothing)
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
-        """Pipelined on one channel; a lost confirm counts as not published."""
-        try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT):
-                _, exchange = await self._publishing()
-        except (AMQPError, OSError, TimeoutError) as error:
-            return [error] * len(messages)
-        return await asyncio.gather(
-            *(self._publish_one(exchange, message.routing_key, self._amqp(message)) for message in messages)
+        """Pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""
+        async with asyncio.timeout(PUBLISH_TIMEOUT):
+            channel = await _unless_cancelled(self._publisher())
+        exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+        results = await asyncio.gather(
+            *(_publish(exchange, message.routing_key, _amqp(message)) for message in messages)
         )
+        if any(isinstance(result, TimeoutError) for result in results):
+            await self.close()
+        return results
 
-    @staticmethod
-    def _amqp(message: Message, headers: Mapping[str, str | int] | None = None) -> aio_pika.Message:
-        return aio_pika.Message(
-            message.body,
-            message_id=str(message.id),
-            type=message.routing_key,
-            content_type="application/cloudevents+json",
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            headers=dict(headers or {}),
-        )
+    async def _publisher(self) -> AbstractChannel:
+        async with self._opening:
+            if self._publishing is None or self._publishing.is_closed:
+                await self.close()
+                self._publishing = await self._publishing_ends.enter_async_context(self._channel("publish"))
+            return self._publishing
 
-    @staticmethod
-    async def _publish_one(exchange: Any, routing_key: str, message: aio_pika.Message) -> Exception | None:
-        try:
-            # The client's own timeout does not cover waiting for a reconnection.
-            async with asyncio.timeout(PUBLISH_TIMEOUT):
-                await exchange.publish(message, routing_key, mandatory=True)
-        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            return error
-        return None
+    async def close(self) -> None:
+        """Close what publishing holds open; the next publish opens it anew."""
+        self._publishing = None
+        await self._publishing_ends.aclose()
 
     async def consume(self, consumer: Consumer) -> None:
         """Until cancelled. Survives broker restarts, queue deletion and handler failures."""
+        await self._keep_at(f"consume-{consumer.queue.name}", partial(self._consume, consumer))
+
+    async def _consume(self, consumer: Consumer, channel: AbstractChannel) -> None:
+        deliveries: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+
+        def lose(*_: object) -> None:
+            deliveries.put_nowait(None)
+
+        channel.close_callbacks.add(lose)
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lose)
+        queue = await channel.get_queue(consumer.queue.name, ensure=False)
+        # A message that crashes this process takes all unacknowledged ones along towards the delivery limit. So one
+        # at a time, until the broker has given us one that nobody has tried before.
+        await channel.set_qos(prefetch_count=1)
+        probation = await queue.consume(deliveries.put)
+        trusted = False
         while True:
-            try:
-                await self._consume_once(consumer)
-            except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-                log.warning("consumer.reconnect", queue=consumer.queue.name, error=type(error).__name__)
-                await asyncio.sleep(CONNECT_RETRY)
+            batch = [await deliveries.get()]
+            while not deliveries.empty():
+                batch.append(deliveries.get_nowait())
+            held = [delivery for delivery in batch if delivery is not None]
+            if len(held) < len(batch):
+                raise ConnectionError("the broker ended the subscription")
+            await _finish(self._handle(channel, consumer, held))
+            if not trusted and not any(map(_tries, held)):
+                trusted = True
+                await queue.cancel(probation)
+                await channel.set_qos(prefetch_count=PREFETCH)
+                await queue.consume(deliveries.put)
 
-    async def _consume_once(self, consumer: Consumer) -> None:
-        connection = await self._connect(f"consume-{consumer.queue.name}")
-        try:
-            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            await channel.set_qos(prefetch_count=PREFETCH)
-            await self._declare(channel)
-            deliveries: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-            queue = await channel.get_queue(consumer.queue.name)
-            await queue.consume(deliveries.put)
-            while True:
-                batch = [await deliveries.get()]
-                while not deliveries.empty() and len(batch) < PREFETCH:
-                    batch.append(deliveries.get_nowait())
-                outcomes = await consumer.process([_message(delivery) for delivery in batch])
-                for delivery, outcome in zip(batch, outcomes, strict=True):
-                    await self._settle(channel, consumer.queue, delivery, outcome)
-        finally:
-            self._connections.remove(connection)
-            await connection.close()
+    async def _handle(
+        self, channel: AbstractChannel, consumer: Consumer, batch: Sequence[AbstractIncomingMessage]
+    ) -> None:
+        for part in _by_risk(batch):
+            outcomes = await consumer.process([_message(delivery) for delivery in part])
+            for delivery, outcome in zip(part, outcomes, strict=True):
+                await self._settle(channel, consumer.queue, delivery, outcome)
 
-    async def _settle(self, channel: Any, queue: Queue, delivery: AbstractIncomingMessage, outcome: Outcome) -> None:
+    async def _settle(
+        self, channel: AbstractChannel, queue: Queue, delivery: AbstractIncomingMessage, outcome: Outcome
+    ) -> None:
         message = _message(delivery)
         # A stale delivery cannot be settled any more: the broker sends it again and the inbox absorbs it.
         with suppress(ChannelInvalidStateError):
@@ -142,63 +169,101 @@ class RabbitMQ:
                 target, attempts = queue.retry, message.attempts + int(outcome.counted)
             else:
                 target, attempts = queue.dead, message.attempts
-            copy = self._amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
-            if await self._publish_one(channel.default_exchange, target, copy) is None:
+            copy = _amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
+            if await _publish(channel.default_exchange, target, copy) is None:
                 await delivery.ack()
             else:
                 await delivery.reject(requeue=True)
 
     async def list(self, queue: str) -> Sequence[DeadLetter]:
         letters = []
-        connection = await self._connect("dead-letters")
-        try:
-            channel = await connection.channel()
-            await self._declare(channel)
-            dead = await channel.get_queue(self._queues[queue].dead)
-            with suppress(QueueEmpty):
-                while True:
-                    # Unacknowledged on purpose: closing the channel puts all of them back.
-                    delivery = await dead.get(no_ack=False, timeout=5)
-                    message = _message(delivery)
-                    error = str(delivery.headers.get("x-error", "delivery limit"))
-                    letters.append(DeadLetter(queue, message.id, message.routing_key, error))
-        finally:
-            self._connections.remove(connection)
-            await connection.close()
+        async with self._channel("dead-letters") as channel:
+            # Unacknowledged on purpose: closing the channel puts all of them back.
+            async for delivery in self._dead(channel, queue):
+                message = _message(delivery)
+                error = str(delivery.headers.get("x-error", "delivery limit"))
+                letters.append(DeadLetter(queue, message.id, message.routing_key, error))
         return letters
 
     async def replay(self, queue: str, event_id: UUID | None = None) -> int:
         replayed = 0
-        connection = await self._connect("dead-letters")
-        try:
-            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            await self._declare(channel)
-            dead = await channel.get_queue(self._queues[queue].dead)
-            with suppress(QueueEmpty):
-                while True:
-                    delivery = await dead.get(no_ack=False, timeout=5)
-                    message = _message(delivery)
-                    if event_id not in (None, message.id):
-                        continue
-                    error = await self._publish_one(channel.default_exchange, queue, self._amqp(message))
+        async with self._channel("dead-letters") as channel:
+            async for delivery in self._dead(channel, queue):
+                message = _message(delivery)
+                if event_id in (None, message.id):
+                    error = await _publish(channel.default_exchange, queue, _amqp(message))
                     if error is not None:
                         raise error
                     await delivery.ack()
                     replayed += 1
-        finally:
-            self._connections.remove(connection)
-            await connection.close()
         return replayed
 
-    async def ready(self) -> None:
-        """Raises when the broker cannot be published to."""
-        async with asyncio.timeout(5):
-            channel, _ = await self._publishing()
-            await channel.ready()
+    async def _dead(self, channel: AbstractChannel, queue: str) -> AsyncIterator[AbstractIncomingMessage]:
+        """The dead letters that are there now, not those that a replay brings back meanwhile."""
+        dead = await channel.get_queue(self._queues[queue].dead)
+        for _ in range(dead.declaration_result.message_count or 0):
+            delivery = await dead.get(no_ack=False, fail=False, timeout=5)
+            if delivery is None:
+                return
+            yield delivery
 
-    async def close(self) -> None:
-        for connection in list(self._connections):
-            await connection.close()
+
+def _amqp(message: Message, headers: Mapping[str, str | int] | None = None) -> aio_pika.Message:
+    return aio_pika.Message(
+        message.body,
+        message_id=str(message.id),
+        type=message.routing_key,
+        content_type="application/cloudevents+json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        headers=dict(headers or {}),
+    )
+
+
+async def _publish(exchange: AbstractExchange, routing_key: str, message: aio_pika.Message) -> Exception | None:
+    try:
+        async with asyncio.timeout(PUBLISH_TIMEOUT):
+            await _unless_cancelled(exchange.publish(message, routing_key, mandatory=True))
+    except Exception as error:
+        return error
+    return None
+
+
+async def _unless_cancelled(work: Awaitable[T]) -> T:
+    """aiormq cancels those who wait for a connection that it gives up. Unless our own task is being cancelled, that is
+    an error like others; as a cancellation it would end the task without a sound."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection was given up") from None
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """A batch in hand is finished even when its consumer is stopped, for at most STOP_GRACE seconds."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=STOP_GRACE)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
+def _tries(delivery: AbstractIncomingMessage) -> int:
+    """How often the broker has given this message to someone who neither took nor refused it."""
+    tries = delivery.headers.get("x-delivery-count", 0)
+    return tries if isinstance(tries, int) else 0
+
+
+def _by_risk(batch: Sequence[AbstractIncomingMessage]) -> Iterator[Sequence[AbstractIncomingMessage]]:
+    """Fresh messages together, then one by one those that may have crashed a process, the likeliest last."""
+    if fresh := [delivery for delivery in batch if not _tries(delivery)]:
+        yield fresh
+    for delivery in sorted(filter(_tries, batch), key=_tries):
+        yield [delivery]
 
 
 def _message(delivery: AbstractIncomingMessage) -> Message:

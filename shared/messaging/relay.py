@@ -7,6 +7,7 @@ that dies in between leaves a lease that runs out: the row is published again, a
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -23,7 +24,10 @@ log = get_logger(__name__)
 
 class Publisher(Protocol):
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
-        """Publish all, at least once. The answer has one place per message: None means safe with the receiver."""
+        """Publish all, at least once. The answer has one place per message: None means safe with the receiver.
+
+        Raises when nothing can be published at present, whatever it is.
+        """
 
 
 class Relay:
@@ -52,13 +56,18 @@ class Relay:
 
     async def run(self) -> None:
         """Until cancelled. Nothing short of cancellation ends the loop."""
+        pause = self._poll
         while True:
             self._wake.clear()
             try:
                 claimed = await self.drain()
             except Exception as error:
                 log.warning("relay.failed", error=type(error).__name__)
-                claimed = 0
+                # New rows do not shorten this: an outage must not become a storm of claims.
+                await asyncio.sleep(pause.total_seconds())
+                pause = min(2 * pause, self._max_backoff)
+                continue
+            pause = self._poll
             if claimed < self._batch:
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._poll.total_seconds())
@@ -66,12 +75,16 @@ class Relay:
                     continue
 
     async def drain(self) -> int:
-        """Claim and publish one batch; returns how many rows were claimed."""
+        """Claim and publish one batch; returns how many rows were claimed. Raises what the publisher raises."""
         lease = uuid4()
         messages = await self._claim(lease)
         if not messages:
             return 0
-        results = await self._publisher.publish(list(messages.values()))
+        try:
+            results = await self._publisher.publish(list(messages.values()))
+        except BaseException:
+            await self._release(lease)
+            raise
         confirmed: list[int] = []
         failed: list[int] = []
         for row_id, result in zip(messages, results, strict=True):
@@ -91,6 +104,15 @@ class Relay:
                 log.warning("relay.unconfirmed", rows=len(failed), error=type(error).__name__)
         return len(messages)
 
+    async def _release(self, lease: UUID) -> None:
+        """Nobody needs to wait for the lease's end when its owner gives up, or is stopped, in good order."""
+        # Its own failure must not take the place of the error, or the cancellation, that led here.
+        with suppress(Exception):
+            async with asyncio.timeout(1), self._database.transaction() as session:
+                await session.execute(
+                    sa.update(OutboxRow).where(OutboxRow.lease == lease).values(lease=None, due_at=sa.func.now())
+                )
+
     async def _claim(self, lease: UUID) -> dict[int, Message]:
         due = (
             sa.select(OutboxRow.id)
@@ -98,18 +120,18 @@ class Relay:
             .order_by(OutboxRow.due_at, OutboxRow.id)
             .limit(self._batch)
             .with_for_update(skip_locked=True)
+            # As a plain subquery it might run more than once, and claim more than the batch.
+            .cte("due")
         )
         claim = (
             sa.update(OutboxRow)
-            .where(OutboxRow.id.in_(due))
+            .where(OutboxRow.id.in_(sa.select(due.c.id)))
             .values(lease=lease, due_at=sa.func.now() + self._lease, attempts=OutboxRow.attempts + 1)
-            .returning(OutboxRow.id, OutboxRow.event_id, OutboxRow.routing_key, OutboxRow.envelope, OutboxRow.attempts)
+            .returning(OutboxRow.id, OutboxRow.event_id, OutboxRow.routing_key, OutboxRow.envelope)
         )
         async with self._database.transaction() as session:
             rows = (await session.execute(claim)).all()
         return {
-            row.id: Message(
-                row.event_id, row.routing_key, json.dumps(row.envelope, ensure_ascii=False).encode(), row.attempts - 1
-            )
+            row.id: Message(row.event_id, row.routing_key, json.dumps(row.envelope, ensure_ascii=False).encode())
             for row in sorted(rows)
         }

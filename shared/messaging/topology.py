@@ -1,6 +1,7 @@
 """Names of exchanges and queues as value objects. The table itself is shared/contracts/topology.py."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from shared.messaging.events import Event
 
@@ -31,18 +32,19 @@ class Queue:
     def routing_keys(self) -> tuple[str, ...]:
         return tuple(event.routing_key() for event in self.events)
 
-    def arguments(self) -> dict[str, str | int]:
+    def arguments(self) -> dict[str, Any]:
         """Structure is declared here, so that a broker without policies loses nothing; policies may tighten it."""
         return _quorum(self.dead) | {"x-delivery-limit": DELIVERY_LIMIT}
 
-    def retry_arguments(self) -> dict[str, str | int]:
+    def retry_arguments(self) -> dict[str, Any]:
         return _quorum(self.name) | {"x-message-ttl": RETRY_DELAY_MS}
 
-    def dead_arguments(self) -> dict[str, str | int]:
-        return {"x-queue-type": "quorum"}
+    def dead_arguments(self) -> dict[str, Any]:
+        # Looking at a dead letter counts as a delivery, and after 20 of them RabbitMQ 4 would drop it.
+        return {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
 
 
-def _quorum(dead_letters_to: str) -> dict[str, str | int]:
+def _quorum(dead_letters_to: str) -> dict[str, Any]:
     return {
         "x-queue-type": "quorum",
         "x-dead-letter-exchange": "",
