@@ -95,9 +95,7 @@ async def seed(platform: Platform) -> None:
         known = await session.scalar(sa.select(sa.func.count()).select_from(Person))
     if not known:
         operator = Principal("embedded", UUID(int=0), UUID(int=0), "演示数据", frozenset({"registrar"}), False)
-        table = io.BytesIO(registry_csv(business_day(renewal.clock.now())))
-        async with renewal.database.transaction() as session:
-            await import_registry(renewal, session, operator, table)
+        await import_registry(renewal, operator, io.BytesIO(registry_csv(business_day(renewal.clock.now()))))
 
 
 def write_samples(directory: Path) -> list[Path]:

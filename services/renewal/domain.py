@@ -152,6 +152,12 @@ def reasons_against(
     return reasons
 
 
+def excluded_by(post: Post, live: Iterable[Post]) -> Post | None:
+    """The first of `live` beside which an application for `post` cannot be live: the same, or 施工员 beside 质量员."""
+    exclusive = {CONSTRUCTOR, QUALITY}
+    return next((other for other in live if other == post or {other.family, post.family} == exclusive), None)
+
+
 def application_number(sequence: int) -> str:
     """The number people quote, as printed on the 承诺书."""
     return f"HZ{sequence:08d}"

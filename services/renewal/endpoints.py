@@ -251,7 +251,6 @@ async def put_image(
 )
 async def get_image(
     deps: Deps,
-    session: Session,
     principal: EnterpriseOrReviewer,
     application_id: UUID,
     kind: ImageKind,
@@ -259,7 +258,7 @@ async def get_image(
 ) -> Response:
     """The present picture, or the one submitted with `revision`."""
     owner = principal.subject if "enterprise" in principal.roles else None
-    served = await pictures.get_image(deps, session, owner, application_id, kind, revision)
+    served = await pictures.get_image(deps, owner, application_id, kind, revision)
     if served.link:
         return Response(status_code=307, headers={"Location": served.link})
     return Response(served.data, media_type=served.content_type, headers={"Content-Disposition": "inline"})

@@ -196,3 +196,20 @@ async def history(session: AsyncSession, application_id: UUID) -> Sequence[Histo
 async def certificates_by_number(session: AsyncSession, numbers: Iterable[str]) -> dict[str, HeldCertificate]:
     statement = sa.select(HeldCertificate).where(HeldCertificate.certificate_number.in_(sorted(set(numbers))))
     return {row.certificate_number: row for row in await session.scalars(statement)}
+
+
+async def approved_post(session: AsyncSession, application_id: UUID, approval: int) -> str:
+    """The post that was submitted with the revision which this approval approved."""
+    statement = (
+        sa.select(SubmissionRow.post)
+        .join(
+            HistoryRow,
+            sa.and_(
+                HistoryRow.application_id == SubmissionRow.application_id,
+                HistoryRow.revision == SubmissionRow.revision,
+            ),
+        )
+        .where(SubmissionRow.application_id == application_id, HistoryRow.decision_no == approval)
+        .limit(1)
+    )
+    return (await session.scalars(statement)).one()

@@ -11,7 +11,9 @@ from services.renewal.models import Application, HeldCertificate, Person, PostRo
 
 
 async def people_by_index(session: AsyncSession, indexes: Iterable[str]) -> dict[str, Person]:
-    statement = sa.select(Person).where(Person.id_number_index.in_(sorted(set(indexes))))
+    """Locked in order of id, as everyone does: a new certificate locks its person too, in whatever order they come."""
+    statement = sa.select(Person).where(Person.id_number_index.in_(sorted(set(indexes)))).order_by(Person.id)
+    statement = statement.with_for_update(key_share=True)
     return {row.id_number_index: row for row in await session.scalars(statement)}
 
 

@@ -205,7 +205,9 @@ async def cancel_application(
     if application.revision > 0:
         images = (await queries.current_images(session, [application.id]))[application.id]
         posts = await queries.posts(session)
-        container.outbox.add(session, RenewalCancelled(**state(container, application, posts, images, [])), now)
+        holdings = await queries.holdings(session, [application.person_id])
+        held = holdings.valid(application.person_id, business_day(now))
+        container.outbox.add(session, RenewalCancelled(**state(container, application, posts, images, held)), now)
     return application
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import LABELS, LIVE, Action, Status, next_status
+from services.renewal.domain import LABELS, Action, Status, excluded_by, next_status
 from services.renewal.models import Application, ImageRow
 from services.renewal.queries import Holdings
 from services.renewal.service.changes import record, state
@@ -89,10 +89,12 @@ class Decider:
     def _withdraw(
         self, application: Application, decision: ReviewDecision, now: datetime, following: Status
     ) -> ApplicationState:
-        others = self._holdings.applications[application.person_id]
-        if any(o is not application and o.post == application.post and o.status in LIVE for o in others):
-            detail = "该人员同一岗位另有在办的换证申请，请先处理该申请再撤回"
-            return self._refuse(application, decision, now, "already_applied", detail)
+        posts, post = self._rules.posts, self._rules.posts[application.post]
+        others = self._holdings.standing(application.person, posts, business_day(now), but=application).live
+        if other := excluded_by(post, others):
+            detail = f"该人员另有在办的{other.name}换证申请，与本申请不能同时在办，请先处理该申请再撤回"
+            code = "already_applied" if other == post else "constructor_and_quality"
+            return self._refuse(application, decision, now, code, detail)
         approval = application.decision_no
         for certificate in self._holdings.certificates[application.person_id]:
             if certificate.application_id == application.id and certificate.voided_at is None:

@@ -1,19 +1,23 @@
 """What certnumber says: a number given, voided, or not to be had.
 
-`decision_no` names the approval a number belongs to. Word about an approval that no longer holds comes late and changes
-nothing, so any order and number of deliveries ends in the same state.
+`decision_no` names the approval a number belongs to. Word about an approval that no longer holds comes late and leaves
+at most a void certificate; word about one that is ahead of us waits. So any order and number of deliveries ends in the
+same state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import Action, month_anniversary, next_status
-from services.renewal.models import Application, HeldCertificate
+from services.renewal.domain import Action, Post, Status, month_anniversary, next_status
+from services.renewal.models import Application, HeldCertificate, ImageRow
+from services.renewal.queries import Holdings
 from services.renewal.service.changes import record, state
 from shared.clock import business_day
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
@@ -23,52 +27,82 @@ from shared.messaging import Received, TooEarly, traced
 PLATFORM = "platform"
 
 
-async def _load(session: AsyncSession, batch: Sequence[Received[Any]]) -> dict[Any, Application]:
-    """Raises TooEarly when one of the applications is unknown (a restored database may be behind)."""
+@dataclass(frozen=True)
+class _Facts:
+    """What events say of applications besides the rows themselves; loaded once for a batch."""
+
+    posts: dict[str, Post]
+    holdings: Holdings
+    images: dict[UUID, list[ImageRow]]
+
+    @classmethod
+    async def load(cls, session: AsyncSession, applications: Mapping[UUID, Application]) -> "_Facts":
+        holdings = await queries.holdings(session, (row.person_id for row in applications.values()))
+        return cls(await queries.posts(session), holdings, await queries.current_images(session, applications))
+
+    def state(self, container: RenewalContainer, application: Application, now: datetime) -> dict[str, Any]:
+        held = self.holdings.valid(application.person_id, business_day(now))
+        return state(container, application, self.posts, self.images[application.id], held)
+
+
+async def _load(session: AsyncSession, batch: Sequence[Received[Any]]) -> dict[UUID, Application]:
+    """Raises TooEarly for an application or an approval that is not here yet (a restored database may be behind)."""
     applications = await queries.lock_applications(session, (item.event.application_id for item in batch))
-    if any(item.event.application_id not in applications for item in batch):
-        raise TooEarly
+    for item in batch:
+        application = applications.get(item.event.application_id)
+        if application is None or item.event.decision_no > application.decision_no:
+            raise TooEarly
     return applications
 
 
-def _awaits(application: Application, decision_no: int) -> bool:
-    following = next_status(application.status, Action.number)
-    return following is not None and application.decision_no == decision_no
+def _numbered(application: Application, decision_no: int) -> Status | None:
+    """Where a number for this approval leads; None when it is not waited for any more."""
+    return next_status(application.status, Action.number) if application.decision_no == decision_no else None
 
 
 async def certify(
     container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[NumberAssigned]]
 ) -> None:
-    """approved -> certified; the number becomes a held certificate of the person."""
+    """approved -> certified; the number becomes a held certificate of the person.
+
+    The number of an approval that was withdrawn meanwhile is kept as a void one. A number that the registry knows as
+    another certificate's cannot be given again: the approval stays without, and the desk is told.
+    """
     applications = await _load(session, batch)
-    posts = await queries.posts(session)
-    holdings = await queries.holdings(session, (row.person_id for row in applications.values()))
-    images = await queries.current_images(session, applications)
+    facts = await _Facts.load(session, applications)
+    known = await queries.certificates_by_number(session, (item.event.number for item in batch))
     now = container.clock.now()
     for received in traced(batch):
         event, application = received.event, applications[received.event.application_id]
-        following = next_status(application.status, Action.number)
-        if following is None or not _awaits(application, event.decision_no):
+        following = _numbered(application, event.decision_no)
+        if event.number in known:
+            if following is not None:
+                detail = f"编号{event.number}在平台数据中已是其他证书的编号，请撤回后重新审核，以取得新编号"
+                _fail(container, session, application, facts, "number_taken", detail, now)
             continue
-        application.status = following
-        application.certificate_number = event.number
-        application.numbering_failure = None
-        post = posts[application.post]
+        post = application.post
+        if following is None:
+            post = await queries.approved_post(session, application.id, event.decision_no)
         certificate = HeldCertificate(
             id=uuid4(),
             person_id=application.person_id,
-            post=post.code,
+            post=post,
             certificate_number=event.number,
-            valid_until=month_anniversary(event.issued_on, 12 * post.validity_years),
+            valid_until=month_anniversary(event.issued_on, 12 * facts.posts[post].validity_years),
             application_id=application.id,
+            voided_at=None if following else now,
             created_at=now,
             updated_at=now,
         )
         session.add(certificate)
-        holdings.certificates[application.person_id].append(certificate)
+        if following is None:
+            continue
+        application.status = following
+        application.certificate_number = event.number
+        application.numbering_failure = None
+        facts.holdings.certificates[application.person_id].append(certificate)
         record(session, application, "certify", PLATFORM, now)
-        held = holdings.valid(application.person_id, business_day(now))
-        fields = state(container, application, posts, images[application.id], held)
+        fields = facts.state(container, application, now)
         container.outbox.add(session, RenewalCertified(**fields, issued_on=event.issued_on), now)
 
 
@@ -80,10 +114,10 @@ async def note_void(
     certificates = await queries.certificates_by_number(session, (item.event.number for item in batch))
     now = container.clock.now()
     for received in traced(batch):
-        certificate = certificates.get(received.event.number)
-        if certificate is not None and certificate.voided_at is None:
-            certificate.voided_at = certificate.updated_at = received.event.voided_at
         application = applications[received.event.application_id]
+        certificate = certificates.get(received.event.number)
+        if certificate and certificate.application_id == application.id and certificate.voided_at is None:
+            certificate.voided_at = certificate.updated_at = received.event.voided_at
         record(session, application, "number_voided", PLATFORM, now, comment=received.event.number)
 
 
@@ -92,14 +126,24 @@ async def note_failure(
 ) -> None:
     """The approval stands without a number until an administrator mends the series; the desk is told."""
     applications = await _load(session, batch)
-    posts = await queries.posts(session)
-    images = await queries.current_images(session, applications)
+    facts = await _Facts.load(session, applications)
     now = container.clock.now()
     for received in traced(batch):
         event, application = received.event, applications[received.event.application_id]
-        if not _awaits(application, event.decision_no):
-            continue
-        application.numbering_failure = event.detail
-        record(session, application, "numbering_failed", PLATFORM, now, comment=event.detail)
-        fields = state(container, application, posts, images[application.id], [])
-        container.outbox.add(session, RenewalNumberingFailed(**fields, code=event.code, detail=event.detail), now)
+        if _numbered(application, event.decision_no) is not None:
+            _fail(container, session, application, facts, event.code, event.detail, now)
+
+
+def _fail(
+    container: RenewalContainer,
+    session: AsyncSession,
+    application: Application,
+    facts: _Facts,
+    code: str,
+    detail: str,
+    now: datetime,
+) -> None:
+    application.numbering_failure = detail
+    record(session, application, "numbering_failed", PLATFORM, now, comment=detail)
+    fields = facts.state(container, application, now)
+    container.outbox.add(session, RenewalNumberingFailed(**fields, code=code, detail=detail), now)

@@ -105,15 +105,16 @@ class ServedImage:
 
 async def get_image(
     container: RenewalContainer,
-    session: AsyncSession,
     enterprise_id: UUID | None,
     application_id: UUID,
     kind: ImageKind,
     revision: int | None,
 ) -> ServedImage:
     """Raises ApplicationNotFound, ImageNotFound, Unavailable."""
-    await get_application(session, application_id, enterprise_id)
-    row = await queries.find_image(session, application_id, kind, revision)
+    # Closed before the store is asked: one that answers slowly must not use up the database's connections.
+    async with container.database.transaction() as reading:
+        await get_application(reading, application_id, enterprise_id)
+        row = await queries.find_image(reading, application_id, kind, revision)
     if row is None:
         raise ImageNotFound
     try:

@@ -43,15 +43,12 @@ class ImportReport:
             self.errors.append((row, column, code, message))
 
 
-async def import_registry(
-    container: RenewalContainer, session: AsyncSession, principal: Principal, file: BinaryIO
-) -> ImportReport:
+async def import_registry(container: RenewalContainer, principal: Principal, file: BinaryIO) -> ImportReport:
     """Take in a table. Every chunk of rows is a transaction of its own, because an import of a whole province must not
     hold the persons' locks that submissions wait for; importing the same table again changes nothing.
 
     Raises TableInvalid; rows before the place where a table breaks off are kept.
     """
-    # Not on the request's own session, which would sit idle in its transaction for as long as the import takes.
     async with container.database.transaction() as reading:
         names = await queries.posts(reading)
     posts = {code: code for code in names} | {post.name: code for code, post in names.items()}
@@ -64,20 +61,27 @@ async def import_registry(
                 await _import_chunk(container, own, chunk, report)
     except TableError as error:
         raise TableInvalid(error.message, table=error.code, row=error.row, imported=report.rows) from None
-    session.add(
-        ImportRow(
-            id=uuid4(),
-            at=container.clock.now(),
-            actor_id=principal.subject,
-            actor_name=principal.name,
-            rows=report.rows,
-            created=report.created,
-            updated=report.updated,
-            unchanged=report.unchanged,
-            failed=report.failed,
-        )
-    )
+    finally:
+        if report.rows:
+            await _remember(container, principal, report)
     return report
+
+
+async def _remember(container: RenewalContainer, principal: Principal, report: ImportReport) -> None:
+    async with container.database.transaction() as session:
+        session.add(
+            ImportRow(
+                id=uuid4(),
+                at=container.clock.now(),
+                actor_id=principal.subject,
+                actor_name=principal.name,
+                rows=report.rows,
+                created=report.created,
+                updated=report.updated,
+                unchanged=report.unchanged,
+                failed=report.failed,
+            )
+        )
 
 
 Parsed = tuple[int, RegistryRow | list[RowError]]
