@@ -34,7 +34,9 @@ GAPS = sa.text("""
             SELECT series_id, period, serial,
                    lag(serial, 1, 0) OVER (PARTITION BY series_id, period ORDER BY serial) AS before
             FROM (SELECT series_id, period, serial FROM ledger
-                  UNION ALL SELECT series_id, period, last + 1 FROM counters) AS serials
+                  UNION ALL
+                  SELECT series_id, period, greatest(last, max(serial)) + 1
+                  FROM counters LEFT JOIN ledger USING (series_id, period) GROUP BY series_id, period) AS serials
         ) AS steps
         CROSS JOIN LATERAL generate_series(before + 1, least(serial - 1, before + :examples)) AS missing
     ) AS gaps

@@ -33,9 +33,9 @@ def new_settings(url: str, **values: Any) -> CertnumberSettings:
 
 
 def environment(url: str, **values: str) -> dict[str, str]:
-    """The same settings for another process."""
+    """The same settings for another process, as variables."""
     own = {"database_url": url, "data_keys": f"k1:{_KEYS['data']}", "index_key": _KEYS["index"], **values}
-    return os.environ | {f"GANZHENG_{name.upper()}": value for name, value in own.items()}
+    return {f"GANZHENG_{name.upper()}": value for name, value in own.items()}
 
 
 _PRIVACY = Privacy(parse_keys(f"k1:{_KEYS['data']}"), parse_key(_KEYS["index"]))

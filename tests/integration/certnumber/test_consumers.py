@@ -24,7 +24,7 @@ from tests.integration.certnumber.support import (
     withdrawn,
 )
 
-ASSIGN = "assign"
+ASSIGN = None
 LEDGER = "SELECT * FROM ledger WHERE application_id = :application ORDER BY decision_no"
 APPROVALS = "SELECT * FROM approvals WHERE application_id = :application ORDER BY decision_no"
 
@@ -147,16 +147,17 @@ async def test_any_order_and_number_of_deliveries_ends_the_same(
     events = [event for application, count in decisions.items() for event in history(application, count)]
     repeated = data.draw(st.lists(st.sampled_from(events), max_size=4))
     numberings = data.draw(st.integers(0, 4))
-    steps = data.draw(st.permutations([*events, *repeated, *[ASSIGN] * numberings]))
+    deliveries: list[ApplicationState | None] = [*events, *repeated, *[ASSIGN] * numberings]
+    steps = data.draw(st.permutations(deliveries))
     batched, republished = data.draw(st.booleans()), data.draw(st.booleans())
     batch = []
     for step in [*steps, ASSIGN]:
-        if not isinstance(step, str):
+        if step is not ASSIGN:
             batch.append(message(step) if republished else redelivered(step))
-        if batch and (step == ASSIGN or not batched):
+        if batch and (step is ASSIGN or not batched):
             await deliver(consumer, batch)
             batch = []
-        if step == ASSIGN:
+        if step is ASSIGN:
             assign(engine, limit=2)
     assign_all(engine)
 

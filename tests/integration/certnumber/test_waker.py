@@ -1,0 +1,65 @@
+import asyncio
+import time
+from uuid import uuid4
+
+from services.certnumber.app import SERVICE, build
+from services.certnumber.container import CertnumberContainer
+from shared.messaging import Consumer
+from tests.fixtures.backing import RabbitMQ
+from tests.fixtures.wait import until
+from tests.integration.certnumber.support import approved, deliver, fetch, message, new_settings, proof_of
+
+QUEUE = "certnumber.numbering"
+
+
+def waking(container: CertnumberContainer) -> Consumer:
+    return SERVICE.consumers(container)[0]
+
+
+class TestEager:
+    async def test_numbers_what_a_consumer_committed(self, container: CertnumberContainer) -> None:
+        relayed = []
+        container.database.on_commit.append(lambda: relayed.append(True))
+        for _ in range(20):
+            await deliver(waking(container), [message(approved(uuid4()))])
+        await container.waker.idle()
+        proof = await proof_of(container.database)
+        assert (proof.waiting, proof.series[0].count, proof.gapless) == (0, 20, True)
+        assert relayed
+
+    async def test_sweeps_what_nobody_announced(self, container: CertnumberContainer, consumer: Consumer) -> None:
+        await deliver(consumer, [message(approved(uuid4()))])
+        (sweep,) = SERVICE.jobs
+        sweeping = asyncio.create_task(sweep(container))
+
+        async def numbered() -> bool:
+            return bool(await fetch(container.database, "SELECT 1 FROM ledger"))
+
+        await until(numbered, what="the sweep")
+        sweeping.cancel()
+
+
+class TestCelery:
+    async def test_sends_a_few_messages_for_a_burst(self, url: str, vhost: str, rabbitmq: RabbitMQ) -> None:
+        container = build(new_settings(url, broker_url=vhost))
+        for _ in range(30):
+            await deliver(waking(container), [message(approved(uuid4()))])
+        await container.close()
+        assert 1 <= await rabbitmq.queue_depth(vhost, QUEUE) < 30
+
+    async def test_leaves_the_consumer_alone_while_the_broker_is_away(self, url: str) -> None:
+        container = build(new_settings(url, broker_url="amqp://nobody:nothing@127.0.0.1:1/"))
+        begun = time.monotonic()
+        await deliver(waking(container), [message(approved(uuid4()))])
+        assert time.monotonic() - begun < 1
+        await container.waker.idle()
+        assert time.monotonic() - begun < 15
+        assert (await proof_of(container.database)).waiting == 1
+        await container.close()
+
+    async def test_leaves_the_sweep_to_beat(self, url: str, vhost: str) -> None:
+        container = build(new_settings(url, broker_url=vhost))
+        async with asyncio.timeout(1):
+            for job in SERVICE.jobs:
+                await job(container)
+        await container.close()
