@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review.models import AuditEntry, Base, Captcha, Decision, Item, ItemRevision, Reviewer
@@ -80,8 +80,7 @@ async def put_revisions(session: AsyncSession, rows: Sequence[Row]) -> None:
 
 async def put_refusals(session: AsyncSession, rows: Sequence[Row]) -> None:
     """Of several refusals the one of the highest change_no stays, and of equal ones always the same."""
-    news = _values(Item, ["application_id", "refusal_change_no", "refusal_decision", "refusal_code", "refusal_detail"])
-    new = news.data([tuple(row[column.name] for column in news.c) for row in rows]).c
+    new = _news(Item, rows)
     newer = sa.tuple_(new.refusal_change_no, new.refusal_decision) > sa.tuple_(
         Item.refusal_change_no, Item.refusal_decision
     )
@@ -89,29 +88,24 @@ async def put_refusals(session: AsyncSession, rows: Sequence[Row]) -> None:
 
 
 async def put_numbering_failures(session: AsyncSession, rows: Sequence[Row]) -> None:
-    news = _values(
-        Item,
-        ["application_id", "numbering_change_no", "numbering_decision_no", "numbering_code", "numbering_detail"],
-    )
-    new = news.data([tuple(row[column.name] for column in news.c) for row in rows]).c
+    new = _news(Item, rows)
     newer = sa.or_(Item.numbering_change_no.is_(None), new.numbering_change_no > Item.numbering_change_no)
     await _update_from(session, new, Item.application_id, newer)
 
 
 async def put_outcomes(session: AsyncSession, rows: Sequence[Row]) -> None:
     """What became of decisions, by id; one already known stays."""
-    news = _values(Decision, ["id", "outcome", "outcome_code", "outcome_detail", "outcome_at"])
-    new = news.data([tuple(row[column.name] for column in news.c) for row in rows]).c
-    await _update_from(session, new, Decision.id, Decision.outcome == "asked")
+    await _update_from(session, _news(Decision, rows), Decision.id, Decision.outcome == "asked")
 
 
-def _values(model: type[Base], names: Sequence[str]) -> sa.Values:
-    columns = model.__table__.c
-    return sa.values(*(sa.column(name, columns[name].type) for name in names), name="news")
+def _news(model: type[Base], rows: Sequence[Row]) -> Any:
+    """The rows as columns of a VALUES list, the key first."""
+    columns = [sa.column(name, model.__table__.c[name].type) for name in rows[0]]
+    return sa.values(*columns, name="news").data([tuple(row.values()) for row in rows]).c
 
 
 async def _update_from(session: AsyncSession, new: Any, key: Any, newer: sa.ColumnElement[bool]) -> None:
-    """Write every column of `new` beside the key, which comes first, where `newer` holds."""
+    """Write every column of `new` beside the key where `newer` holds."""
     first, *others = new
     statement = sa.update(key.class_).where(key == first, newer).values({column.name: column for column in others})
     await session.execute(statement.execution_options(synchronize_session=False))
@@ -196,7 +190,7 @@ async def last_decisions(session: AsyncSession, application_ids: Collection[UUID
     """The newest decision that was not refused, by application."""
     statement = (
         sa.select(Decision)
-        .distinct(Decision.application_id)
+        .ext(distinct_on(Decision.application_id))
         .where(Decision.application_id.in_(application_ids), Decision.outcome != "refused")
         .order_by(Decision.application_id, Decision.revision.desc(), Decision.decision_no.desc())
     )

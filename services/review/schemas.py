@@ -8,7 +8,8 @@ from services.review.domain import Action, AuditAction, Role
 from shared.auth.passwords import MAX_LENGTH
 from shared.validation import RequestModel, Revision, Text
 
-USERNAME = r"^[^\s@:/]{3,40}$"
+# Printable ASCII, its full-width forms tolerated.
+USERNAME = "^[!-~\uff01-\uff5e]{3,40}$"
 
 
 class CaptchaRead(BaseModel):
@@ -19,7 +20,7 @@ class CaptchaRead(BaseModel):
 
 
 class LoginRequest(RequestModel):
-    username: str = Field(min_length=1, max_length=100)
+    username: Text = Field(max_length=100)
     password: str = Field(min_length=1, max_length=MAX_LENGTH)
     captcha_id: UUID
     captcha_answer: str = Field(min_length=1, max_length=20)
@@ -39,7 +40,7 @@ class ReviewerAccount(ReviewerRead):
 
 
 class ReviewerCreation(RequestModel):
-    username: Text = Field(pattern=USERNAME, description="full-width forms and capitals make no difference")
+    username: str = Field(pattern=USERNAME, description="full-width forms and capitals make no difference")
     name: Text = Field(max_length=50)
     roles: list[Role] = Field(min_length=1, max_length=3)
 

@@ -18,7 +18,6 @@ from services.review.settings import ReviewSettings
 from shared.container import Container
 from shared.contracts.renewal import (
     PERSON_BLOCK,
-    ApplicationState,
     RenewalApprovalWithdrawn,
     RenewalApproved,
     RenewalCancelled,
@@ -97,12 +96,15 @@ class Desk:
         return items
 
     async def hear(self, *events: Event) -> None:
-        """Deliver events as one batch, each in an envelope of its own."""
-        envelopes = [Envelope.wrap(event, "renewal", START) for event in events]
-        outcomes = await self.consumer.process(
-            [Message(e.id, e.routing_key, e.model_dump_json().encode()) for e in envelopes]
-        )
+        """Deliver events as one batch."""
+        outcomes = await self.consumer.process(messages(*events))
         assert [outcome.verdict for outcome in outcomes] == [Verdict.done] * len(events)
+
+
+def messages(*events: Event) -> list[Message]:
+    """Each event in a new envelope."""
+    envelopes = [Envelope.wrap(event, "renewal", START) for event in events]
+    return [Message(envelope.id, envelope.routing_key, envelope.model_dump_json().encode()) for envelope in envelopes]
 
 
 @asynccontextmanager
@@ -220,7 +222,3 @@ class Application:
         fields.pop("versions", None)
         self.state |= {"status": status, **fields}
         self.state["change_no"] += 1
-
-
-def newest(*events: ApplicationState) -> ApplicationState:
-    return max(events, key=lambda event: event.change_no)

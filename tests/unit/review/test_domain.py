@@ -1,0 +1,118 @@
+"""Rules of the review desk."""
+
+from datetime import date
+
+import pytest
+
+from services.review.domain import (
+    AUDIT_LABELS,
+    REASONS,
+    UNMISTAKABLE,
+    Action,
+    AuditAction,
+    LastDecision,
+    State,
+    Submission,
+    captcha_answer,
+    changed,
+    contains_id_number,
+    judge,
+    normalise_username,
+    random_text,
+)
+from tests.fixtures import factories
+
+TODAY = date(2026, 3, 2)
+
+
+def last(action: str = "approve", revision: int = 1, decision_no: int = 0, asked: bool = False) -> LastDecision:
+    return LastDecision(revision, decision_no, action, "王芳", asked)
+
+
+class TestJudge:
+    @pytest.mark.parametrize(
+        ("action", "status"),
+        [
+            ("approve", "pending_review"),
+            ("reject", "pending_review"),
+            ("withdraw", "approved"),
+            ("withdraw", "certified"),
+        ],
+    )
+    def test_possible(self, action: Action, status: str) -> None:
+        assert judge(action, 1, 0, State(1, 0, status), None) is None
+        assert judge(action, 1, None, State(1, 7, status), last(asked=False)) is None
+
+    @pytest.mark.parametrize(
+        ("action", "status", "newest", "detail"),
+        [
+            ("approve", "approved", last("approve"), "已由王芳通过"),
+            ("approve", "certified", None, "已由他人通过"),
+            ("approve", "approved", last("withdraw", asked=True), "已由他人通过"),
+            ("reject", "rejected", last("reject"), "已由王芳驳回"),
+            ("withdraw", "pending_review", None, "该申请尚未审核通过，不能撤回"),
+            ("withdraw", "rejected", None, "已由他人驳回"),
+            ("approve", "cancelled", None, "企业已撤销该申请"),
+        ],
+    )
+    def test_wrong_state_says_what_happened(
+        self, action: Action, status: str, newest: LastDecision | None, detail: str
+    ) -> None:
+        refusal = judge(action, 1, None, State(1, 1, status), newest)
+        assert refusal is not None
+        assert (refusal.code, refusal.detail) == ("wrong_state", detail)
+
+    @pytest.mark.parametrize(("revision", "decision_no"), [(1, None), (3, None), (2, 0), (2, 2)])
+    def test_stale(self, revision: int, decision_no: int | None) -> None:
+        refusal = judge("approve", revision, decision_no, State(2, 1, "pending_review"), None)
+        assert refusal is not None
+        assert refusal.code == "stale_revision"
+
+    def test_already_decided_only_while_asked_on_this_state(self) -> None:
+        state = State(2, 1, "pending_review")
+        refusal = judge("reject", 2, 1, state, last("approve", 2, 1, asked=True))
+        assert refusal is not None
+        assert (refusal.code, refusal.detail) == ("already_decided", "王芳已提交审核决定，正在处理")
+        assert judge("reject", 2, 1, state, last("approve", 2, 0, asked=True)) is None
+        assert judge("reject", 2, 1, state, last("approve", 2, 1, asked=False)) is None
+
+
+def test_changed_names_what_differs() -> None:
+    images = {"id-front": "a", "id-back": "b", "commitment-letter": "c"}
+    before = Submission("10", images)
+    assert changed(None, before) == []
+    assert changed(before, before) == []
+    assert changed(before, Submission("11", images)) == ["post"]
+    assert changed(before, Submission("10", images | {"id-back": "x"})) == ["id-back"]
+    assert changed(before, Submission("11", {})) == ["post", "commitment-letter", "id-back", "id-front"]
+
+
+def test_every_reason_serves_an_action_and_every_audit_action_has_a_label() -> None:
+    assert all(reason.actions for reason in REASONS.values())
+    assert {action for reason in REASONS.values() for action in reason.actions} == {"reject", "withdraw"}
+    assert AUDIT_LABELS.keys() == set(AuditAction)
+
+
+def test_usernames_are_one_whatever_their_width_and_case() -> None:
+    assert normalise_username(" Ｌi．Na ") == normalise_username("LI.NA") == "li.na"
+
+
+def test_captcha_text_has_no_look_alikes_and_survives_its_own_comparison() -> None:
+    assert not set(UNMISTAKABLE) & set("0O1IL2Z5S8BUV")
+    text = random_text(200)
+    assert set(text) <= set(UNMISTAKABLE)
+    assert captcha_answer(f" {text.lower()} ") == text
+    assert random_text(12) != random_text(12)
+
+
+@pytest.mark.parametrize("wrapping", ["{}", "证件号：{}。", "1{}", "{}0"])
+def test_finds_an_id_number_in_a_comment(wrapping: str) -> None:
+    number = factories.id_number()
+    assert contains_id_number(wrapping.format(number), TODAY)
+    assert contains_id_number(wrapping.format(f"{number[:6]} {number[6:14]}-{number[14:]}"), TODAY)
+    assert not contains_id_number(wrapping.format(number[:17]), TODAY)
+
+
+def test_other_numbers_in_a_comment_are_fine() -> None:
+    wrong = factories.id_number()[:-1] + ("0" if factories.id_number()[-1] != "0" else "1")
+    assert not contains_id_number(f"证书 00707100019207，流水 {wrong}", TODAY)
