@@ -84,10 +84,11 @@ def take(session: Session, series_id: UUID, period: int, count: int, capacity: i
     """The next `count` serials of the counter, fewer where `capacity` ends; its row is locked from here on."""
     locked = sa.select(Counter).where(Counter.series_id == series_id, Counter.period == period).with_for_update()
     before = locked.cte("before")
+    highest = sa.literal(capacity, sa.BigInteger)
     statement = (
         sa.update(Counter)
         .where(Counter.series_id == before.c.series_id, Counter.period == before.c.period)
-        .values(last=sa.func.greatest(before.c.last, sa.func.least(before.c.last + count, capacity)))
+        .values(last=sa.func.greatest(before.c.last, sa.func.least(before.c.last + count, highest)))
         .returning(before.c.last, Counter.last)
         .execution_options(synchronize_session=False)
     )

@@ -146,6 +146,18 @@ class TestSeries:
         assert numbers[2] == "赣（2026）001"
         assert {entry.period for entry in (await proof_of(container.database)).series} == {2025, 2026}
 
+    async def test_the_widest_serial(
+        self, consumer: Consumer, container: CertnumberContainer, engine: sa.Engine
+    ) -> None:
+        widest = await add_series(container, "{serial:012}", ["20"])
+        last = 10**12 - 2
+        insert = "INSERT INTO counters (series_id, period, last) VALUES (:series, 0, :last) RETURNING last"
+        await fetch(container.database, insert, series=widest, last=last)
+        await approve(consumer, 2, "20")
+        assert assign(engine) == 2
+        assert await serials(container, widest) == [last + 1]
+        assert (await proof_of(container.database)).failed == 1
+
     async def test_overflow_fails_loudly_until_the_layout_is_widened(
         self, consumer: Consumer, container: CertnumberContainer, engine: sa.Engine, limited: UUID
     ) -> None:

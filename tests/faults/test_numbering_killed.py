@@ -1,0 +1,133 @@
+"""Celery's workers killed while they number: still 1..N, and one number for each approval."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from services.certnumber.app import SERVICE, build
+from shared.db import Database, migrate
+from shared.messaging import Message
+from tests.fixtures.backing import Postgres
+from tests.fixtures.stack import CELERY, Process, Processes, base_environment, processes
+from tests.fixtures.wait import until
+from tests.integration.certnumber.support import (
+    approved,
+    deliver,
+    environment,
+    fetch,
+    message,
+    new_settings,
+    proof_of,
+    redelivered,
+)
+
+APPROVALS = 2400
+WORKER = (*CELERY, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle")
+
+# A backend that has taken serials and is about to write them down.
+WRITING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO ledger%'
+"""
+
+
+def deliveries() -> list[Message]:
+    """Every approval, a third of them twice: some delivered again, some published again."""
+    chance = random.Random(707)
+    events = [approved(uuid4()) for _ in range(APPROVALS)]
+    again = [chance.choice((message, redelivered))(event) for event in chance.sample(events, APPROVALS // 3)]
+    shuffled = [*map(redelivered, events), *again]
+    chance.shuffle(shuffled)
+    return shuffled
+
+
+async def given(database: Database) -> int:
+    (row,) = await fetch(database, "SELECT count(*) AS given FROM ledger")
+    return int(row["given"])
+
+
+@contextmanager
+def nobody_writes(url: str) -> Iterator[None]:
+    """The ledger can only be read until the block ends: whoever numbers, waits in the middle of it."""
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute("LOCK TABLE ledger IN SHARE MODE")
+        yield
+
+
+async def kill_in_the_middle(url: str, database: Database, *pids: int, group: bool) -> None:
+    """SIGKILL when a batch is between its counter and its commit."""
+
+    async def writing() -> bool:
+        return bool(await fetch(database, WRITING))
+
+    with nobody_writes(url):
+        before = await given(database)
+        assert 0 < before < APPROVALS
+        await until(writing, what="a worker in the middle of a batch", interval=0.01)
+        for pid in pids:
+            (os.killpg if group else os.kill)(pid, signal.SIGKILL)
+        assert await given(database) == before
+
+
+def children(process: Process) -> list[int]:
+    pid = process.popen.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def reach(database: Database, count: int) -> None:
+    async def reached() -> bool:
+        return await given(database) >= count
+
+    await until(reached, timeout=40, interval=0.01, what=f"{count} numbers")
+
+
+def start_worker(started: Processes, number: int) -> Process:
+    return started.start(f"worker-{number}", *WORKER, "-n", f"cert{number}@%h")
+
+
+@pytest.mark.timeout(120)
+async def test_one_number_each_whatever_is_killed(postgres: Postgres, vhost: str, tmp_path: Path) -> None:
+    template = postgres.template("certnumber_template", lambda empty: migrate("certnumber", empty))
+    with postgres.temporary(template) as url:
+        container = build(new_settings(url, broker_url=vhost))
+        database = container.database
+        consumer = SERVICE.consumers(container)[0]
+        all_messages = deliveries()
+        own = environment(url, broker_url=vhost, numbering_batch="20")
+        with processes(tmp_path, base_environment() | own) as started:
+            started.start("beat", *CELERY, "beat")
+            worker = start_worker(started, 0)
+            halves = all_messages[::2], all_messages[1::2]
+
+            async def consume(messages: list[Message]) -> None:
+                for start in range(0, len(messages), 64):
+                    await deliver(consumer, messages[start : start + 64])
+
+            await asyncio.gather(*map(consume, halves))
+            await reach(database, 200)
+            await kill_in_the_middle(url, database, *children(worker), group=False)
+            for number, threshold in enumerate((600, 1100, 1600), start=1):
+                await reach(database, threshold)
+                await kill_in_the_middle(url, database, worker.popen.pid, group=True)
+                assert worker.popen.wait(10) == -signal.SIGKILL
+                worker = start_worker(started, number)
+            await reach(database, APPROVALS)
+            assert "WorkerLostError" in started.running["worker-0"].log.read_text()
+
+        proof = await proof_of(database)
+        (series,) = proof.series
+        assert (series.count, series.highest, series.valid, series.gapless) == (APPROVALS, APPROVALS, APPROVALS, True)
+        assert (proof.waiting, proof.failed) == (0, 0)
+        (told,) = await fetch(
+            database, "SELECT count(*) AS events, count(DISTINCT envelope ->> 'subject') AS applications FROM outbox"
+        )
+        assert (told["events"], told["applications"]) == (APPROVALS, APPROVALS)
+        await container.close()
