@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
+ROUNDS ?= 3
+ONLY ?= backbone,numbering,listing
+
 .DEFAULT_GOAL := help
-.PHONY: help run demo-journey test check format lock asyncapi clean
+.PHONY: help run demo-journey test bench check format lock asyncapi clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +25,10 @@ demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running
 test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part)
 	@tools/install-test-packages.sh
 	@$(RUN) -m pytest $(TESTS)
+
+bench: $(VENV)/.installed  ## measure: ratios against the raw limits (ROUNDS=, ONLY=)
+	@tools/install-test-packages.sh
+	@$(RUN) -m bench --rounds $(ROUNDS) --only $(ONLY)
 
 check: $(VENV)/.installed  ## lint, types, layers, generated documents
 	@$(VENV)/bin/ruff check .

@@ -1,0 +1,36 @@
+"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing]`."""
+
+import argparse
+import asyncio
+import sys
+
+from bench.backbone import backbone
+from bench.listing import listing
+from bench.numbering import numbering
+from shared.telemetry import configure_logging
+from tests.fixtures.backing import Backing, choose
+
+BENCHES = {"backbone": backbone, "numbering": numbering, "listing": listing}
+
+
+async def _main(names: list[str], rounds: int) -> None:
+    backing = Backing(choose())
+    try:
+        for name in names:
+            await BENCHES[name](backing, rounds)
+    finally:
+        backing.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(BENCHES), help=f"any of {', '.join(BENCHES)}")
+    arguments = parser.parse_args()
+    configure_logging("ERROR")
+    asyncio.run(_main(arguments.only.split(","), arguments.rounds))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
