@@ -1,0 +1,36 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from shared.db import Database
+from tests.fixtures.backing import Postgres
+from tests.integration.messaging.kit import Backbone, backbone, create_tables
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """An empty database with the backbone's tables and `effects`."""
+    with postgres.temporary(postgres.template("template_messaging", create_tables)) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=["in-process", "rabbitmq"])
+def transport(request: pytest.FixtureRequest) -> str | None:
+    """Both transports in turn: None, or the AMQP URL of an empty vhost."""
+    return str(request.getfixturevalue("vhost")) if request.param == "rabbitmq" else None
+
+
+@pytest.fixture
+async def bus(transport: str | None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Backbone]:
+    """A message may be refused twice; a delayed retry comes after 0.3 s."""
+    monkeypatch.setattr("shared.messaging.consumer.MAX_ATTEMPTS", 3)
+    monkeypatch.setattr("shared.messaging.topology.RETRY_DELAY_MS", 300)
+    async with backbone(database_url, transport) as running:
+        yield running

@@ -1,0 +1,189 @@
+"""A toy service on the real backbone: two queues, handlers that do as they are told, effects that can be counted."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db import Database
+from shared.messaging import (
+    Consumer,
+    DeadLetters,
+    Envelope,
+    Event,
+    InProcessBus,
+    Message,
+    Outbox,
+    Publisher,
+    Queue,
+    RabbitMQ,
+    Received,
+    Relay,
+    Subscription,
+)
+from shared.tables import InboxRow, OutboxRow, PlatformBase
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Pinged(Event):
+    type: ClassVar[str] = "test.pinged"
+    subject_field: ClassVar[str] = "name"
+    name: str
+
+
+class Ponged(Event):
+    type: ClassVar[str] = "test.ponged"
+    subject_field: ClassVar[str] = "name"
+    name: str
+
+
+class Unheard(Event):
+    type: ClassVar[str] = "test.unheard"
+    subject_field: ClassVar[str] = "name"
+    name: str
+
+
+FIRST = Queue("test.first", "test", (Pinged, Ponged))
+SECOND = Queue("test.second", "test", (Pinged,))
+QUEUES = (FIRST, SECOND)
+
+# No unique constraint: a second effect must show.
+EFFECTS = sa.Table(
+    "effects",
+    sa.MetaData(),
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("event_id", sa.Uuid, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+)
+
+
+def create_tables(url: str) -> None:
+    engine = sa.create_engine(url)
+    PlatformBase.metadata.create_all(engine)
+    EFFECTS.metadata.create_all(engine)
+    engine.dispose()
+
+
+@dataclass
+class Orders:
+    """What the handlers of a queue do. `failures[name]` is raised in turn, `broken[name]` always."""
+
+    queue: Queue
+    failures: defaultdict[str, list[Exception]] = field(default_factory=lambda: defaultdict(list))
+    broken: dict[str, Exception] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
+    committed: int = 0
+
+
+async def take(orders: Orders, session: AsyncSession, batch: Sequence[Received[Pinged] | Received[Ponged]]) -> None:
+    orders.batches.append(len(batch))
+    rows = [{"queue": orders.queue.name, "event_id": item.id, "name": item.event.name} for item in batch]
+    await session.execute(sa.insert(EFFECTS), rows)
+    for item in batch:
+        # After the effect, which must go with it.
+        if orders.failures[item.event.name]:
+            raise orders.failures[item.event.name].pop(0)
+        if item.event.name in orders.broken:
+            raise orders.broken[item.event.name]
+
+
+async def note_commit(orders: Orders) -> None:
+    orders.committed += 1
+
+
+def subscription(queue: Queue) -> Subscription:
+    return Subscription(queue, dict.fromkeys(queue.events, take), committed=note_commit)
+
+
+def message(event: Event) -> Message:
+    envelope = Envelope.wrap(event, "test", NOW)
+    return Message(envelope.id, envelope.routing_key, envelope.model_dump_json().encode())
+
+
+async def count(database: Database, table: Any) -> int:
+    async with database.transaction() as session:
+        return await session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+async def emit(database: Database, *events: Event) -> list[UUID]:
+    """Write events to the outbox; returns their ids."""
+    async with database.transaction() as session:
+        Outbox("test").add(session, events, NOW)
+        return [row.event_id for row in session.new if isinstance(row, OutboxRow)]
+
+
+async def outbox_rows(database: Database) -> int:
+    return await count(database, OutboxRow)
+
+
+async def effects(database: Database, queue: Queue) -> Counter[str]:
+    """How often each name took effect."""
+    async with database.transaction() as session:
+        return Counter((await session.scalars(sa.select(EFFECTS.c.name).where(EFFECTS.c.queue == queue.name))).all())
+
+
+class Transport(Publisher, DeadLetters, Protocol):
+    """What both buses are."""
+
+
+@dataclass
+class Backbone:
+    """A relay and consumers at work. `orders` are by queue name."""
+
+    database: Database
+    transport: Transport
+    orders: dict[str, Orders]
+
+    async def emit(self, *events: Event) -> list[UUID]:
+        return await emit(self.database, *events)
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        return await self.transport.publish(messages)
+
+    async def effects(self, queue: Queue = FIRST) -> Counter[str]:
+        return await effects(self.database, queue)
+
+    async def took(self, names: Iterable[str], queue: Queue = FIRST) -> bool:
+        """Whether exactly these took effect, each once."""
+        return await self.effects(queue) == Counter(names)
+
+    async def outbox(self) -> int:
+        return await outbox_rows(self.database)
+
+    async def inbox(self) -> int:
+        return await count(self.database, InboxRow)
+
+
+@asynccontextmanager
+async def backbone(url: str, amqp_url: str | None) -> AsyncIterator[Backbone]:
+    """On RabbitMQ, or in-process without `amqp_url`."""
+    database = Database(url)
+    orders = {queue.name: Orders(queue) for queue in QUEUES}
+    consumers = [Consumer(subscription(queue), orders[queue.name], database) for queue in QUEUES]
+    tasks: list[asyncio.Task[None]] = []
+    transport: InProcessBus | RabbitMQ
+    if amqp_url is None:
+        transport = InProcessBus(consumers)
+    else:
+        transport = RabbitMQ(amqp_url, QUEUES, name="test")
+        await transport.declare()
+        tasks += [asyncio.create_task(transport.consume(consumer)) for consumer in consumers]
+    tasks.append(asyncio.create_task(Relay(database, transport, max_backoff=timedelta(milliseconds=300)).run()))
+    try:
+        yield Backbone(database, transport, orders)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(transport, RabbitMQ):
+            await transport.close()
+        await database.close()
+    assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended

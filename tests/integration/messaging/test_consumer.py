@@ -1,0 +1,84 @@
+"""The wrapper around handlers, on a real database and without a transport."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from shared.db import Database
+from shared.messaging import Consumer, Envelope, Message, Received, Verdict, traced
+from shared.runtime import INBOX_RETENTION_DAYS, clean
+from shared.tables import InboxRow
+from shared.telemetry import bind_trace, current_traceparent, new_traceparent
+from tests.integration.messaging.kit import FIRST, NOW, Orders, Pinged, Ponged, count, effects, message, subscription
+from tests.integration.messaging.test_relay import statements
+
+
+def consumer(database: Database) -> Consumer:
+    return Consumer(subscription(FIRST), Orders(FIRST), database)
+
+
+def batch(size: int) -> list[Message]:
+    """Both types of event, alternating."""
+    return [message((Pinged, Ponged)[number % 2](name=f"n{number}")) for number in range(size)]
+
+
+class TestBatches:
+    async def test_statements_do_not_grow_with_the_batch(self, database: Database) -> None:
+        counts = []
+        for size in (2, 64):
+            with statements(database) as seen:
+                outcomes = await consumer(database).process(batch(size))
+            assert {outcome.verdict for outcome in outcomes} == {Verdict.done}
+            counts.append(len(seen))
+        assert counts == [3, 3], "the inbox, and each handler's one"
+
+    async def test_the_same_batch_in_several_consumers_at_once_takes_effect_once(self, database: Database) -> None:
+        messages = batch(40)
+        copies = [messages, messages[::-1], messages[20:] + messages[:20]]
+        for outcomes in await asyncio.gather(*(consumer(database).process(copy) for copy in copies)):
+            assert {outcome.verdict for outcome in outcomes} == {Verdict.done}
+        assert await effects(database, FIRST) == {f"n{number}": 1 for number in range(40)}
+
+    async def test_a_statement_that_fails_in_the_database_spoils_no_other_event(self, database: Database) -> None:
+        good, bad, other = message(Pinged(name="good")), message(Pinged(name="bad")), message(Pinged(name="other"))
+        async with database.transaction() as session:
+            await session.execute(sa.text("ALTER TABLE effects ADD CHECK (name <> 'bad')"))
+        outcomes = await consumer(database).process([good, bad, other])
+        assert [outcome.verdict for outcome in outcomes] == [Verdict.done, Verdict.retry, Verdict.done]
+        assert [outcome.counted for outcome in outcomes if outcome.verdict is Verdict.retry] == [True]
+        assert await effects(database, FIRST) == {"good": 1, "other": 1}
+        assert await count(database, InboxRow) == 2
+
+    async def test_an_outage_is_tried_once_for_the_whole_batch(self, database: Database) -> None:
+        unreachable = Database(str(database.engine.url.set(port=1)))
+        outcomes = await consumer(unreachable).process(batch(3))
+        assert [(outcome.verdict, outcome.counted) for outcome in outcomes] == [(Verdict.retry, False)] * 3
+        await unreachable.close()
+
+
+class TestTrace:
+    async def test_an_event_carries_the_trace_that_wrote_it(self) -> None:
+        traceparent = new_traceparent()
+        bind_trace(traceparent)
+        received = Received(
+            uuid4(), NOW, Envelope.wrap(Pinged(name="traced"), "test", NOW).traceparent, Pinged(name="traced")
+        )
+        assert received.traceparent == traceparent
+        bind_trace(None)
+        assert [current_traceparent() for _ in traced([received])] == [traceparent]
+
+
+class TestCleaning:
+    async def test_forgets_only_what_can_no_longer_be_replayed(self, database: Database) -> None:
+        ages = {"old": timedelta(days=INBOX_RETENTION_DAYS, hours=1), "young": timedelta(days=INBOX_RETENTION_DAYS - 1)}
+        async with database.transaction() as session:
+            for name, age in ages.items():
+                statement = sa.insert(InboxRow).values(
+                    queue=name, event_id=sa.func.gen_random_uuid(), received_at=sa.func.now() - age
+                )
+                await session.execute(statement)
+        await clean(database)
+        async with database.transaction() as session:
+            assert (await session.scalars(sa.select(InboxRow.queue))).all() == ["young"]

@@ -1,0 +1,235 @@
+"""The outbox and its relay: nothing that was committed is lost, nothing else is published."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from shared.db import Database
+from shared.messaging import Message, Outbox, Relay
+from tests.fixtures.wait import until
+from tests.integration.messaging.kit import NOW, Pinged, emit, outbox_rows
+
+OUTBOX = Outbox("test")
+BRIEF = timedelta(milliseconds=200)
+
+
+class Recorder:
+    """A publisher that confirms everything, but raises or refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+        self.refused: set[str] = set()
+        self.error: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.calls = 0
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        self.calls += 1
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        names = [message.body.decode().split('"name": "')[1].split('"')[0] for message in messages]
+        self.published += [name for name in names if name not in self.refused]
+        return [ValueError(name) if name in self.refused else None for name in names]
+
+
+@asynccontextmanager
+async def running(*relays: Relay) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(relay.run()) for relay in relays]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class TestOutbox:
+    async def test_a_rollback_leaves_nothing(self, database: Database) -> None:
+        async def fail() -> None:
+            async with database.transaction() as session:
+                OUTBOX.add(session, Pinged(name="never"), NOW)
+                await session.flush()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        assert await outbox_rows(database) == 0
+
+    async def test_an_event_over_the_limit_in_bytes_is_refused_at_once(self, database: Database) -> None:
+        async with database.transaction() as session:
+            with pytest.raises(ValueError, match=r"test\.pinged is over 262144 bytes"):
+                OUTBOX.add(session, Pinged(name="长" * 100_000), NOW)
+        assert await outbox_rows(database) == 0
+
+    async def test_only_a_commit_that_wrote_events_calls_on_commit(self, database: Database) -> None:
+        calls: list[str] = []
+        database.on_commit.append(lambda: calls.append("committed"))
+        async with database.transaction() as session:
+            await session.execute(sa.text("SELECT 1"))
+        assert calls == []
+        await emit(database, Pinged(name="a"))
+        assert calls == ["committed"]
+
+
+class TestRelay:
+    async def test_publishes_a_late_commit_with_an_earlier_id(self, database: Database) -> None:
+        recorder = Recorder()
+        relay = Relay(database, recorder)
+        async with database.transaction() as session:
+            OUTBOX.add(session, Pinged(name="early id, late commit"), NOW)
+            await session.flush()
+            await emit(database, Pinged(name="late id, early commit"))
+            assert await relay.drain() == 1
+        assert await relay.drain() == 1
+        assert recorder.published == ["late id, early commit", "early id, late commit"]
+        assert await outbox_rows(database) == 0
+
+    async def test_several_relays_publish_every_row_once(self, database: Database) -> None:
+        names = [f"n{number}" for number in range(400)]
+        await emit(database, *(Pinged(name=name) for name in names))
+        recorder = Recorder()
+        async with running(*(Relay(database, recorder, batch=30) for _ in range(4))):
+            await until(lambda: nothing_left(database), what="an empty outbox")
+        assert Counter(recorder.published) == Counter(names)
+        assert recorder.calls >= 400 / 30
+
+    async def test_claims_no_more_than_a_batch_in_the_order_of_the_rows(self, database: Database) -> None:
+        await emit(database, *(Pinged(name=f"n{number}") for number in range(5)))
+        recorder = Recorder()
+        assert await Relay(database, recorder, batch=3).drain() == 3
+        assert recorder.published == ["n0", "n1", "n2"]
+
+    async def test_wakes_at_a_commit_of_its_own_process(self, database: Database) -> None:
+        recorder = Recorder()
+        async with running(Relay(database, recorder, poll=timedelta(minutes=10))):
+            await emit(database, Pinged(name="first"))
+            await until(lambda: recorder.published == ["first"], timeout=10, what="the first event")
+            before = time.monotonic()
+            await emit(database, Pinged(name="second"))
+            await until(lambda: "second" in recorder.published, timeout=10, interval=0.005, what="the second event")
+            assert time.monotonic() - before < 1
+
+    async def test_finds_rows_of_other_processes_by_polling(self, database: Database, database_url: str) -> None:
+        recorder, other = Recorder(), Database(database_url)
+        async with running(Relay(database, recorder)):
+            await emit(other, Pinged(name="elsewhere"))
+            await until(lambda: recorder.published, what="the event of the other process")
+        await other.close()
+
+    async def test_a_refused_row_waits_and_the_others_go(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.refused = {"bad"}
+        await emit(database, Pinged(name="bad"), Pinged(name="good"))
+        relay = Relay(database, recorder, max_backoff=BRIEF)
+        assert await relay.drain() == 2
+        assert recorder.published == ["good"]
+        assert await relay.drain() == 0, "it is not due at once"
+        recorder.refused.clear()
+        await until(relay.drain, what="the refused row is due again")
+        assert recorder.published == ["good", "bad"]
+        assert await outbox_rows(database) == 0
+
+    async def test_gives_its_rows_back_when_it_cannot_publish(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.error = ConnectionError()
+        await emit(database, Pinged(name="kept"))
+        with pytest.raises(ConnectionError):
+            await Relay(database, recorder).drain()
+        assert await Relay(database, other := Recorder()).drain() == 1
+        assert other.published == ["kept"]
+
+    async def test_gives_its_rows_back_when_it_is_stopped(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.gate.clear()
+        await emit(database, Pinged(name="kept"))
+        async with running(Relay(database, recorder)):
+            await until(lambda: recorder.calls, what="the relay is publishing")
+        assert await Relay(database, other := Recorder()).drain() == 1
+        assert other.published == ["kept"]
+
+    async def test_pauses_longer_and_longer_in_an_outage_and_then_catches_up(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.error = ConnectionError()
+        names = [f"n{number}" for number in range(20)]
+        await emit(database, *(Pinged(name=name) for name in names))
+        async with running(Relay(database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+            await until(lambda: recorder.calls == 1, interval=0.005, what="the first try")
+            before = time.monotonic()
+            for number in range(5):
+                await emit(database, Pinged(name=f"meanwhile {number}"))
+            await until(lambda: recorder.calls >= 5, interval=0.005, what="several tries")
+            # 20 + 40 + 80 + 160 ms, whatever is written meanwhile, less what passed before we looked.
+            assert time.monotonic() - before > 0.2
+            recorder.error = None
+            await until(lambda: nothing_left(database), what="everything catches up")
+        assert Counter(recorder.published) == Counter([*names, *(f"meanwhile {number}" for number in range(5))])
+
+    async def test_survives_an_outage_of_its_database(self, database: Database) -> None:
+        recorder = Recorder()
+        async with running(Relay(database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+            await kill_connections(database)
+            await emit(database, Pinged(name="after"))
+            await until(lambda: recorder.published == ["after"], what="the event after the outage")
+
+    async def test_an_expired_lease_is_not_cleared_by_its_old_owner(self, database: Database) -> None:
+        slow, second = Recorder(), Recorder()
+        slow.gate.clear()
+        second.gate.clear()
+        await emit(database, Pinged(name="twice"))
+        old = asyncio.create_task(Relay(database, slow, lease=BRIEF).drain())
+        await until(lambda: slow.calls, what="the first owner is publishing")
+        new = Relay(database, second)
+        owner = asyncio.create_task(until(new.drain, what="the lease runs out"))
+        await until(lambda: second.calls, what="the second owner is publishing")
+        slow.gate.set()
+        await old
+        assert await outbox_rows(database) == 1, "the row belongs to its second owner now"
+        second.gate.set()
+        await owner
+        assert await outbox_rows(database) == 0
+
+    async def test_statements_do_not_grow_with_the_batch(self, database: Database) -> None:
+        counts = []
+        for size in (1, 150):
+            await emit(database, *(Pinged(name=f"n{number}") for number in range(size)))
+            with statements(database) as seen:
+                assert await Relay(database, Recorder()).drain() == size
+            counts.append(len(seen))
+        assert counts == [2, 2], "one claims, one deletes"
+
+
+class statements:  # noqa: N801 - used like a function
+    """`with statements(database) as seen:` the SQL that is sent meanwhile."""
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database.engine.sync_engine
+        self._seen: list[str] = []
+
+    def _note(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        self._seen.append(statement)
+
+    def __enter__(self) -> list[str]:
+        sa.event.listen(self._engine, "before_cursor_execute", self._note)
+        return self._seen
+
+    def __exit__(self, *_: object) -> None:
+        sa.event.remove(self._engine, "before_cursor_execute", self._note)
+
+
+async def kill_connections(database: Database) -> None:
+    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    with suppress(sa.exc.DBAPIError):
+        async with database.transaction() as session:
+            await session.execute(sa.text(statement))
+
+
+async def nothing_left(database: Database) -> bool:
+    return await outbox_rows(database) == 0
