@@ -29,7 +29,10 @@ def check_key(key: str) -> str:
 
 
 class ObjectStore(Protocol):
-    """Small immutable blobs by key. Every method may raise StoreUnavailable; those that take a key, InvalidKey."""
+    """Small blobs by key. Every method may raise StoreUnavailable; those that take a key, InvalidKey.
+
+    No key may be the directory of another (`a` beside `a/b`): not every server can keep both.
+    """
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         """Durable and visible as a whole when it returns; an object of the same key is replaced."""

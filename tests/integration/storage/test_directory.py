@@ -56,9 +56,10 @@ async def test_hides_and_then_removes_what_a_crash_left_half_written(store: Dire
     assert [path.name for path in incoming.iterdir()] == ["being-written"]
 
 
-async def test_does_not_read_through_a_directory(store: DirectoryStore) -> None:
+async def test_takes_neither_a_directory_nor_what_is_below_a_file_for_an_object(store: DirectoryStore) -> None:
     await store.put("a/b/c", b"x", "image/png")
-    await store.delete("a/b")
-    with pytest.raises(ObjectMissing):
-        await store.get("a/b")
+    for key in ("a/b", "a/b/c/d"):
+        await store.delete(key)
+        with pytest.raises(ObjectMissing):
+            await store.get(key)
     assert await store.get("a/b/c") == b"x"

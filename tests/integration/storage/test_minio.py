@@ -1,8 +1,10 @@
 """What only the S3 store can get wrong: its URLs, and a server that is away or silent."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -79,8 +81,8 @@ class TestUnavailable:
     async def test_when_the_server_stays_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A request is given READ_SECONDS once, not once more."""
         monkeypatch.setattr(minio, "READ_SECONDS", 1.0)
-        async with await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0) as silent:
-            store = store_at(silent.sockets[0].getsockname()[1])
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            store = store_at(silent.getsockname()[1])
             began = time.monotonic()
             answers = await asyncio.gather(*every_call(store), return_exceptions=True)
             assert 0.9 < time.monotonic() - began < 2
@@ -89,14 +91,17 @@ class TestUnavailable:
     async def test_when_the_server_drips(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Bytes that keep coming, too slowly to end, reset every socket timeout; the deadline stands."""
         monkeypatch.setattr(minio, "DEADLINE_SECONDS", 1.0)
-        stop = asyncio.Event()
+        stop, stopped = asyncio.Event(), asyncio.Event()
 
         async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             while not stop.is_set():
                 writer.write(b".")
-                await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=0.2)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 0.2)
             writer.close()
+            await writer.wait_closed()
+            stopped.set()
 
         async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
             began = time.monotonic()
@@ -104,6 +109,7 @@ class TestUnavailable:
                 await store_at(server.sockets[0].getsockname()[1]).get("a/b")
             assert 0.9 < time.monotonic() - began < 2
             stop.set()
+            await stopped.wait()
 
     async def test_when_the_bucket_is_missing(self, s3: S3Address) -> None:
         store = minio_store(s3, f"absent-{uuid4().hex[:8]}")
