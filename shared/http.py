@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.auth.access import idempotency_scope
@@ -154,8 +155,8 @@ class ProblemResponse(JSONResponse):
 
 def problem_response(problem: Problem) -> JSONResponse:
     status = status_of(problem)
-    content = {"type": "about:blank", "title": problem.code, "status": status, "code": problem.code}
-    content |= {"detail": problem.detail, **problem.members}
+    own = {"type": "about:blank", "title": problem.code, "status": status, "code": problem.code}
+    content = {**problem.members, **own, "detail": problem.detail}
     headers = {"Retry-After": str(problem.members["retry_after"])} if "retry_after" in problem.members else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -181,7 +182,8 @@ async def _on_validation(_request: Request, error: Exception) -> Response:
     return problem_response(Invalid(errors=field_errors(cast(RequestValidationError, error).errors())))
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses, as a problem document."""
     http = cast(HTTPException, error)
     if isinstance(http.__cause__, Problem):
         # FastAPI wraps what is raised while it reads a body.
@@ -190,6 +192,15 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     response.status_code = http.status_code
     for name, value in (http.headers or {}).items():
         response.headers[name] = value
+    methods = {
+        method
+        for route in getattr(request.app.state, "routes", ())
+        if http.status_code == 405 and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods
+    }
+    if methods:
+        # Starlette names those of the path's first route only.
+        response.headers["Allow"] = ", ".join(sorted(methods))
     return response
 
 
@@ -249,17 +260,15 @@ def create_app(
     app.add_middleware(Surroundings, root=root, limits=body_limits)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(SQLAlchemyError, _on_database)
     app.add_exception_handler(OSError, _on_database)
     app.include_router(_health_router())
-    limited: set[tuple[str, str]] = set()
     for router in routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute) and _is_limited(route):
-                limited |= {(method.lower(), route.path) for method in route.methods or ()}
         app.include_router(router)
-    install_openapi(app, root, limited)
+    app.state.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    limited = [route for route in app.state.routes if _is_limited(route)]
+    install_openapi(app, root, {(method.lower(), route.path) for route in limited for method in route.methods})
     return app
 
 

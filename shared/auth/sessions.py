@@ -115,6 +115,8 @@ class Sessions:
         await self._refuse_locked(session, key)
         known = account is not None and account.is_active
         fits = await verify_password(password, account.password_hash if account and known else None)
+        # Again, because guesses made at the same time have been counted by now, and must not learn whether one fits.
+        await self._refuse_locked(session, key)
         if not fits or account is None:
             await self._count_failure(session, key)
             raise WrongCredentials
@@ -159,7 +161,9 @@ class Sessions:
         """Raises WrongOldPassword, AccountLocked, WeakPassword. Other sessions of the account end."""
         key = hashlib.sha256(account.account_name.encode()).hexdigest()
         await self._refuse_locked(session, key)
-        if not await verify_password(old, account.password_hash):
+        fits = await verify_password(old, account.password_hash)
+        await self._refuse_locked(session, key)
+        if not fits:
             await self._count_failure(session, key)
             raise WrongOldPassword
         check_new_password(new, old, account.account_name, *forbidden)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from shared.telemetry import current_traceparent
 
@@ -39,7 +39,7 @@ class Envelope(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: str = "1.0"
-    id: UUID = Field(default_factory=uuid4)
+    id: UUID
     source: str
     type: str
     subject: str
@@ -52,6 +52,7 @@ class Envelope(BaseModel):
     @classmethod
     def wrap(cls, event: Event, source: str, time: datetime) -> Self:
         return cls(
+            id=uuid4(),
             source=f"/{source}",
             type=event.type,
             subject=event.subject,
