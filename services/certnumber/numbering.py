@@ -30,15 +30,21 @@ from shared.db import connect_args
 from shared.messaging import Outbox
 from shared.telemetry import bind_trace
 
+# A burst comes faster than the planner's statistics of it: no batch may read a whole table or a whole index.
+_PLANS = "".join(f" -c {name}=off" for name in (
+    "enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit",
+))  # fmt: skip
+
 
 def create_engine(settings: CertnumberSettings) -> sa.Engine:
     """An engine for one worker process; connects when first used."""
+    arguments = connect_args()
     return sa.create_engine(
         settings.database_url.get_secret_value(),
         pool_size=1,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args=connect_args(),
+        connect_args={**arguments, "options": arguments["options"] + _PLANS},
     )
 
 

@@ -115,7 +115,7 @@ def existing(session: Session, keys: Collection[str]) -> set[str]:
 
 
 def write_ledger(session: Session, assigned_at: datetime, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Ledger rows for claimed approvals, whose other facts are copied from there, and the approvals' new status."""
+    """Turn claimed approvals into ledger rows; what the ledger shows of them is copied from there."""
     given = _table(
         rows,
         application_id=sa.Uuid,
@@ -129,21 +129,18 @@ def write_ledger(session: Session, assigned_at: datetime, rows: Sequence[Mapping
         replaces=sa.Text,
     )
     copied = (Approval.post, Approval.post_name, Approval.enterprise_name, Approval.holder_masked)
-    own = list(given.c)
-    match = (Approval.application_id == given.c.application_id) & (Approval.decision_no == given.c.decision_no)
-    session.execute(
-        sa.insert(LedgerEntry).from_select(
-            [*(column.name for column in own), *(column.key for column in copied), "assigned_at", "state"],
-            sa.select(*own, *copied, sa.literal(assigned_at), sa.literal(NumberState.valid.value)).join(
-                Approval, match
-            ),
-        )
+    numbered = (
+        sa.update(Approval)
+        .where(Approval.application_id == given.c.application_id, Approval.decision_no == given.c.decision_no)
+        .values(status=ApprovalStatus.numbered)
+        .returning(*given.c, *copied)
+        .cte("numbered")
     )
     session.execute(
-        sa.update(Approval)
-        .where(match)
-        .values(status=ApprovalStatus.numbered)
-        .execution_options(synchronize_session=False)
+        sa.insert(LedgerEntry).from_select(
+            [*numbered.c.keys(), "assigned_at", "state"],
+            sa.select(numbered, sa.literal(assigned_at), sa.literal(NumberState.valid.value)),
+        )
     )
 
 
