@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -22,6 +24,7 @@ from services.review import app as review
 from shared.clock import Clock
 from shared.container import Container
 from shared.db import migrate
+from shared.http import Surroundings, on_http
 from shared.messaging import InProcessBus, Relay
 from shared.runtime import Service, keep_clean
 from shared.settings import Settings
@@ -48,13 +51,18 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.app = Starlette(
+            routes=[Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()], lifespan=self._lifespan
+        )
+        self.app.router.redirect_slashes = False
+        # Whatever is no service's, in the same manner as theirs.
+        self.app.router.default = Starlette(
             routes=[
                 Route("/", self._front),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
-                *(Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()),
             ],
-            lifespan=self._lifespan,
+            middleware=[Middleware(Surroundings, root="", limits=())],
+            exception_handlers={HTTPException: on_http},
         )
 
     @asynccontextmanager

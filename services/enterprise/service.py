@@ -71,7 +71,6 @@ async def log_in(sessions: Sessions, session: AsyncSession, login: LoginRequest)
     """Raises AccountLocked, WrongCredentials."""
     key = account_identity(login.taxpayer_id)
     account = await queries.find_by_identity(session, key) if key else None
-    # The account's own name counts failures, so that both forms of its taxpayer id share one limit.
-    return await sessions.log_in(
-        session, account, account.account_name if account else login.taxpayer_id, login.password
-    )
+    # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
+    name = account.account_name if account else key or login.taxpayer_id
+    return await sessions.log_in(session, account, name, login.password)

@@ -53,7 +53,7 @@ class StaleRevision(Conflict):
 
 
 class WrongState(Conflict):
-    """Members: `status` as it is now."""
+    """Members: `application_status` as it is now."""
 
     code = "wrong_state"
     detail = "该申请当前的状态不允许此操作"

@@ -135,7 +135,7 @@ def check_revision(application: Application, revision: int | None) -> None:
 
 def wrong_state(application: Application) -> WrongState:
     label = LABELS[application.status]
-    return WrongState(f"该申请当前为“{label}”，不允许此操作", status=application.status.value)
+    return WrongState(f"该申请当前为“{label}”，不允许此操作", application_status=application.status.value)
 
 
 def not_eligible(reasons: Sequence[Reason]) -> NotEligible:

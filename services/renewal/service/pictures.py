@@ -113,7 +113,10 @@ async def get_image(
     """Raises ApplicationNotFound, ImageNotFound, Unavailable."""
     # Closed before the store is asked: one that answers slowly must not use up the database's connections.
     async with container.database.transaction() as reading:
-        await get_application(reading, application_id, enterprise_id)
+        application = await get_application(reading, application_id, enterprise_id)
+        if enterprise_id is None:
+            # Reviewers see what was submitted, not what a rejected application is being changed to.
+            revision = revision or application.revision
         row = await queries.find_image(reading, application_id, kind, revision)
     if row is None:
         raise ImageNotFound

@@ -1,0 +1,163 @@
+"""Every operation of the four OpenAPI documents, and a world in which their path ids exist."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import httpx2
+
+from deploy.embedded.platform import Platform
+from deploy.journey import application_in, decide, desk_item, import_people, submit_application
+from deploy.synthetic import id_number, person_name
+from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER_PASSWORD, Harness
+
+SERVICES = ("enterprise", "renewal", "review", "certnumber")
+# What ends the caller's own session or locks its account is called by accounts of their own.
+SELF_HARMING = {("DELETE", "/sessions/current"), ("PUT", "/password")}
+
+
+@dataclass(frozen=True)
+class Operation:
+    service: str
+    method: str
+    path: str
+    definition: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.method} {self.path}"
+
+    def url(self, ids: Mapping[str, str]) -> str:
+        return f"/api/{self.service}/v1{self.path.format_map(ids)}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.service, self.method, self.path
+
+    @property
+    def is_public(self) -> bool:
+        return not self.definition.get("security")
+
+    @property
+    def media_type(self) -> str | None:
+        return next(iter(self.definition.get("requestBody", {}).get("content", {})), None)
+
+    def parameters(self, where: str) -> list[str]:
+        return [str(p["name"]) for p in self.definition.get("parameters", ()) if p["in"] == where]
+
+
+def operations(platform: Platform, service: str | None = None) -> list[Operation]:
+    return [
+        Operation(name, method.upper(), path, definition)
+        for name, app in platform.apps.items()
+        if service in {None, name}
+        for path, methods in app.openapi()["paths"].items()
+        for method, definition in methods.items()
+    ]
+
+
+def person(sequence: int) -> str:
+    return id_number("male", date(1988, 8, 8), sequence)
+
+
+@dataclass
+class World:
+    """`ids` are the path parameters of a certified application; `drafts` an application that may be changed."""
+
+    harness: Harness
+    tokens: dict[str, str]
+    ids: dict[str, str]
+    draft: str
+    pending: str
+
+    def token(self, operation: Operation) -> str:
+        """Of a caller who may call the operation."""
+        staff = operation.service in {"review", "certnumber"} or operation.path.startswith("/registry")
+        spare = "spare " if (operation.method, operation.path) in SELF_HARMING else ""
+        return self.tokens[spare + ("reviewer" if staff else "enterprise")]
+
+    def valid(self, operation: Operation) -> Any:
+        """A JSON body the operation would accept, or None."""
+        return self.bodies().get(operation.key)
+
+    def bodies(self) -> dict[tuple[str, str, str], Any]:
+        item = {"application_id": self.pending, "revision": 1, "decision_no": 0}
+        enterprise = {"name": "某某建设", "contact_name": "联系人", "contact_phone": "0791-88888888", "address": "南昌"}
+        layout = {"name": "测试编号", "layout": "T{post}{serial:05}", "posts": ["10"], "yearly": False, "active": False}
+        return {
+            ("enterprise", "POST", "/enterprises"): {"taxpayer_id": "91360199MA00000012", **enterprise},
+            ("enterprise", "PATCH", "/me"): enterprise,
+            ("enterprise", "POST", "/sessions"): {"taxpayer_id": "91360199MA00000012", "password": "no password"},
+            ("enterprise", "POST", "/sessions/refresh"): {"refresh_token": "no token"},
+            ("enterprise", "PUT", "/password"): {"old_password": ENTERPRISE_PASSWORD, "new_password": "short"},
+            ("renewal", "POST", "/eligibility-checks"): {"id_number": person(0), "post": "10"},
+            ("renewal", "POST", "/applications"): {"id_number": person(0), "post": "10"},
+            ("renewal", "PATCH", "/applications/{application_id}"): {"post": "40", "revision": 0},
+            ("renewal", "POST", "/applications/{application_id}/submission"): {"revision": 0},
+            ("renewal", "POST", "/applications/{application_id}/cancellation"): {"revision": 7},
+            ("review", "POST", "/sessions"): {
+                "username": "nobody",
+                "password": "no password",
+                "captcha_id": self.pending,
+                "captcha_answer": "ABCDE",
+            },
+            ("review", "POST", "/sessions/refresh"): {"refresh_token": "no token"},
+            ("review", "PUT", "/password"): {"old_password": REVIEWER_PASSWORD, "new_password": "short"},
+            ("review", "POST", "/decisions"): {
+                "action": "approve",
+                "items": [item | {"revision": 9}],
+                "reason_code": "other",
+                "comment": "说明",
+            },
+            ("review", "POST", "/reviewers"): {"username": "someone", "name": "某某", "roles": ["reviewer"]},
+            ("review", "PATCH", "/reviewers/{reviewer_id}"): {"name": "某某", "roles": ["reviewer"], "disabled": False},
+            ("certnumber", "POST", "/series"): layout,
+            ("certnumber", "PATCH", "/series/{series_id}"): layout,
+        }
+
+    async def call(self, operation: Operation, ids: Mapping[str, str] | None = None, **options: Any) -> httpx2.Response:
+        """`ids` replace the world's own; `token` the caller who may call the operation."""
+        token = options.pop("token", None)
+        return await self.harness.request(
+            operation.method,
+            operation.url({**self.ids, **(ids or {})}),
+            self.token(operation) if token is None else token,
+            **options,
+        )
+
+
+async def seed(harness: Harness) -> World:
+    """A draft, a submitted and a certified application, and people to apply for."""
+    api = harness.api
+    enterprise, reviewer = await harness.enterprise(), await harness.reviewer()
+    await harness.reviewer("other-reviewer", ("reviewer",))
+    lines = [f"{person(n)},{person_name(n)},,," for n in range(5)]
+    await import_people(api, reviewer, lines)
+    body = {"id_number": person(1), "post": "10"}
+    draft = await api.call("POST", "renewal", "/applications", token=enterprise, json=body, expect=201)
+    pending = await submit_application(api, enterprise, person(2), "40", seed=1)
+    certified = await submit_application(api, enterprise, person(3), "40", seed=2)
+    await desk_item(api, reviewer, pending["id"], "pending_review", 1)
+    await desk_item(api, reviewer, certified["id"], "pending_review", 1)
+    await decide(api, reviewer, "approve", certified["id"], 1)
+    number = (await application_in(api, enterprise, certified["id"], "certified"))["certificate_number"]
+    series = await api.call("GET", "certnumber", "/series", token=reviewer)
+    reviewers = await api.call("GET", "review", "/reviewers", token=reviewer)
+    return World(
+        harness,
+        {
+            "enterprise": enterprise,
+            "reviewer": reviewer,
+            "spare enterprise": await harness.enterprise(),
+            "spare reviewer": await harness.reviewer("spare-reviewer"),
+        },
+        {
+            "application_id": certified["id"],
+            "kind": "id-front",
+            "number": number,
+            "series_id": series["items"][0]["id"],
+            "reviewer_id": next(r["id"] for r in reviewers["items"] if r["username"] == "other-reviewer"),
+        },
+        draft["id"],
+        pending["id"],
+    )
