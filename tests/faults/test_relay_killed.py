@@ -1,0 +1,60 @@
+"""A relay killed between the broker's confirm and its own deletion: published twice, one effect."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from shared.db import Database
+from shared.messaging import Consumer, InProcessBus, Message, Relay
+from shared.tables import OutboxRow
+from tests.fixtures.wait import until
+from tests.integration.messaging.crashing import PUBLISHED
+from tests.integration.messaging.kit import (
+    FIRST,
+    QUEUES,
+    SECOND,
+    Orders,
+    Pinged,
+    effects,
+    emit,
+    outbox_rows,
+    subscription,
+)
+
+
+class CountingBus(InProcessBus):
+    published = 0
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        self.published += len(messages)
+        return await super().publish(messages)
+
+
+async def test_what_a_killed_relay_had_published_takes_effect_once(database: Database, database_url: str) -> None:
+    names = [f"n{number}" for number in range(10)]
+    await emit(database, *(Pinged(name=name) for name in names))
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.messaging.crashing", "relay", database_url,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert victim.stdout is not None
+    async with asyncio.timeout(30):
+        assert await victim.stdout.readline() == f"{PUBLISHED} 10\n".encode()
+        victim.send_signal(signal.SIGKILL)
+        await victim.wait()
+    assert await outbox_rows(database) == 10
+    assert await effects(database, FIRST) == dict.fromkeys(names, 1)
+
+    bus = CountingBus([Consumer(subscription(queue), Orders(queue), database) for queue in QUEUES])
+    heir = Relay(database, bus)
+    assert await heir.drain() == 0, "the dead relay's lease still runs"
+    async with database.transaction() as session:
+        await session.execute(sa.update(OutboxRow).values(due_at=sa.func.now()))
+    await until(heir.drain, what="the lease runs out")
+    assert bus.published == 10
+    assert await outbox_rows(database) == 0
+    for queue in (FIRST, SECOND):
+        assert await effects(database, queue) == dict.fromkeys(names, 1)
