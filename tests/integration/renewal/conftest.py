@@ -1,9 +1,14 @@
+from collections.abc import AsyncIterator
+
 import pytest
 
-from tests.fixtures.platform import Harness
+from tests.fixtures.backing import Postgres
+from tests.fixtures.platform import embedded_harness
 from tests.integration.renewal.support import Office
 
 
-@pytest.fixture(scope="module")
-async def office(shared_embedded: Harness) -> Office:
-    return await Office.open(shared_embedded)
+@pytest.fixture(scope="package")
+async def office(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    """One platform for all of these tests: each has people, and where it matters an enterprise, of its own."""
+    async with embedded_harness(postgres, tmp_path_factory.mktemp("renewal")) as harness:
+        yield await Office.open(harness)

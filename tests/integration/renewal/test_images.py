@@ -1,0 +1,166 @@
+"""The pictures of an application over HTTP, in a directory."""
+
+import hashlib
+import io
+import os
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+from PIL import Image
+
+from services.renewal.images import MAX_BYTES
+from services.renewal.service.pictures import ORPHAN_AGE, sweep_orphans
+from shared.storage import DirectoryStore
+from tests.fixtures.factories import jpeg, picture, png
+from tests.fixtures.platform import Harness
+from tests.integration.renewal.support import Office, problem
+
+KINDS = ("id-front", "id-back", "commitment-letter")
+
+
+async def put(office: Office, application: str, kind: str, data: bytes, token: str | None = None) -> httpx2.Response:
+    files = {"file": ("whatever.exe", data, "application/x-msdownload")}
+    return await office.request("PUT", f"/applications/{application}/images/{kind}", token, files=files)
+
+
+async def get(office: Office, application: str, kind: str, token: str | None = None, **query: int) -> httpx2.Response:
+    return await office.request("GET", f"/applications/{application}/images/{kind}", token, params=query)
+
+
+async def new_draft(office: Office) -> str:
+    return str((await office.draft(await office.person(), "10", pictures=False))["id"])
+
+
+async def test_what_was_uploaded_is_served(office: Office) -> None:
+    draft = await new_draft(office)
+    for seed, (kind, data, media) in enumerate(
+        [("id-front", jpeg(seed=1), "image/jpeg"), ("id-back", png(640, 400, 2), "image/png")]
+    ):
+        response = await put(office, draft, kind, data)
+        assert response.status_code == 200, response.text
+        answer = response.json()
+        assert answer["kind"] == kind
+        served = await get(office, draft, kind)
+        assert served.status_code == 200
+        assert served.headers["content-type"] == media
+        assert served.headers["x-content-type-options"] == "nosniff"
+        assert hashlib.sha256(served.content).hexdigest() == answer["sha256"]
+        assert len(served.content) == answer["bytes"]
+        assert Image.open(io.BytesIO(served.content)).size == (answer["width"], answer["height"])
+        assert len((await office.read(draft))["images"]) == seed + 1
+    problem(await get(office, draft, "commitment-letter"), 404, "image_not_found")
+    problem(await put(office, draft, "selfie", jpeg()), 422, "invalid_request")
+
+
+async def test_refused_files(office: Office) -> None:
+    draft = await new_draft(office)
+    gif = io.BytesIO()
+    picture().save(gif, "GIF")
+    small = io.BytesIO()
+    picture(299, 400).save(small, "PNG")
+    for data, status, code in (
+        (b"\xff\xd8\xff" + bytes(MAX_BYTES), 413, "image_too_large"),
+        (bytes(MAX_BYTES + 200_000), 413, "image_too_large"),
+        (gif.getvalue(), 415, "image_type"),
+        (b"%PDF-1.7", 415, "image_type"),
+        (b"", 422, "image_invalid"),
+        (jpeg()[:3000], 422, "image_invalid"),
+        (small.getvalue(), 422, "image_invalid"),
+    ):
+        problem(await put(office, draft, "id-front", data), status, code)
+    assert (await office.read(draft))["images"] == []
+    missing = await office.request("PUT", f"/applications/{draft}/images/id-front")
+    problem(missing, 422, "invalid_request")
+
+
+async def test_one_picture_for_two_kinds(office: Office) -> None:
+    draft = await new_draft(office)
+    assert (await put(office, draft, "id-front", jpeg(seed=3))).status_code == 200
+    document = problem(await put(office, draft, "id-back", jpeg(seed=3)), 409, "duplicate_image")
+    assert document["kind"] == "id-front"
+    assert "身份证正面照片" in document["detail"]
+    # The same pixels in another wrapping are the same picture.
+    with Image.open(io.BytesIO(jpeg(seed=3))) as image:
+        copy = io.BytesIO()
+        image.save(copy, "PNG")
+    problem(await put(office, draft, "commitment-letter", copy.getvalue()), 409, "duplicate_image")
+    # Once more for its own kind is fine, and so is the picture of another application.
+    assert (await put(office, draft, "id-front", jpeg(seed=3))).status_code == 200
+    assert (await put(office, await new_draft(office), "id-back", jpeg(seed=3))).status_code == 200
+    # Replaced, the picture is free for another kind.
+    assert (await put(office, draft, "id-front", jpeg(seed=4))).status_code == 200
+    assert (await put(office, draft, "id-back", jpeg(seed=3))).status_code == 200
+
+
+async def test_earlier_revisions_keep_their_pictures(office: Office) -> None:
+    draft = await new_draft(office)
+    for seed, kind in enumerate(KINDS, start=10):
+        await put(office, draft, kind, jpeg(seed=seed))
+    problem(await get(office, draft, "id-front", office.reviewer), 404, "application_not_found")
+    assert (await office.submit(draft)).status_code == 200
+    first = (await get(office, draft, "id-front")).content
+    assert problem(await put(office, draft, "id-front", jpeg(seed=20)), 409, "wrong_state")
+    await office.decide("reject", draft)
+    await office.reach(draft, "rejected")
+    assert (await put(office, draft, "id-front", jpeg(seed=20))).status_code == 200
+    assert (await office.submit(draft, 1)).status_code == 200
+    second = (await get(office, draft, "id-front")).content
+    assert first != second
+    for token in (office.enterprise, office.reviewer):
+        assert (await get(office, draft, "id-front", token, revision=1)).content == first
+        assert (await get(office, draft, "id-front", token, revision=2)).content == second
+        assert (await get(office, draft, "id-front", token)).content == second
+        problem(await get(office, draft, "id-front", token, revision=3), 404, "image_not_found")
+    letters = [(await get(office, draft, "commitment-letter", revision=n)).content for n in (1, 2)]
+    assert letters[0] == letters[1]
+    # The links of the desk lead there.
+    item = await office.item(draft, revision=2)
+    urls = {image["kind"]: image["url"] for image in item["revisions"][1]["images"]}
+    response = await office.harness.request("GET", urls["id-front"], office.reviewer)
+    assert response.content == first
+    changed = item["revisions"][0]["changed"]
+    assert changed == ["id-front"]
+
+
+async def test_pictures_are_for_their_enterprise_and_reviewers(office: Office) -> None:
+    draft = await new_draft(office)
+    await put(office, draft, "id-front", jpeg(seed=5))
+    problem(await get(office, draft, "id-front", ""), 401, "unauthenticated")
+    problem(await put(office, draft, "id-front", jpeg(), office.reviewer), 403, "forbidden")
+
+
+async def test_the_sweep_removes_orphans_only(embedded: Harness) -> None:
+    office = await Office.open(embedded)
+    draft = await new_draft(office)
+    await put(office, draft, "id-front", jpeg(seed=1))
+    await put(office, draft, "id-front", jpeg(seed=2))
+    problem(await put(office, draft, "id-back", jpeg(seed=2)), 409, "duplicate_image")
+    store = office.renewal.store
+    assert isinstance(store, DirectoryStore)
+    await store.put("applications/x/crashed.jpg", b"half an upload", "image/jpeg")
+    await store.put("elsewhere/kept.jpg", b"not an upload", "image/jpeg")
+    root = Path(os.fspath(store._root))
+    before = set(await store.list_keys("", ORPHAN_AGE * 0))
+    assert len(before) == 5
+    assert await sweep_orphans(office.renewal) == 0  # an upload may be on its way to its row
+    yesterday = time.time() - ORPHAN_AGE.total_seconds() - 60
+    for key in before:
+        os.utime(root / key, (yesterday, yesterday))
+    await store.put("applications/x/fresh.jpg", b"an upload right now", "image/jpeg")
+    assert await sweep_orphans(office.renewal) == 2
+    left = set(await store.list_keys("", ORPHAN_AGE * 0))
+    assert {"applications/x/fresh.jpg", "elsewhere/kept.jpg"} <= left
+    assert len(left) == 4
+    assert (await get(office, draft, "id-front")).status_code == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_store_s_keys_name_no_person(office: Office, kind: str) -> None:
+    person = await office.person()
+    draft = await office.draft(person, "10", pictures=False)
+    await put(office, draft["id"], kind, jpeg(seed=30))
+    keys = await office.renewal.store.list_keys(f"applications/{draft['id']}/", ORPHAN_AGE * 0)
+    assert len(keys) == 1
+    assert person not in keys[0]
