@@ -21,6 +21,15 @@ class Base(DeclarativeBase):
     }
 
 
+def characters(text: Any) -> sa.ColumnElement[list[str]]:
+    """The characters of a text as an array, as the indexes for search by part of a name hold them.
+
+    Not trigrams: Chinese names are two or three characters long, and a trigram index finds no fragment shorter than
+    three. At 300,000 rows one or two characters take a few milliseconds by this index and 200 by trigrams.
+    """
+    return sa.func.string_to_array(sa.func.lower(text), sa.null(), type_=ARRAY(sa.Text))
+
+
 class Reviewer(Account, Base):
     """A person of the authority. `username` is normalised; `roles` holds any of reviewer, registrar, admin."""
 
@@ -93,12 +102,9 @@ class Item(Base):
         sa.Index(None, "status", "added_at", "application_id"),
         sa.Index(None, "post", "added_at", "application_id"),
         sa.Index(None, "status", "post", "added_at", "application_id"),
-        sa.Index("ix_items_name", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
+        sa.Index("ix_items_name_characters", characters(sa.column("name")), postgresql_using="gin"),
         sa.Index(
-            "ix_items_enterprise_name",
-            "enterprise_name",
-            postgresql_using="gin",
-            postgresql_ops={"enterprise_name": "gin_trgm_ops"},
+            "ix_items_enterprise_name_characters", characters(sa.column("enterprise_name")), postgresql_using="gin"
         ),
     )
 

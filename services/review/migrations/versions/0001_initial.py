@@ -52,7 +52,6 @@ def _accounts() -> None:
 
 
 def _desk() -> None:
-    op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     op.create_table(
         "items",
         sa.Column("application_id", sa.Uuid, primary_key=True),
@@ -95,7 +94,10 @@ def _desk() -> None:
         op.create_index(f"ix_items_{'_'.join(columns)}", "items", columns)
     for column in ("name", "enterprise_name"):
         op.create_index(
-            f"ix_items_{column}", "items", [column], postgresql_using="gin", postgresql_ops={column: "gin_trgm_ops"}
+            f"ix_items_{column}_characters",
+            "items",
+            [sa.text(f"string_to_array(lower({column}), NULL)")],
+            postgresql_using="gin",
         )
     op.create_table(
         "item_revisions",
