@@ -1,6 +1,7 @@
 """The backing services answer, keep tests apart, and can fail on demand."""
 
 import io
+import socket
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -22,9 +23,8 @@ def query(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 class TestPostgres:
-    def test_is_durable_and_serves_many_connections(self, postgres: Postgres) -> None:
-        settings = "select current_setting('fsync'), current_setting('max_connections')::int >= 300"
-        assert query(postgres.admin_url, settings) == [("on", True)]
+    def test_serves_many_connections(self, postgres: Postgres) -> None:
+        assert query(postgres.admin_url, "select current_setting('max_connections')::int >= 300") == [(True,)]
 
     def test_searches_chinese_by_trigram(self, postgres: Postgres) -> None:
         with postgres.temporary() as url:
@@ -90,8 +90,9 @@ class TestRabbitMQ:
     async def test_keeps_a_confirmed_message_over_a_restart(self, rabbitmq: RabbitMQ, vhost: str) -> None:
         await publish(vhost, "kept", b"still here")
         await rabbitmq.stop()
-        with pytest.raises(OSError, match=str(urlsplit(vhost).port)):
-            await consume(vhost, "kept")
+        broker = urlsplit(vhost)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((broker.hostname or "", broker.port or 0))
         await rabbitmq.start()
         # A quorum queue elects its leader after the broker answers.
         assert await until(lambda: consume_if_there(vhost, "kept"), what="the kept message") == b"still here"
