@@ -32,6 +32,8 @@ def parse_keys(text: str) -> dict[str, bytes]:
         key_id, separator, encoded = item.strip().partition(":")
         if not separator or not key_id.isalnum():
             raise ValueError("keys are written id:base64")
+        if key_id in keys:
+            raise ValueError("a key id is written twice")
         keys[key_id] = parse_key(encoded)
     return keys
 

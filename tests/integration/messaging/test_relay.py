@@ -1,6 +1,7 @@
 """The outbox and its relay: nothing that was committed is lost, nothing else is published."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -35,7 +36,7 @@ class Recorder:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
-        names = [message.body.decode().split('"name": "')[1].split('"')[0] for message in messages]
+        names = [json.loads(message.body)["data"]["name"] for message in messages]
         self.published += [name for name in names if name not in self.refused]
         return [ValueError(name) if name in self.refused else None for name in names]
 
