@@ -1,12 +1,10 @@
 """Tables every service keeps in its own database for the event backbone and for idempotent requests."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.db import new_metadata
@@ -16,7 +14,7 @@ NOW = sa.func.now()
 
 class PlatformBase(DeclarativeBase):
     metadata = new_metadata()
-    type_annotation_map = {datetime: sa.DateTime(timezone=True), dict[str, Any]: JSONB, str: sa.Text}  # noqa: RUF012
+    type_annotation_map = {datetime: sa.DateTime(timezone=True), str: sa.Text}  # noqa: RUF012
 
 
 class OutboxRow(PlatformBase):
@@ -26,7 +24,7 @@ class OutboxRow(PlatformBase):
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
     event_id: Mapped[UUID]
     routing_key: Mapped[str]
-    envelope: Mapped[dict[str, Any]]
+    envelope: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     due_at: Mapped[datetime] = mapped_column(server_default=NOW)
     lease: Mapped[UUID | None]
@@ -78,7 +76,7 @@ def create_platform_tables_1(op: Operations) -> None:
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
         sa.Column("event_id", sa.Uuid, nullable=False),
         sa.Column("routing_key", sa.Text, nullable=False),
-        sa.Column("envelope", JSONB, nullable=False),
+        sa.Column("envelope", sa.Text, nullable=False),
         sa.Column("created_at", timestamp, server_default=NOW, nullable=False),
         sa.Column("due_at", timestamp, server_default=NOW, nullable=False),
         sa.Column("lease", sa.Uuid),

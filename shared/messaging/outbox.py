@@ -21,15 +21,10 @@ class Outbox:
         rows = []
         for event in [events] if isinstance(events, Event) else events:
             envelope = Envelope.wrap(event, self._service, at)
-            if len(envelope.model_dump_json().encode()) > MAX_ENVELOPE_BYTES:
+            body = envelope.model_dump_json()
+            if len(body.encode()) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
-            rows.append(
-                OutboxRow(
-                    event_id=envelope.id,
-                    routing_key=envelope.routing_key,
-                    envelope=envelope.model_dump(mode="json"),
-                )
-            )
+            rows.append(OutboxRow(event_id=envelope.id, routing_key=envelope.routing_key, envelope=body))
         session.add_all(rows)
         if rows:
             session.info["outbox"] = True

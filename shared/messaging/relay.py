@@ -5,7 +5,6 @@ that dies in between leaves a lease that runs out: the row is published again, a
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -132,6 +131,6 @@ class Relay:
         async with self._database.transaction() as session:
             rows = (await session.execute(claim)).all()
         return {
-            row.id: Message(row.event_id, row.routing_key, json.dumps(row.envelope, ensure_ascii=False).encode())
+            row.id: Message(row.event_id, row.routing_key, row.envelope.encode())
             for row in sorted(rows)
         }

@@ -139,7 +139,7 @@ async def events_of(database: Database, application: UUID) -> list[dict[str, Any
     """What the outbox holds about an application, as {type, **data}, in order."""
     rows = await fetch(
         database,
-        "SELECT envelope FROM outbox WHERE envelope ->> 'subject' = :subject ORDER BY id",
+        "SELECT envelope::json FROM outbox WHERE envelope::json ->> 'subject' = :subject ORDER BY id",
         subject=str(application),
     )
     return [{"type": row["envelope"]["type"], **row["envelope"]["data"]} for row in rows]

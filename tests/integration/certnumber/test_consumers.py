@@ -67,7 +67,7 @@ class TestWithdrawal:
         assert (assigned["type"], voided["type"]) == ("certnumber.assigned", "certnumber.voided")
         assert voided["number"] == assigned["number"] == entry["number"]
         trace = json.loads(event.body)["traceparent"]
-        rows = await fetch(container.database, "SELECT envelope ->> 'traceparent' AS trace FROM outbox")
+        rows = await fetch(container.database, "SELECT envelope::json ->> 'traceparent' AS trace FROM outbox")
         assert [row["trace"] for row in rows][-1] == trace
 
     async def test_that_comes_first_outlives_the_approval(

@@ -29,8 +29,8 @@ from tests.integration.certnumber.support import (
 )
 
 TOLD = """
-    SELECT string_agg(envelope ->> 'type', ' ' ORDER BY id) AS types FROM outbox
-    WHERE envelope ->> 'subject' = ANY(:subjects) GROUP BY envelope ->> 'subject'
+    SELECT string_agg(envelope::json ->> 'type', ' ' ORDER BY id) AS types FROM outbox
+    WHERE envelope::json ->> 'subject' = ANY(:subjects) GROUP BY envelope::json ->> 'subject'
 """
 
 

@@ -1,6 +1,7 @@
 """Decisions: every code, two reviewers at once, batches, and what becomes of them."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ async def decide(client: httpx2.AsyncClient, action: str, *rows: dict[str, Any],
 
 async def outbox(desk: Desk) -> list[dict[str, Any]]:
     async with desk.container.database.transaction() as session:
-        return list(await session.scalars(sa.select(OutboxRow.envelope).order_by(OutboxRow.id)))
+        rows = await session.scalars(sa.select(OutboxRow.envelope).order_by(OutboxRow.id))
+        return [json.loads(row) for row in rows]
 
 
 @contextmanager
