@@ -1,6 +1,5 @@
 """Every HTTP service is built by `create_app`: errors, transactions, limits, health, documents."""
 
-import json
 import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -145,14 +144,6 @@ class Surroundings:
             await response(scope, receive, completed_send)
 
 
-class ProblemResponse(JSONResponse):
-    media_type = PROBLEM_MEDIA_TYPE
-
-    def render(self, content: Any) -> bytes:
-        # A field name in the errors is the client's own text, and may hold half of a surrogate pair.
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-
-
 def problem_response(problem: Problem) -> JSONResponse:
     status = status_of(problem)
     own = {"type": "about:blank", "title": problem.code, "status": status, "code": problem.code}
@@ -160,7 +151,7 @@ def problem_response(problem: Problem) -> JSONResponse:
     headers = {"Retry-After": str(problem.members["retry_after"])} if "retry_after" in problem.members else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return ProblemResponse(jsonable_encoder(content), status, headers)
+    return JSONResponse(jsonable_encoder(content), status, headers, PROBLEM_MEDIA_TYPE)
 
 
 class InternalError(Problem):

@@ -3,15 +3,15 @@
 import logging
 import re
 import secrets
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
 import structlog
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
-TRACEPARENT = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
-ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{4})\d{10,13}([\dXx]{4})(?![0-9A-Za-z])")
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{4})(?:\d{7}|\d{10,13})([\dXx]{4})(?![0-9A-Za-z])")
 SECRET_KEYS = re.compile(r"password|token|secret|authorization|answer|id_number|phone", re.IGNORECASE)
 
 
@@ -34,7 +34,7 @@ def bind_trace(traceparent: str | None) -> str:
 
     Returns the trace id (32 hex digits), which every log line of this action carries.
     """
-    match = TRACEPARENT.match(traceparent or "")
+    match = TRACEPARENT.fullmatch(traceparent or "")
     value = traceparent if match and traceparent else new_traceparent()
     _traceparent.set(value)
     trace_id = value.split("-")[1]
@@ -50,13 +50,20 @@ def _redact_text(value: str) -> str:
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Last processor before rendering: whatever a caller logs, no secret and no id number gets out."""
     for key, value in event.items():
-        if SECRET_KEYS.search(key) and not isinstance(value, bool | int):
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = _redact_text(value)
-        elif not isinstance(value, bool | int | float | type(None)):
-            event[key] = _redact_text(str(value))
+        event[key] = _redact_value(key, value)
     return event
+
+
+def _redact_value(key: str, value: Any) -> Any:
+    if SECRET_KEYS.search(key) and not isinstance(value, bool | int):
+        return "***"
+    if isinstance(value, bool | int | float | type(None)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _redact_value(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact_value(key, inner) for inner in value]
+    return _redact_text(str(value))
 
 
 class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,7 +41,9 @@ class SigningKeys:
 
     def __init__(self, issuer: str, seeds: Mapping[str, bytes]) -> None:
         self.issuer = issuer
-        self._keys = {key_id: Ed25519PrivateKey.from_private_bytes(seed) for key_id, seed in seeds.items()}
+        # Issuers that are given the same seeds (all services in one process) still have keys of their own.
+        derived = {key_id: hmac.digest(seed, f"signing:{issuer}".encode(), "sha256") for key_id, seed in seeds.items()}
+        self._keys = {key_id: Ed25519PrivateKey.from_private_bytes(seed) for key_id, seed in derived.items()}
         self._current = next(iter(self._keys))
 
     def sign(self, principal: Principal, now: datetime, lifetime: timedelta) -> str:
