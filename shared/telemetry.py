@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
-TRACEPARENT = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{4})(?:\d{7}|\d{10,13})([\dXx]{4})(?![0-9A-Za-z])")
 SECRET_KEYS = re.compile(r"password|token|secret|authorization|answer|id_number|phone", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ def bind_trace(traceparent: str | None) -> str:
 
     Returns the trace id (32 hex digits), which every log line of this action carries.
     """
-    match = TRACEPARENT.match(traceparent or "")
+    match = TRACEPARENT.fullmatch(traceparent or "")
     value = traceparent if match and traceparent else new_traceparent()
     _traceparent.set(value)
     trace_id = value.split("-")[1]
