@@ -7,11 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pytest
+
 from shared.db import Database
 from shared.messaging import RabbitMQ
-from shared.messaging.topology import DELIVERY_LIMIT
 from tests.fixtures.wait import until
-from tests.integration.messaging.crashing import POISON
+from tests.integration.messaging.crashing import DELIVERY_LIMIT, POISON
 from tests.integration.messaging.kit import FIRST, QUEUES, Pinged, Ponged, effects, message
 
 
@@ -30,7 +31,10 @@ async def restarted_forever(database_url: str, amqp_url: str) -> AsyncIterator[a
         await process.wait()
 
 
-async def test_a_message_that_crashes_its_process(database: Database, database_url: str, vhost: str) -> None:
+async def test_a_message_that_crashes_its_process(
+    database: Database, database_url: str, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.messaging.topology.DELIVERY_LIMIT", DELIVERY_LIMIT)
     transport = RabbitMQ(vhost, QUEUES, name="test")
     poisons = [message(Pinged(name=f"{POISON} {number}")) for number in range(2)]
     names = [f"n{number}" for number in range(100)]

@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db import Database
-from shared.messaging import Consumer, InProcessBus, Message, RabbitMQ, Relay, Subscription
+from shared.messaging import Consumer, InProcessBus, Message, RabbitMQ, Relay, Subscription, topology
 from tests.integration.messaging.kit import FIRST, QUEUES, Orders, subscription, take
 
 POISON = "poison"
+DELIVERY_LIMIT = 5
 PUBLISHED = "published"
 
 
@@ -23,6 +24,7 @@ async def take_or_crash(orders: Orders, session: AsyncSession, batch: Sequence[A
 
 
 async def consume(database_url: str, amqp_url: str) -> None:
+    topology.DELIVERY_LIMIT = DELIVERY_LIMIT
     poisoned = Subscription(FIRST, dict.fromkeys(FIRST.events, take_or_crash))
     await RabbitMQ(amqp_url, QUEUES, name="crashing").consume(Consumer(poisoned, Orders(FIRST), Database(database_url)))
 
