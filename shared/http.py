@@ -147,7 +147,8 @@ class Surroundings:
 def problem_response(problem: Problem) -> JSONResponse:
     status = status_of(problem)
     own = {"type": "about:blank", "title": problem.code, "status": status, "code": problem.code}
-    content = {**problem.members, **own, "detail": problem.detail}
+    own["detail"] = problem.detail
+    content = {**own, **problem.members, **own}
     headers = {"Retry-After": str(problem.members["retry_after"])} if "retry_after" in problem.members else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
