@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import cycle
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,10 @@ from tests.integration.renewal.support import Office
 EXAMPLES = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,), database=None
 )
+SEEDS = st.integers(0, 2**32)
+# Those in which certnumber, and renewal, hear anything at all.
+APPROVED = [name for name, steps in SCRIPTS.items() if "approve" in steps and name != "refused"]
+DECIDED = [name for name in SCRIPTS if name != "cancelled"]
 REFERENCE = {"alembic_version", "posts", "age_limits", "series"}
 EVENTUALLY = 200
 
@@ -67,17 +72,13 @@ class Plan:
     pauses: Sequence[bool]
 
 
-@st.composite
-def plans(draw: st.DrawFn, count: int) -> Plan:
-    order = list(draw(st.permutations(range(count))))
-    for index in draw(st.lists(st.integers(0, count - 1), max_size=4)):
-        order.insert(draw(st.integers(0, len(order))), index)
-    return Plan(
-        order,
-        draw(st.frozensets(st.integers(0, count - 1), max_size=3)),
-        draw(st.lists(st.integers(1, 4), min_size=1, max_size=6)),
-        draw(st.lists(st.booleans(), min_size=1, max_size=6)),
-    )
+def make_plan(seed: int, count: int) -> Plan:
+    """From a seed, and not drawn piece by piece: hypothesis would try mostly short and nearly equal ones."""
+    random = Random(seed)
+    order = random.choices(range(count), k=random.randrange(4)) + list(range(count))
+    random.shuffle(order)
+    lost = frozenset(random.choices(range(count), k=random.randrange(4)))
+    return Plan(order, lost, random.choices(range(1, 4), k=5), random.choices((False, True), k=5))
 
 
 @dataclass
@@ -150,8 +151,8 @@ async def deliver(
             batch = [entry for entry in ready if entry[0] == name]
             outcomes = await consumer.process([message for _, message, _ in batch])
             for entry, outcome in zip(batch, outcomes, strict=True):
-                assert outcome.verdict is not Verdict.dead, outcome
-                if outcome.verdict is Verdict.retry:
+                if outcome.verdict is not Verdict.done:
+                    assert outcome.error in {"TooEarly", "ConnectionResetError"}, outcome
                     waiting.append(entry)
     raise AssertionError(f"never ends: {[message.routing_key for _, message, _ in waiting]}")
 
@@ -189,12 +190,12 @@ def test_a_history_was_recorded(stage: Stage, script: str) -> None:
 
 
 @EXAMPLES
-@given(data=st.data())
-async def test_review(stage: Stage, data: st.DataObject) -> None:
-    history = stage.recorded[data.draw(st.sampled_from(sorted(SCRIPTS)))]
+@given(script=st.sampled_from(sorted(SCRIPTS)), seed=SEEDS)
+async def test_review(stage: Stage, script: str, seed: int) -> None:
+    history = stage.recorded[script]
     container = stage.containers["review"]
     pool = pool_of(history, REVIEW)
-    plan = data.draw(plans(len(pool)))
+    plan = make_plan(seed, len(pool))
     await empty(container)
     items, revisions, decisions = history.end["review"]
     async with container.database.transaction() as session:
@@ -212,13 +213,12 @@ async def test_review(stage: Stage, data: st.DataObject) -> None:
 
 
 @EXAMPLES
-@given(data=st.data())
-async def test_certnumber(stage: Stage, data: st.DataObject) -> None:
-    approved = sorted(name for name, script in SCRIPTS.items() if "approve" in script and name != "refused")
-    history = stage.recorded[data.draw(st.sampled_from(approved))]
+@given(script=st.sampled_from(sorted(APPROVED)), seed=SEEDS)
+async def test_certnumber(stage: Stage, script: str, seed: int) -> None:
+    history = stage.recorded[script]
     container = stage.containers["certnumber"]
     pool = pool_of(history, CERTNUMBER)
-    plan = data.draw(plans(len(pool)))
+    plan = make_plan(seed, len(pool))
     await empty(container)
     pauses = cycle(plan.pauses)
     engine = sa.create_engine(container.database.engine.url, poolclass=sa.NullPool)
@@ -257,13 +257,12 @@ def ledger_by_approval(ledger: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @EXAMPLES
-@given(data=st.data())
-async def test_renewal(stage: Stage, data: st.DataObject) -> None:
-    heard = sorted(name for name in SCRIPTS if name != "cancelled")
-    history = stage.recorded[data.draw(st.sampled_from(heard))]
+@given(script=st.sampled_from(sorted(DECIDED)), seed=SEEDS)
+async def test_renewal(stage: Stage, script: str, seed: int) -> None:
+    history = stage.recorded[script]
     container = stage.containers["renewal"]
     pool = pool_of(history, RENEWAL)
-    plan = data.draw(plans(len(pool)))
+    plan = make_plan(seed, len(pool))
     await empty(container)
     async with container.database.transaction() as session:
         for table, initial in history.start.items():
