@@ -130,7 +130,4 @@ class Relay:
         )
         async with self._database.transaction() as session:
             rows = (await session.execute(claim)).all()
-        return {
-            row.id: Message(row.event_id, row.routing_key, row.envelope.encode())
-            for row in sorted(rows)
-        }
+        return {row.id: Message(row.event_id, row.routing_key, row.envelope.encode()) for row in sorted(rows)}

@@ -127,7 +127,8 @@ async def test_one_number_each_whatever_is_killed(postgres: Postgres, vhost: str
         assert (series.count, series.highest, series.valid, series.gapless) == (APPROVALS, APPROVALS, APPROVALS, True)
         assert (proof.waiting, proof.failed) == (0, 0)
         (told,) = await fetch(
-            database, "SELECT count(*) AS events, count(DISTINCT envelope::json ->> 'subject') AS applications FROM outbox"
+            database,
+            "SELECT count(*) AS events, count(DISTINCT envelope::json ->> 'subject') AS applications FROM outbox",
         )
         assert (told["events"], told["applications"]) == (APPROVALS, APPROVALS)
         await container.close()
