@@ -1,4 +1,7 @@
-"""Rate limits by client address, counted in this process; the gateway limits across processes."""
+"""Rate limits by account, or by address where nobody is logged in, counted in this process.
+
+The gateway limits across processes.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,7 +10,7 @@ from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from shared.errors import TooMany
+from shared.errors import TooMany, Unauthenticated
 
 
 def rate_limit(rate: str) -> Callable[[Request], Awaitable[None]]:
@@ -19,13 +22,23 @@ def rate_limit(rate: str) -> Callable[[Request], Awaitable[None]]:
         if not container.settings.rate_limits:
             return
         limiter: MovingWindowRateLimiter = container.limiter
-        client = request.client.host if request.client else "unknown"
         # By route, not by path: whoever tries one number after another must meet the limit.
-        if not await limiter.hit(item, request.scope["route"].path, client):
+        if not await limiter.hit(item, request.scope["route"].path, await _caller(request)):
             raise TooMany(retry_after=item.get_expiry())
 
     limit.__rate_limit__ = rate  # type: ignore[attr-defined]  # read by shared.openapi
     return limit
+
+
+async def _caller(request: Request) -> str:
+    """Whom a call counts for. A token that is not good opens no count of its own."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        try:
+            return str((await request.app.state.container.verifier.verify(token)).subject)
+        except Unauthenticated:
+            pass
+    return request.client.host if request.client else "unknown"
 
 
 def new_limiter() -> MovingWindowRateLimiter:

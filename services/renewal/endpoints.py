@@ -114,7 +114,7 @@ async def list_posts(session: Session, principal: EnterpriseOrReviewer) -> list[
 @router.post(
     "/eligibility-checks",
     responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost),
-    dependencies=[Depends(rate_limit("600/minute"))],
+    dependencies=[Depends(rate_limit("120/minute"))],
 )
 async def check_eligibility(
     deps: Deps,

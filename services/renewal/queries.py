@@ -183,6 +183,16 @@ async def find_image(session: AsyncSession, application_id: UUID, kind: str, rev
     return await session.scalar(statement.where(ImageRow.id == submitted))
 
 
+async def delete_unsubmitted_images(session: AsyncSession, uploaded_before: datetime) -> None:
+    """Rows of pictures that were replaced and are part of no submission."""
+    submitted = sa.exists().where(
+        SubmissionRow.application_id == ImageRow.application_id,
+        SubmissionRow.images[ImageRow.kind].astext == sa.cast(ImageRow.id, sa.Text),
+    )
+    replaced = sa.and_(~ImageRow.current, ImageRow.uploaded_at < uploaded_before)
+    await session.execute(sa.delete(ImageRow).where(replaced, ~submitted))
+
+
 async def known_object_keys(session: AsyncSession, keys: Sequence[str]) -> set[str]:
     return set((await session.scalars(sa.select(ImageRow.object_key).where(ImageRow.object_key.in_(keys)))).all())
 

@@ -61,9 +61,7 @@ class MinioStore:
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         check_key(key)
-        await self._call(
-            lambda: self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), content_type=content_type)
-        )
+        await self._call(lambda: self._write(key, data, content_type))
 
     async def get(self, key: str) -> bytes:
         check_key(key)
@@ -90,6 +88,19 @@ class MinioStore:
 
     async def ensure_bucket(self) -> None:
         await self._call(self._make_bucket)
+
+    def _write(self, key: str, data: bytes, content_type: str) -> None:
+        def write() -> None:
+            self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), content_type=content_type)
+
+        try:
+            write()
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            # The store was away, or empty, when this process started.
+            self._make_bucket()
+            write()
 
     def _read(self, key: str) -> bytes:
         try:

@@ -131,7 +131,13 @@ async def get_image(
 
 
 async def sweep_orphans(container: RenewalContainer) -> int:
-    """Delete objects that no row names: uploads that ended between the store and the database. Returns how many."""
+    """Delete the pictures nobody can see any more, once they are old enough; returns how many objects.
+
+    Those are pictures that were replaced before they were ever submitted, and objects that no row names: uploads that
+    ended between the store and the database.
+    """
+    async with container.database.transaction() as session:
+        await queries.delete_unsubmitted_images(session, container.clock.now() - ORPHAN_AGE)
     removed = 0
     keys = await container.store.list_keys("applications/", ORPHAN_AGE)
     for start in range(0, len(keys), SWEEP_BATCH):

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -116,6 +117,16 @@ async def test_a_limit_counts_the_route_and_not_the_path(service: Service) -> No
     answers = [await service.http.get(f"/limited/{number}") for number in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_a_limit_counts_for_the_account_and_forged_tokens_for_the_address(service: Service) -> None:
+    first, _ = await service.token(uuid4())
+    second, _ = await service.token(uuid4())
+    for header in (first, second):
+        answers = [await service.http.get("/limited/x", headers=header) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    forged = [await service.http.get("/limited/x", headers={"Authorization": f"Bearer {n}.x.y"}) for n in range(4)]
+    assert [answer.status_code for answer in forged] == [200, 200, 200, 429]
 
 
 async def test_limits_can_be_left_to_the_gateway(postgres: Postgres) -> None:

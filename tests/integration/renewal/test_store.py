@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx2
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
+from minio import Minio
 from pydantic import SecretStr
 
 from services.renewal.app import build, create_app
@@ -19,6 +20,7 @@ from services.renewal.container import RenewalContainer
 from services.renewal.models import ImageRow
 from services.renewal.service import pictures
 from services.renewal.service.pictures import sweep_orphans
+from services.renewal.settings import RenewalSettings
 from shared.storage import DirectoryStore, StoreUnavailable
 from tests.fixtures.backing import S3Address
 from tests.fixtures.factories import jpeg
@@ -84,6 +86,34 @@ async def test_pictures_in_s3(office: Office, s3: S3Address, monkeypatch: pytest
         assert await until(lambda: sweep_orphans(container), what="the orphan to be swept") == 1
         assert len(await container.store.list_keys("", timedelta(0))) == 3
         assert (await client("GET", f"/applications/{draft}/images/id-front")).content == served.content
+
+
+async def test_replaced_pictures_are_kept_only_if_they_were_submitted(
+    office: Office, s3: S3Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = (await office.draft(await office.person(), "10", pictures=False))["id"]
+    async with serving(office, **s3_settings(s3)) as (container, client):
+        for seed, kind in enumerate(KINDS):
+            assert (await client.put(draft, kind, jpeg(seed=seed))).status_code == 200
+        assert (await client.put(draft, "id-front", jpeg(seed=3))).status_code == 200
+        assert (await client("POST", f"/applications/{draft}/submission", json={"revision": 0})).status_code == 200
+        assert await sweep_orphans(container) == 0
+        assert len(await container.store.list_keys("", timedelta(0))) == 4
+        monkeypatch.setattr(pictures, "ORPHAN_AGE", timedelta(0))
+        assert await until(lambda: sweep_orphans(container), what="the replaced picture to be swept") == 1
+        for kind in KINDS:
+            assert (await client("GET", f"/applications/{draft}/images/{kind}?revision=1")).status_code == 200
+
+
+async def test_a_bucket_missing_at_the_start_is_made_at_the_first_upload(office: Office, s3: S3Address) -> None:
+    draft = (await office.draft(await office.person(), "10", pictures=False))["id"]
+    async with serving(office, **s3_settings(s3)) as (container, client):
+        settings = cast("RenewalSettings", container.settings)
+        bare = Minio(s3.endpoint, s3.access_key, s3.secret_key, secure=s3.secure)
+        bare.remove_bucket(settings.s3_bucket)
+        assert (await client("GET", "/readyz")).status_code == 503
+        assert (await client.put(draft, "id-front", jpeg(seed=1))).status_code == 200
+        assert (await client("GET", "/readyz")).status_code == 200
 
 
 async def test_a_link_for_browsers(office: Office, s3: S3Address) -> None:
