@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the tests need and Python packages do not bring: rabbitmq-server. Says nothing when it is there, or
-# when the tests will not need it (URLs of running services in the environment, or a Docker engine that answers).
+# when the tests will not need it (URLs of running services in the environment, containers only). A Docker engine alone
+# is no reason to leave it out: it may have no way to the images.
 set -euo pipefail
 
-[[ ${BACKING:-} == env || -n ${TEST_AMQP_URL:-} ]] && exit 0
+[[ ${BACKING:-} == env || ${BACKING:-} == docker || -n ${TEST_AMQP_URL:-} ]] && exit 0
 PATH=/usr/lib/rabbitmq/bin:$PATH:/usr/sbin
 command -v rabbitmq-server >/dev/null && command -v epmd >/dev/null && exit 0
-[[ ${BACKING:-} != local ]] && docker info >/dev/null 2>&1 && exit 0
 
 if [[ $(id -u) == 0 ]]; then
   root=()
@@ -16,6 +16,7 @@ else
   root=(false)
 fi
 if [[ ${root[*]} == false ]] || ! command -v apt-get >/dev/null; then
+  [[ ${BACKING:-} != local ]] && docker info >/dev/null 2>&1 && exit 0
   cat >&2 <<'MESSAGE'
 The tests need a RabbitMQ broker (3.10 or newer). Do one of these:
   - install it: apt-get install --no-install-recommends rabbitmq-server   (as root; or your system's package of it)
