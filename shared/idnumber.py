@@ -6,7 +6,6 @@ residents 9xxxxx. No message of this module contains a number.
 
 import re
 import unicodedata
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -97,15 +96,3 @@ def mask(value: str) -> str:
 def mask_name(name: str) -> str:
     """For display: the first character, an asterisk for each other (张三丰 -> 张**)."""
     return name[:1] + "*" * (len(name) - 1)
-
-
-def anniversary(birth_date: date, years: int) -> date:
-    """The birthday `years` later; one of 29 February falls on the month's last day (民法典 art. 202)."""
-    year = birth_date.year + years
-    return birth_date.replace(year=year, day=min(birth_date.day, monthrange(year, birth_date.month)[1]))
-
-
-def age_on(birth_date: date, day: date) -> int:
-    """Full years (周岁) reached on `day`; the birthday itself counts as reached."""
-    years = day.year - birth_date.year
-    return years - (day < anniversary(birth_date, years))

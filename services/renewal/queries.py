@@ -93,10 +93,6 @@ async def lock_applications(session: AsyncSession, ids: Iterable[UUID]) -> dict[
     return {row.id: row for row in rows}
 
 
-async def lock_person(session: AsyncSession, person_id: UUID) -> None:
-    await session.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update())
-
-
 @dataclass
 class Holdings:
     """The certificates (void ones too) and live applications of some persons. Changes made to the rows show at once."""

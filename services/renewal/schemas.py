@@ -7,8 +7,6 @@ from pydantic import BaseModel, Field
 from services.renewal.domain import ImageKind, Status
 from shared.validation import RequestModel, Revision, Text
 
-PostCode = Field(min_length=1, max_length=20)
-
 
 class PostRead(BaseModel):
     code: str

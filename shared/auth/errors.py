@@ -1,4 +1,4 @@
-from shared.errors import Conflict, Forbidden, Invalid, InvalidField, TooMany, Unauthenticated
+from shared.errors import Forbidden, Invalid, InvalidField, TooMany, Unauthenticated
 
 
 class WrongCredentials(Unauthenticated):
@@ -35,8 +35,3 @@ class WeakPassword(InvalidField):
 class WrongOldPassword(Invalid):
     code = "wrong_old_password"
     detail = "原密码不正确"
-
-
-class SessionClosed(Conflict):
-    code = "session_closed"
-    detail = "该登录已退出"

@@ -131,26 +131,3 @@ def test_masks() -> None:
     assert idnumber.mask_name("张三丰") == "张**"
     assert idnumber.mask_name("张") == "张"
     assert idnumber.mask_name("") == ""
-
-
-@pytest.mark.parametrize(
-    ("birth", "day", "age"),
-    [
-        (date(1971, 11, 22), date(2026, 11, 21), 54),
-        (date(1971, 11, 22), date(2026, 11, 22), 55),
-        (date(1971, 11, 22), date(2026, 11, 23), 55),
-        (date(1972, 2, 29), date(2027, 2, 27), 54),
-        (date(1972, 2, 29), date(2027, 2, 28), 55),
-        (date(1972, 2, 29), date(2028, 2, 28), 55),
-        (date(1972, 2, 29), date(2028, 2, 29), 56),
-    ],
-)
-def test_age(birth: date, day: date, age: int) -> None:
-    assert idnumber.age_on(birth, day) == age
-
-
-@given(births, st.integers(0, 120))
-def test_age_changes_on_the_anniversary(birth: date, years: int) -> None:
-    anniversary = idnumber.anniversary(birth, years)
-    assert idnumber.age_on(birth, anniversary) == years
-    assert idnumber.age_on(birth, anniversary - timedelta(days=1)) == years - 1
