@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from bench.run import Measurement, compare
 from services.certnumber.models import Approval
-from services.certnumber.numbering import assign_batch
+from services.certnumber.numbering import assign_batch, create_engine
 from shared.clock import SystemClock
-from shared.db import connect_args, migrate
+from shared.db import migrate
 from shared.messaging import Outbox
 from tests.fixtures.backing import Backing
 
@@ -24,7 +24,7 @@ BATCH = 500
 async def numbering(backing: Backing, rounds: int) -> None:
     with backing.postgres.temporary() as url:
         migrate("certnumber", url)
-        engine = sa.create_engine(url, connect_args=connect_args())
+        engine = create_engine(url)
         with engine.begin() as connection:
             connection.execute(sa.text("CREATE TABLE bare_counter (last bigint NOT NULL)"))
             connection.execute(sa.text("INSERT INTO bare_counter VALUES (0)"))

@@ -23,7 +23,6 @@ from services.certnumber.domain import (
     rule_for,
 )
 from services.certnumber.numbering_queries import Waiting
-from services.certnumber.settings import CertnumberSettings
 from shared.clock import Clock, business_day
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed
 from shared.db import connect_args
@@ -36,11 +35,11 @@ _PLANS = "".join(f" -c {name}=off" for name in (
 ))  # fmt: skip
 
 
-def create_engine(settings: CertnumberSettings) -> sa.Engine:
+def create_engine(url: str) -> sa.Engine:
     """An engine for one worker process; connects when first used."""
     arguments = connect_args()
     return sa.create_engine(
-        settings.database_url.get_secret_value(),
+        url,
         pool_size=1,
         pool_pre_ping=True,
         hide_parameters=True,

@@ -82,7 +82,7 @@ class Numbering:
         self._limit = settings.numbering_batch
         self._clock = clock
         self._outbox = Outbox("certnumber")
-        self.engine = create_engine(settings)
+        self.engine = create_engine(settings.database_url.get_secret_value())
 
     def run(self) -> int:
         """Until no full batch waits or RUN_SECONDS are over; returns how many approvals were handled."""
