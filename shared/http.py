@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, cast
 
@@ -46,7 +46,7 @@ class TransactionalRoute(APIRoute):
     Under an Idempotency-Key the response is stored in the same transaction; a refused request stores nothing.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         original = super().get_route_handler()
         idempotent = (self.openapi_extra or {}).get("x-idempotent", True)
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from socket import socket
 
 import uvicorn
 from pydantic import ValidationError
@@ -22,8 +23,8 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._greeting = greeting
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets=sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
         if self.started:
             print(self._greeting, flush=True)
 
