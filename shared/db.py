@@ -1,8 +1,9 @@
 """PostgreSQL: engine, transactions, migrations. `Database.transaction` is the only place that commits."""
 
 import importlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import alembic.command
 import alembic.config
 import sqlalchemy as sa
 from alembic import context as alembic_context
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import registry
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -37,9 +40,16 @@ CONTENTION = frozenset({"40001", "40P01", "55P03", "57014", "25P03"})
 OUTAGE_CLASSES = ("08", "53", "57P")
 
 
-def new_metadata() -> sa.MetaData:
-    """Metadata with the naming convention that migrations rely on."""
-    return sa.MetaData(naming_convention=NAMING)
+def new_registry(own_types: Mapping[Any, Any] | None = None) -> registry:
+    """What a declarative base is made of: the column types of annotations, and the names that migrations rely on."""
+    types: dict[Any, Any] = {
+        datetime: sa.DateTime(timezone=True),
+        str: sa.Text,
+        list[str]: ARRAY(sa.Text),
+        dict[str, Any]: JSONB,
+        list[dict[str, Any]]: JSONB,
+    }
+    return registry(metadata=sa.MetaData(naming_convention=NAMING), type_annotation_map={**types, **(own_types or {})})
 
 
 def connect_args() -> dict[str, Any]:

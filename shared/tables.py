@@ -7,14 +7,13 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.db import new_metadata
+from shared.db import new_registry
 
 NOW = sa.func.now()
 
 
 class PlatformBase(DeclarativeBase):
-    metadata = new_metadata()
-    type_annotation_map = {datetime: sa.DateTime(timezone=True), str: sa.Text}  # noqa: RUF012
+    registry = new_registry()
 
 
 class OutboxRow(PlatformBase):

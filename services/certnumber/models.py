@@ -2,21 +2,15 @@ from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.db import new_metadata
+from shared.db import new_registry
 
 NOW = sa.func.now()
 
 
 class Base(DeclarativeBase):
-    metadata = new_metadata()
-    type_annotation_map = {  # noqa: RUF012
-        datetime: sa.DateTime(timezone=True),
-        str: sa.Text,
-        list[str]: ARRAY(sa.Text),
-    }
+    registry = new_registry()
 
 
 class Series(Base):

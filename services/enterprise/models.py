@@ -1,15 +1,13 @@
 from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.sessions import Account
-from shared.db import new_metadata
+from shared.db import new_registry
 
 
 class Base(DeclarativeBase):
-    metadata = new_metadata()
-    type_annotation_map = {datetime: sa.DateTime(timezone=True), str: sa.Text}  # noqa: RUF012
+    registry = new_registry()
 
 
 class Enterprise(Account, Base):

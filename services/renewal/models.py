@@ -3,11 +3,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from services.renewal.domain import CONSTRUCTOR, LIVE, QUALITY, Status
-from shared.db import new_metadata
+from shared.db import new_registry
 
 STATUS = sa.Enum(
     Status, native_enum=False, length=20, name="status", values_callable=lambda kind: [s.value for s in kind]
@@ -17,13 +17,7 @@ IS_LIVE_AND_EXCLUSIVE = sa.text(f"{IS_LIVE.text} AND post_family IN ('{CONSTRUCT
 
 
 class Base(DeclarativeBase):
-    metadata = new_metadata()
-    type_annotation_map = {  # noqa: RUF012
-        datetime: sa.DateTime(timezone=True),
-        str: sa.Text,
-        dict[str, Any]: JSONB,
-        Status: STATUS,
-    }
+    registry = new_registry({Status: STATUS})
 
 
 class PostRow(Base):

@@ -3,22 +3,15 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.sessions import Account
-from shared.db import new_metadata
+from shared.db import new_registry
 
 
 class Base(DeclarativeBase):
-    metadata = new_metadata()
-    type_annotation_map = {  # noqa: RUF012
-        datetime: sa.DateTime(timezone=True),
-        str: sa.Text,
-        list[str]: ARRAY(sa.Text),
-        list[dict[str, Any]]: JSONB,
-        dict[str, Any]: JSONB,
-    }
+    registry = new_registry()
 
 
 def characters(text: Any) -> sa.ColumnElement[list[str]]:

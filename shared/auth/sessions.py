@@ -17,13 +17,12 @@ from shared.auth.errors import AccountLocked, InvalidRefreshToken, WrongCredenti
 from shared.auth.passwords import check_new_password, hash_password, verify_password
 from shared.auth.tokens import Principal, SigningKeys
 from shared.clock import Clock
-from shared.db import Database, new_metadata
+from shared.db import Database, new_registry
 from shared.settings import IssuerSettings
 
 
 class AuthBase(DeclarativeBase):
-    metadata = new_metadata()
-    type_annotation_map = {datetime: sa.DateTime(timezone=True), str: sa.Text}  # noqa: RUF012
+    registry = new_registry()
 
 
 class SessionRow(AuthBase):
