@@ -89,10 +89,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """One unit of work: commits when the block ends, rolls back when it raises."""
+        """One unit of work: commits when the block ends, rolls back when it raises.
+
+        A block that has only read so far may roll back itself, to give its connection back while it does slow work.
+        """
         async with self._sessions() as session:
-            async with session.begin():
-                yield session
+            yield session
+            await session.commit()
             if session.info.pop("outbox", False):
                 for callback in self.on_commit:
                     callback()

@@ -86,7 +86,6 @@ def session_router(
                 session, account, principal, body.old_password, body.new_password, *initial_passwords
             )
         except (WrongOldPassword, AccountLocked):
-            await session.rollback()
             async with container.database.transaction() as own:
                 await witness(container, own, principal, "password_change_failed")
             raise

@@ -1,10 +1,12 @@
 """Sessions: opened by a checked password, continued by single-use refresh tokens, ended by logout or lock."""
 
+import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 from alembic.operations import Operations
@@ -18,6 +20,7 @@ from shared.auth.passwords import check_new_password, hash_password, verify_pass
 from shared.auth.tokens import Principal, SigningKeys
 from shared.clock import Clock
 from shared.db import Database, new_registry
+from shared.errors import Problem
 from shared.settings import IssuerSettings
 
 
@@ -107,19 +110,16 @@ class Sessions:
     clock: Clock
     signing: SigningKeys
     settings: IssuerSettings
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False, repr=False)
 
     async def log_in(self, session: AsyncSession, account: Account | None, name: str, password: str) -> TokenPair:
-        """Raises AccountLocked, WrongCredentials. Failures are counted in a transaction of their own."""
-        key = hashlib.sha256(name.encode()).hexdigest()
-        await self._refuse_locked(session, key)
-        known = account is not None and account.is_active
-        fits = await verify_password(password, account.password_hash if account and known else None)
-        # Again, because guesses made at the same time have been counted by now, and must not learn whether one fits.
-        await self._refuse_locked(session, key)
-        if not fits or account is None:
-            await self._count_failure(session, key)
+        """Raises AccountLocked, WrongCredentials, and `session` holds no connection when it does."""
+        stored = account.password_hash if account is not None and account.is_active else None
+        await self._check_password(session, name, password, stored, WrongCredentials)
+        if account is None:
             raise WrongCredentials
-        await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == key))
+        await session.refresh(account)
+        await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == _hash(name)))
         return self._open(session, account)
 
     async def refresh(self, session: AsyncSession, token: str) -> tuple[SessionRow, str]:
@@ -157,16 +157,16 @@ class Sessions:
     async def change_password(
         self, session: AsyncSession, account: Account, principal: Principal, old: str, new: str, *forbidden: str
     ) -> None:
-        """Raises WrongOldPassword, AccountLocked, WeakPassword. Other sessions of the account end."""
-        key = hashlib.sha256(account.account_name.encode()).hexdigest()
-        await self._refuse_locked(session, key)
-        fits = await verify_password(old, account.password_hash)
-        await self._refuse_locked(session, key)
-        if not fits:
-            await self._count_failure(session, key)
-            raise WrongOldPassword
-        check_new_password(new, old, account.account_name, *forbidden)
-        account.password_hash = await hash_password(new)
+        """Other sessions of the account end.
+
+        Raises WrongOldPassword, AccountLocked, WeakPassword, and `session` holds no connection when it does.
+        """
+        name = account.account_name
+        await self._check_password(session, name, old, account.password_hash, WrongOldPassword)
+        check_new_password(new, old, name, *forbidden)
+        hashed = await hash_password(new)
+        await session.refresh(account)
+        account.password_hash = hashed
         account.must_change_password = False
         await self.end_all(session, account.id, but=principal.session)
 
@@ -201,20 +201,38 @@ class Sessions:
     def _window_start(self) -> datetime:
         return self.clock.now() - timedelta(minutes=self.settings.lockout_minutes)
 
-    async def _refuse_locked(self, session: AsyncSession, key: str) -> None:
+    async def _check_password(
+        self, session: AsyncSession, name: str, password: str, stored: str | None, refusal: type[Problem]
+    ) -> None:
+        """Raises AccountLocked or `refusal`. Failures are counted, in a transaction of their own.
+
+        Hashing is slow and queues, so the session, which must not have written anything yet, gives its connection back
+        first: a burst of guesses would hold the whole pool. What it has loaded is expired afterwards.
+        """
+        await session.rollback()
+        key = _hash(name)
+        # One guess at a time: many made at once must not be under way before the first of them is counted.
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            await self._refuse_locked(key)
+            fits = await verify_password(password, stored)
+            # Again, because guesses made in other processes have been counted by now, and must not learn that one fits.
+            await self._refuse_locked(key)
+            if not fits:
+                await self._count_failure(key)
+                raise refusal
+
+    async def _refuse_locked(self, key: str) -> None:
         locked = sa.select(LoginFailureRow.last_at).where(
             LoginFailureRow.account_hash == key,
             LoginFailureRow.failures >= self.settings.lockout_failures,
             LoginFailureRow.last_at > self._window_start(),
         )
-        last_at = await session.scalar(locked)
+        async with self.database.transaction() as own:
+            last_at = await own.scalar(locked)
         if last_at is not None:
             raise AccountLocked(retry_after=max(1, int((last_at - self._window_start()).total_seconds())))
 
-    async def _count_failure(self, session: AsyncSession, key: str) -> None:
-        # The request is refused anyway: its connection goes back first, or a burst of failures would hold the whole
-        # pool while each of them waits for a second one.
-        await session.rollback()
+    async def _count_failure(self, key: str) -> None:
         now = self.clock.now()
         statement = insert(LoginFailureRow).values(account_hash=key, failures=1, last_at=now)
         counted = sa.case(
@@ -228,5 +246,5 @@ class Sessions:
             )
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

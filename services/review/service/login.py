@@ -36,13 +36,14 @@ class Question:
 
 async def new_captcha(container: Container, session: AsyncSession) -> Question:
     """A question whose answer is stored only as a keyed hash; `image` is a data URL."""
+    captcha_id, answer = uuid4(), random_text(CAPTCHA_LENGTH)
+    # Before the first statement, because drawing takes long enough to be without a connection meanwhile.
+    png = await asyncio.to_thread(lambda: ImageCaptcha().generate(answer).getvalue())
     now = container.clock.now()
     await queries.delete_expired_captchas(session, now)
-    captcha_id, answer = uuid4(), random_text(CAPTCHA_LENGTH)
     session.add(
         Captcha(id=captcha_id, answer_hash=_hash(container, captcha_id, answer), expires_at=now + CAPTCHA_LIFETIME)
     )
-    png = await asyncio.to_thread(lambda: ImageCaptcha().generate(answer).getvalue())
     return Question(captcha_id, answer, f"data:image/png;base64,{base64.b64encode(png).decode()}")
 
 
@@ -55,7 +56,6 @@ async def log_in(container: Container, sessions: Sessions, session: AsyncSession
     try:
         pair = await sessions.log_in(session, account, username, login.password)
     except (AccountLocked, WrongCredentials) as refusal:
-        await session.rollback()
         async with container.database.transaction() as own:
             record(container, own, None, AuditAction.log_in_failed, known, code=refusal.code)
         raise

@@ -5,12 +5,14 @@ import base64
 import io
 from collections import Counter
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 from PIL import Image
 
 from services.review.models import Captcha
+from shared.auth import sessions
 from tests.integration.review.desk import PASSWORD, Desk
 
 NEW_PASSWORD = "Tian-qing-2026"
@@ -108,6 +110,24 @@ async def test_burst_of_failed_logins_does_not_exhaust_the_pool(desk: Desk) -> N
     async with asyncio.timeout(9):
         responses = await asyncio.gather(*(desk.log_in(f"nobody{n}", **c) for n, c in enumerate(captchas)))
     assert {response.status_code for response in responses} == {401}
+
+
+async def test_no_connection_is_held_while_a_password_is_hashed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    pool = cast("sa.QueuePool", desk.container.database.engine.pool)
+    for name in ("verify_password", "hash_password"):
+
+        async def watched(*arguments: Any, original: Any = getattr(sessions, name)) -> Any:
+            held.append(pool.checkedout())
+            return await original(*arguments)
+
+        monkeypatch.setattr(sessions, name, watched)
+    await desk.add_reviewer("li.na")
+    token = (await desk.log_in("li.na")).json()["access_token"]
+    change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await (await desk.open(token)).put("/password", json=change)).status_code == 204
+    assert (await desk.log_in("li.na", NEW_PASSWORD)).status_code == 201
+    assert held == [0, 0, 0, 0]
 
 
 async def test_initial_password_opens_only_its_own_change(desk: Desk) -> None:
