@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -76,7 +76,14 @@ def cut(rows: Sequence[T], page: PageRequest, position: Any) -> tuple[list[T], s
     return kept, encode_cursor(*position(kept[-1]))
 
 
-def like(fragment: str) -> str:
-    """An ILIKE pattern that finds `fragment` anywhere, taken literally."""
-    escaped = fragment.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+def where_given(
+    statement: sa.Select[Any], *conditions: tuple[Any, Callable[[Any, Any], sa.ColumnElement[bool]], Any]
+) -> sa.Select[Any]:
+    """Narrow a search: (column, comparison, value) counts unless the value is None."""
+    return statement.where(*(compare(column, value) for column, compare, value in conditions if value is not None))
+
+
+def contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
+    """Whether `fragment`, taken literally, stands anywhere in the text, whatever the case of its letters."""
+    found: sa.ColumnElement[bool] = column.icontains(fragment, autoescape=True)
+    return found

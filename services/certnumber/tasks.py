@@ -25,8 +25,14 @@ TASK = "certnumber.assign_numbers"
 SWEEP_SECONDS = 10.0
 # Ends a run long before Celery would; the next sweep goes on.
 RUN_SECONDS = 30.0
-# Without these a publisher waits for the broker's confirm for ever.
-PUBLISH_OPTIONS: dict[str, Any] = {"timeout": 5, "confirm_timeout": 5, "retry": False}
+# Without the time-outs a publisher waits for the broker's confirm for ever. Without the retries it keeps a connection
+# that the broker has closed, and beat would never be heard again.
+PUBLISH_OPTIONS: dict[str, Any] = {
+    "timeout": 5,
+    "confirm_timeout": 5,
+    "retry": True,
+    "retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5, "interval_max": 0.5},
+}
 
 _QUEUE = Queue(
     "certnumber.numbering",

@@ -27,6 +27,7 @@ from services.renewal.errors import (
 )
 from services.renewal.letter import CONTENT_TYPE
 from services.renewal.models import Application, ImageRow
+from services.renewal.queries import ApplicationSearch
 from services.renewal.schemas import (
     ApplicationChange,
     ApplicationDetail,
@@ -167,11 +168,13 @@ async def list_applications(
     added_to: ToMoment | None = None,
 ) -> Page[ApplicationRead]:
     """The enterprise's own applications, newest first."""
-    rows, images = await applications.list_applications(
-        session, principal.subject, page, status=status, name=name, added_from=added_from, added_to=added_to
+    search = ApplicationSearch(
+        enterprise_id=principal.subject, status=status, name=name, added_from=added_from, added_to=added_to
     )
-    posts = await queries.posts(session)
+    rows = await queries.search_applications(session, search, page)
     kept, next_cursor = cut(rows, page, lambda row: (row.added_at, row.id))
+    images = await queries.current_images(session, [row.id for row in kept])
+    posts = await queries.posts(session)
     return Page(items=[read(deps, row, posts, images[row.id]) for row in kept], next_cursor=next_cursor)
 
 

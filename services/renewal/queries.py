@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import eq, ge, le
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from services.renewal.models import (
     PostRow,
     SubmissionRow,
 )
-from shared.pagination import PageRequest, keyset, like
+from shared.pagination import PageRequest, contains, keyset, where_given
 
 
 async def posts(session: AsyncSession) -> dict[str, Post]:
@@ -135,25 +136,29 @@ async def holdings(session: AsyncSession, person_ids: Iterable[UUID], touched: I
     return Holdings(certificates, applications)
 
 
-async def list_applications(
-    session: AsyncSession,
-    enterprise_id: UUID,
-    page: PageRequest,
-    *,
-    status: Status | None,
-    name: str | None,
-    added_from: datetime | None,
-    added_to: datetime | None,
+@dataclass(frozen=True, kw_only=True)
+class ApplicationSearch:
+    """All given conditions must hold; `name` matches anywhere."""
+
+    enterprise_id: UUID
+    status: Status | None = None
+    name: str | None = None
+    added_from: datetime | None = None
+    added_to: datetime | None = None
+
+
+async def search_applications(
+    session: AsyncSession, search: ApplicationSearch, page: PageRequest
 ) -> Sequence[Application]:
-    statement = _with_person_and_enterprise().where(Application.enterprise_id == enterprise_id)
-    if status is not None:
-        statement = statement.where(Application.status == status)
-    if name is not None:
-        statement = statement.where(Person.name.ilike(like(name)))
-    if added_from is not None:
-        statement = statement.where(Application.added_at >= added_from)
-    if added_to is not None:
-        statement = statement.where(Application.added_at <= added_to)
+    """One more than the page holds."""
+    statement = where_given(
+        _with_person_and_enterprise(),
+        (Application.enterprise_id, eq, search.enterprise_id),
+        (Application.status, eq, search.status),
+        (Person.name, contains, search.name),
+        (Application.added_at, ge, search.added_from),
+        (Application.added_at, le, search.added_to),
+    )
     return (await session.scalars(keyset(statement, page, Application.added_at, Application.id))).all()
 
 

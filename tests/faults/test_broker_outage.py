@@ -1,8 +1,11 @@
 """RabbitMQ away: applications, uploads and decisions still succeed, and everything catches up when it is back."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
 
 from deploy.journey import (
     application_in,
@@ -13,9 +16,12 @@ from deploy.journey import (
     register_enterprise,
     submit_application,
 )
+from services.certnumber.models import Approval
+from shared.db import Database
 from tests.fixtures.factories import id_number, person_name
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
 from tests.fixtures.stack import Stack
+from tests.fixtures.wait import until
 
 POST = "10"
 
@@ -95,3 +101,32 @@ async def test_a_restart_in_mid_flow_loses_nothing(stack: Stack) -> None:
     numbers = await asyncio.gather(*stories)
     assert len(set(numbers)) == len(work.people)
     assert (await work.proof())["count"] == before + len(work.people)
+
+
+async def test_the_sweep_is_heard_again_after_a_restart(stack: Stack) -> None:
+    """Waiting rows that no wake-up announces are found by beat's next message, whatever happened to the broker."""
+    await stack.rabbitmq.restart()
+    waiting = {
+        "application_id": uuid4(),
+        "decision_no": 1,
+        "status": "waiting",
+        "post": POST,
+        "post_name": "土建施工员",
+        "enterprise_name": "九江测试建设有限公司",
+        "holder_masked": "张*",
+        "approved_at": datetime.now(UTC),
+        "created_at": datetime.now(UTC),
+    }
+    database = Database(stack.urls["certnumber"], pool_size=1)
+    try:
+        async with database.transaction() as session:
+            await session.execute(sa.insert(Approval).values(waiting))
+
+        async def numbered() -> bool:
+            async with database.transaction() as session:
+                row = sa.select(Approval.status).where(Approval.application_id == waiting["application_id"])
+                return await session.scalar(row) == "numbered"
+
+        await until(numbered, timeout=45, interval=0.2, what="the sweep to find the row")
+    finally:
+        await database.close()

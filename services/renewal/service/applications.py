@@ -1,7 +1,6 @@
 """What an enterprise does with an application: draft, change, submit, cancel, read."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import IntegrityError
@@ -28,7 +27,6 @@ from services.renewal.service.eligibility import Rules, get_person, get_post
 from shared.auth.tokens import Principal
 from shared.clock import business_day
 from shared.contracts.renewal import RenewalCancelled, RenewalSubmitted
-from shared.pagination import PageRequest
 
 ENTERPRISE = "enterprise"
 
@@ -75,23 +73,6 @@ async def read_application(
     application = await get_application(session, application_id, enterprise_id)
     images = await queries.current_images(session, [application.id])
     return application, images[application.id], await queries.history(session, application.id)
-
-
-async def list_applications(
-    session: AsyncSession,
-    enterprise_id: UUID,
-    page: PageRequest,
-    *,
-    status: Status | None,
-    name: str | None,
-    added_from: datetime | None,
-    added_to: datetime | None,
-) -> tuple[Sequence[Application], dict[UUID, list[ImageRow]]]:
-    """One row more than the page where there is a next one."""
-    rows = await queries.list_applications(
-        session, enterprise_id, page, status=status, name=name, added_from=added_from, added_to=added_to
-    )
-    return rows, await queries.current_images(session, [row.id for row in rows])
 
 
 async def change_application(
