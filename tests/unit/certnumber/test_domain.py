@@ -1,8 +1,9 @@
 from datetime import UTC, datetime
+from itertools import product
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum.iso7064 import mod_11_10
 
@@ -98,13 +99,14 @@ class TestLayout:
         assert (numbers[0] == numbers[1]) == (first == second)
         assert len(numbers[0]) == len(numbers[1]) <= MAX_NUMBER
 
-    @given(POSTS, st.integers(1, 9_999_999), st.data())
-    def test_the_check_digit_finds_one_wrong_digit(self, post: str, serial: int, data: st.DataObject) -> None:
+    @settings(max_examples=10)
+    @given(POSTS, st.integers(1, 9_999_999))
+    def test_the_check_digit_finds_every_wrong_digit(self, post: str, serial: int) -> None:
         number = Layout.parse("00707{post}{serial:07}{check}", yearly=False).render(post, 2026, serial)
         assert mod_11_10.is_valid(number)
-        place = data.draw(st.integers(0, len(number) - 1))
-        other = data.draw(st.sampled_from([digit for digit in "0123456789" if digit != number[place]]))
-        assert not mod_11_10.is_valid(number[:place] + other + number[place + 1 :])
+        for place, other in product(range(len(number)), "0123456789"):
+            if other != number[place]:
+                assert not mod_11_10.is_valid(number[:place] + other + number[place + 1 :])
 
     @given(st.text(max_size=60), st.booleans())
     def test_any_text_is_parsed_or_refused(self, text: str, yearly: bool) -> None:

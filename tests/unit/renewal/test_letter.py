@@ -3,6 +3,7 @@ import math
 import unicodedata
 import zipfile
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ ID = factories.id_number()
 FIELDS = LetterFields("HZ20261122000001", "张三", ID, "土建施工员", "南昌一零建设有限公司", date(2026, 11, 22))
 
 
+@cache
 def opened(fields: LetterFields = FIELDS) -> DocumentObject:
     return Document(io.BytesIO(render_letter(fields)))
 
