@@ -76,7 +76,13 @@ def _session(request: Request) -> AsyncSession:
     return cast(AsyncSession, request.state.session)
 
 
+def _container(request: Request) -> Any:
+    return request.app.state.container
+
+
 Session = Annotated[AsyncSession, Depends(_session)]
+# Each service annotates its own kind of container with it.
+CONTAINER = Depends(_container)
 
 
 class Surroundings:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from shared.errors import Invalid
@@ -40,6 +40,9 @@ def page_request(
 ) -> PageRequest:
     """FastAPI dependency. Raises InvalidCursor."""
     return PageRequest(limit, decode_cursor(cursor) if cursor else None)
+
+
+Paging = Annotated[PageRequest, Depends(page_request)]
 
 
 def encode_cursor(moment: datetime, identity: UUID) -> str:

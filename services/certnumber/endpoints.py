@@ -1,10 +1,10 @@
 """HTTP routes of the certnumber service: parse, one use case, answer."""
 
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber import queries, service
@@ -30,21 +30,16 @@ from services.certnumber.schemas import (
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.clock import business_day
-from shared.http import Session, transactional_router
+from shared.http import CONTAINER, Session, transactional_router
 from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, PageRequest, cut, page_request
+from shared.pagination import InvalidCursor, Page, Paging, cut
 from shared.ratelimit import rate_limit
 from shared.validation import PRINTABLE
 
 router = transactional_router()
 
 
-def _container(request: Request) -> CertnumberContainer:
-    return cast(CertnumberContainer, request.app.state.container)
-
-
-Deps = Annotated[CertnumberContainer, Depends(_container)]
-Paging = Annotated[PageRequest, Depends(page_request)]
+Deps = Annotated[CertnumberContainer, CONTAINER]
 Admin = Annotated[Principal, allow("admin")]
 Staff = Annotated[Principal, allow("reviewer", "registrar", "admin")]
 NumberText = Annotated[str, Path(min_length=1, max_length=MAX_NUMBER, pattern=PRINTABLE)]

@@ -49,6 +49,7 @@ class Approval(Base):
     application_id: Mapped[UUID] = mapped_column(primary_key=True)
     decision_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     previous_approval: Mapped[int | None]
+    replaces: Mapped[str | None]
     status: Mapped[str]
     post: Mapped[str]
     post_name: Mapped[str]
@@ -96,7 +97,7 @@ class LedgerEntry(Base):
     assigned_at: Mapped[datetime]
     voided_at: Mapped[datetime | None]
     void_reason: Mapped[str | None]
-    replaces: Mapped[str | None] = mapped_column(sa.ForeignKey("ledger.number"))
+    replaces: Mapped[str | None] = mapped_column(index=True)
     __table_args__ = (
         sa.ForeignKeyConstraint(["series_id", "period"], ["counters.series_id", "counters.period"]),
         sa.ForeignKeyConstraint(

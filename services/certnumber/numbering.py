@@ -64,7 +64,7 @@ def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> 
             failed.append({**key, "failure_code": placed})
             outbox.add(session, NumberingFailed(**key, code=placed, detail=placed.detail), now)
             continue
-        number, replaces = placed.number, replaced.get(item.application_id)
+        number, replaces = placed.number, replaced.get(item.application_id, item.replaces)
         place = {"series_id": placed.series_id, "period": placed.period, "serial": number.serial}
         texts = {"number": number.text, "lookup": lookup_key(number.text), "replaces": replaces}
         ledger.append({**key, **place, **texts, "issued_on": today})

@@ -23,6 +23,7 @@ class Waiting:
     decision_no: int
     post: str
     approved_at: datetime
+    replaces: str | None
     traceparent: str | None
 
 
@@ -40,6 +41,7 @@ def claim(session: Session, limit: int) -> list[Waiting]:
             Approval.decision_no,
             Approval.post,
             sa.type_coerce(Approval.approved_at, sa.DateTime(timezone=True)),  # what waits was approved
+            Approval.replaces,
             Approval.traceparent,
         )
         .where(

@@ -26,7 +26,7 @@ async def add_approvals(session: AsyncSession, rows: Sequence[Mapping[str, Any]]
     statement = insert(Approval)
     facts = {
         name: statement.excluded[name]
-        for name in ("previous_approval", "post", "post_name", "enterprise_name", "holder_masked", "approved_at",
+        for name in ("previous_approval", "replaces", "post", "post_name", "enterprise_name", "holder_masked", "approved_at",
                      "traceparent")
     }  # fmt: skip
     await session.execute(
@@ -72,6 +72,15 @@ async def get_entries(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, L
 
 async def find_entry(session: AsyncSession, number: str) -> LedgerEntry | None:
     return await session.scalar(sa.select(LedgerEntry).where(LedgerEntry.lookup == lookup_key(number)))
+
+
+async def find_successor(session: AsyncSession, number: str) -> LedgerEntry | None:
+    """The valid entry that has taken this number's place, directly or through void ones in between."""
+    chain = sa.select(LedgerEntry.number, LedgerEntry.state).where(LedgerEntry.replaces == number).cte(recursive=True)
+    following = sa.select(LedgerEntry.number, LedgerEntry.state).where(LedgerEntry.replaces == chain.c.number)
+    chain = chain.union(following)
+    valid = sa.select(chain.c.number).where(chain.c.state == "valid").limit(1)
+    return await session.scalar(sa.select(LedgerEntry).where(LedgerEntry.number.in_(valid)))
 
 
 async def lock_series(session: AsyncSession) -> None:

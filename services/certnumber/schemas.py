@@ -72,6 +72,7 @@ class CertificateRead(BaseModel):
     issued_on: date
     voided_on: date | None
     replaces: str | None
+    replaced_by: str | None
 
 
 class SeriesProof(BaseModel):

@@ -35,6 +35,7 @@ async def queue_approvals(
         rows[event.application_id, event.decision_no] = _facts(container, event, event.decision_no) | {
             "status": ApprovalStatus.waiting,
             "previous_approval": event.previous_approval,
+            "replaces": event.replaces,
             "approved_at": event.approved_at,
             "traceparent": received.traceparent,
         }

@@ -1,8 +1,8 @@
 """HTTP routes of the enterprise service: parse, one use case, answer."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from services.enterprise import queries, service
 from services.enterprise.domain import INITIAL_PASSWORD
@@ -10,12 +10,12 @@ from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
 from services.enterprise.models import Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRead, EnterpriseRegistration, LoginRequest
 from shared.auth.access import allow
-from shared.auth.endpoints import CREDENTIALS, session_router
+from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_router
 from shared.auth.errors import AccountLocked, WrongCredentials
 from shared.auth.sessions import TokenPair
 from shared.auth.tokens import Principal
 from shared.container import Container
-from shared.http import Session, transactional_router
+from shared.http import CONTAINER, Session, transactional_router
 from shared.openapi import problems
 from shared.ratelimit import rate_limit
 
@@ -23,11 +23,7 @@ router = transactional_router()
 sessions_router = session_router(queries.find, ("enterprise",), (INITIAL_PASSWORD,))
 
 
-def _container(request: Request) -> Container:
-    return cast(Container, request.app.state.container)
-
-
-Deps = Annotated[Container, Depends(_container)]
+Deps = Annotated[Container, CONTAINER]
 LoggedIn = Annotated[Principal, allow("enterprise")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
 
@@ -64,10 +60,9 @@ async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegi
     openapi_extra=CREDENTIALS,
     dependencies=[Depends(rate_limit("60/minute"))],
 )
-async def log_in(deps: Deps, session: Session, body: LoginRequest) -> TokenPair:
+async def log_in(sessions: OwnSessions, session: Session, body: LoginRequest) -> TokenPair:
     """Log in."""
-    assert deps.sessions is not None  # noqa: S101 - app.py always gives them
-    return await service.log_in(deps.sessions, session, body)
+    return await service.log_in(sessions, session, body)
 
 
 @router.get("/me")

@@ -130,10 +130,9 @@ def reasons_against(
     `submission_day` is a calendar day in Asia/Shanghai; the birthday itself is still allowed.
     """
     reasons = []
-    held_codes = {post.code for post in standing.held}
-    if len(held_codes) + len(standing.live) >= MAX_CERTIFICATES:
+    if len(standing.held) + len(standing.live) >= MAX_CERTIFICATES:
         message = (
-            f"该人员已持有{len(held_codes)}本有效证书，另有{len(standing.live)}项换证正在办理，合计达到三本，不允许换证"
+            f"该人员已持有{len(standing.held)}本有效证书，另有{len(standing.live)}项换证正在办理，合计达到三本，不允许换证"
         )
         reasons.append(Reason("three_certificates", "A", message))
     families = {post.family for post in (*standing.held, *standing.live)}

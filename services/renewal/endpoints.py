@@ -5,7 +5,7 @@ from typing import Annotated, cast
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import Depends, File, Query, Request, Response, UploadFile
+from fastapi import Depends, File, Query, Response, UploadFile
 
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
@@ -47,10 +47,10 @@ from services.renewal.service import applications, eligibility, pictures
 from services.renewal.service.changes import ID_NUMBER
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
-from shared.http import Session, transactional_router
+from shared.http import CONTAINER, Session, transactional_router
 from shared.idnumber import mask
 from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, PageRequest, cut, page_request
+from shared.pagination import InvalidCursor, Page, Paging, cut
 from shared.ratelimit import rate_limit
 from shared.validation import PRINTABLE, FromMoment, ToMoment
 
@@ -58,14 +58,9 @@ router = transactional_router()
 BINARY = {"type": "string", "format": "binary"}
 
 
-def _container(request: Request) -> RenewalContainer:
-    return cast(RenewalContainer, request.app.state.container)
-
-
-Deps = Annotated[RenewalContainer, Depends(_container)]
+Deps = Annotated[RenewalContainer, CONTAINER]
 Enterprise = Annotated[Principal, allow("enterprise")]
 EnterpriseOrReviewer = Annotated[Principal, allow("enterprise", "reviewer")]
-PageParameters = Annotated[PageRequest, Depends(page_request)]
 
 
 def read(
@@ -106,7 +101,7 @@ async def _answer(deps: RenewalContainer, session: Session, application: Applica
 
 
 @router.get("/posts")
-async def list_posts(session: Session, principal: EnterpriseOrReviewer) -> list[PostRead]:  # noqa: ARG001
+async def list_posts(session: Session, _: EnterpriseOrReviewer) -> list[PostRead]:
     """The posts a certificate can be renewed for."""
     posts = await queries.posts(session)
     return [PostRead(code=post.code, name=post.name, family=post.family) for post in posts.values()]
@@ -117,12 +112,7 @@ async def list_posts(session: Session, principal: EnterpriseOrReviewer) -> list[
     responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost),
     dependencies=[Depends(rate_limit("120/minute"))],
 )
-async def check_eligibility(
-    deps: Deps,
-    session: Session,
-    principal: Enterprise,  # noqa: ARG001
-    body: EligibilityRequest,
-) -> EligibilityRead:
+async def check_eligibility(deps: Deps, session: Session, _: Enterprise, body: EligibilityRequest) -> EligibilityRead:
     """Check a person against every rule, for one post or for all."""
     result = await eligibility.check_eligibility(deps, session, body.id_number, body.post)
     eligible = result.eligible if body.post is None else not result.reasons
@@ -161,7 +151,7 @@ async def list_applications(
     deps: Deps,
     session: Session,
     principal: Enterprise,
-    page: PageParameters,
+    page: Paging,
     status: Status | None = None,
     name: Annotated[str | None, Query(max_length=50, pattern=PRINTABLE)] = None,
     added_from: FromMoment | None = None,

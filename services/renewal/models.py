@@ -57,7 +57,10 @@ class Person(Base):
 
 
 class HeldCertificate(Base):
-    """From the registry, or numbered by the platform (`application_id`). Valid: neither void nor expired."""
+    """From the registry, or numbered by the platform (`application_id`). Valid: not void, replaced or expired.
+
+    `replaced_by` is the application whose certificate of the same post took its place.
+    """
 
     __tablename__ = "held_certificates"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -66,6 +69,7 @@ class HeldCertificate(Base):
     certificate_number: Mapped[str] = mapped_column(unique=True)
     valid_until: Mapped[date | None]
     application_id: Mapped[UUID | None]
+    replaced_by: Mapped[UUID | None]
     voided_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -103,22 +103,32 @@ class Holdings:
 
     def standing(self, person: Person, posts: dict[str, Post], day: date, but: Application | None = None) -> Standing:
         """What a person holds on `day` and has under way, apart from the application `but`."""
-        held = {c.post for c in self.certificates[person.id] if is_valid(c, day)}
+        held = sorted(certificate.post for certificate in self.valid(person.id, day))
         live = [a.post for a in self.applications[person.id] if a is not but and a.status in LIVE]
         return Standing(
             sex="female" if person.sex == "female" else "male",
             birth_date=person.birth_date,
-            held=[posts[code] for code in sorted(held)],
+            held=[posts[code] for code in held],
             live=[posts[code] for code in live],
         )
 
     def valid(self, person_id: UUID, day: date) -> list[HeldCertificate]:
         return [c for c in self.certificates[person_id] if is_valid(c, day)]
 
+    def replaceable(self, application: Application) -> list[HeldCertificate]:
+        """The certificates of the same post, expired ones too, that a number for `application` takes the place of;
+        the platform's own first."""
+        found = [
+            c
+            for c in self.certificates[application.person_id]
+            if c.post == application.post and c.voided_at is None and c.replaced_by is None
+        ]
+        return sorted(found, key=lambda c: (c.application_id is None, c.certificate_number))
+
 
 def is_valid(certificate: HeldCertificate, day: date) -> bool:
     unexpired = certificate.valid_until is None or certificate.valid_until >= day
-    return certificate.voided_at is None and unexpired
+    return certificate.voided_at is None and certificate.replaced_by is None and unexpired
 
 
 async def holdings(session: AsyncSession, person_ids: Iterable[UUID], touched: Iterable[Application] = ()) -> Holdings:

@@ -56,7 +56,7 @@ async def import_registry(
     response_class=Response,
     responses={200: {"description": "template", "content": {XLSX: {"schema": BINARY}}}},
 )
-async def get_template(principal: Registrar) -> Response:  # noqa: ARG001
+async def get_template(_: Registrar) -> Response:
     """An empty table with the columns of an import."""
     headers = {"Content-Disposition": 'attachment; filename="registry-template.xlsx"'}
     return Response(template_xlsx(), media_type=XLSX, headers=headers)
@@ -66,7 +66,7 @@ async def get_template(principal: Registrar) -> Response:  # noqa: ARG001
 async def read_person(
     deps: Deps,
     session: Session,
-    principal: Registrar,  # noqa: ARG001
+    _: Registrar,
     id_number: Annotated[str, Query(min_length=1, max_length=40)],
 ) -> RegistryPersonRead:
     """What the platform knows of a person."""
@@ -83,6 +83,7 @@ async def read_person(
                 post_name=post_name,
                 valid_until=row.valid_until,
                 source="registry" if row.application_id is None else "platform",
+                replaced=row.replaced_by is not None,
                 voided_at=row.voided_at,
             )
             for row, post_name in found.certificates

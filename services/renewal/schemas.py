@@ -133,6 +133,7 @@ class HeldCertificateRead(BaseModel):
     post_name: str
     valid_until: date | None
     source: Literal["registry", "platform"]
+    replaced: bool
     voided_at: datetime | None
 
 

@@ -14,7 +14,7 @@ from shared.auth.passwords import MAX_LENGTH
 from shared.auth.sessions import Account, Sessions, TokenPair
 from shared.auth.tokens import Principal
 from shared.container import Container
-from shared.http import Session, transactional_router
+from shared.http import CONTAINER, Session, transactional_router
 from shared.openapi import problems
 from shared.ratelimit import rate_limit
 from shared.validation import RequestModel
@@ -39,6 +39,14 @@ async def _unwitnessed(_container: Container, _session: AsyncSession, _principal
     """For services without an audit trail."""
 
 
+def _sessions(request: Request) -> Any:
+    return request.app.state.container.sessions
+
+
+Deps = Annotated[Container, CONTAINER]
+OwnSessions = Annotated[Sessions, Depends(_sessions)]
+
+
 def session_router(
     find_account: FindAccount,
     roles: tuple[str, ...],
@@ -49,19 +57,14 @@ def session_router(
     router = transactional_router()
     AnyoneLoggedIn = Annotated[Principal, allow(*roles, initial_password=True)]  # noqa: N806 - a type
 
-    def sessions_of(request: Request) -> Sessions:
-        sessions: Sessions = request.app.state.container.sessions
-        return sessions
-
     @router.post(
         "/sessions/refresh",
         responses=problems(InvalidRefreshToken),
         openapi_extra=CREDENTIALS,
         dependencies=[Depends(rate_limit("60/minute"))],
     )
-    async def refresh_session(request: Request, session: Session, body: RefreshRequest) -> TokenPair:
+    async def refresh_session(sessions: OwnSessions, session: Session, body: RefreshRequest) -> TokenPair:
         """Exchange a refresh token, once, for the next pair."""
-        sessions = sessions_of(request)
         row, token = await sessions.refresh(session, body.refresh_token)
         account: Account | None = await find_account(session, row.subject)
         if account is None or not account.is_active:
@@ -69,27 +72,26 @@ def session_router(
         return sessions.pair(account, row.id, token)
 
     @router.delete("/sessions/current", status_code=204)
-    async def end_session(request: Request, session: Session, principal: AnyoneLoggedIn) -> None:
+    async def end_session(deps: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn) -> None:
         """Log out: the refresh token dies at once, this access token at its issuer at once and elsewhere on expiry."""
-        await sessions_of(request).end(session, principal.session)
-        await witness(request.app.state.container, session, principal, "log_out")
+        await sessions.end(session, principal.session)
+        await witness(deps, session, principal, "log_out")
 
     @router.put("/password", status_code=204, responses=problems(WrongOldPassword, WeakPassword, AccountLocked))
     async def change_password(
-        request: Request, session: Session, principal: AnyoneLoggedIn, body: PasswordChange
+        deps: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn, body: PasswordChange
     ) -> None:
         """Change the password. After the initial one, refresh the session to get a token that opens everything."""
-        container: Container = request.app.state.container
         account: Account = await find_account(session, principal.subject)
         try:
-            await sessions_of(request).change_password(
+            await sessions.change_password(
                 session, account, principal, body.old_password, body.new_password, *initial_passwords
             )
         except (WrongOldPassword, AccountLocked):
-            async with container.database.transaction() as own:
-                await witness(container, own, principal, "password_change_failed")
+            async with deps.database.transaction() as own:
+                await witness(deps, own, principal, "password_change_failed")
             raise
-        await witness(container, session, principal, "password_changed")
+        await witness(deps, session, principal, "password_changed")
 
     @router.get("/.well-known/jwks.json")
     async def jwks(request: Request) -> dict[str, Any]:

@@ -60,13 +60,15 @@ class RenewalSubmitted(ApplicationState):
 
 class RenewalApproved(ApplicationState):
     """`decision_no` names this approval. `previous_approval` is the decision_no of the approval it follows, if any:
-    a number may be given only when that one is known to be withdrawn."""
+    a number may be given only when that one is known to be withdrawn. `replaces` is the number of the certificate the
+    person holds for this post, which the new one is to take the place of."""
 
     type: ClassVar[str] = "renewal.approved"
 
     decision_id: UUID
     approved_at: datetime
     previous_approval: int | None
+    replaces: str | None = None
 
 
 class RenewalRejected(ApplicationState):
@@ -76,11 +78,12 @@ class RenewalRejected(ApplicationState):
 
 
 class RenewalApprovalWithdrawn(ApplicationState):
-    """`approval` is the decision_no of the approval that no longer holds."""
+    """`approval` is the decision_no of the approval that no longer holds. `decision_id` is None when the platform itself
+    withdrew it, because its number turned out to be another certificate's."""
 
     type: ClassVar[str] = "renewal.approval_withdrawn"
 
-    decision_id: UUID
+    decision_id: UUID | None
     approval: int
     withdrawn_at: datetime
 

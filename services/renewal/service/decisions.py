@@ -5,7 +5,7 @@ so; one that is ahead of us waits for its predecessor. So any order and number o
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -84,6 +84,7 @@ class Decider:
             decision_id=decision.decision_id,
             approved_at=now,
             previous_approval=previous,
+            replaces=next((c.certificate_number for c in self._holdings.replaceable(application)), None),
         )
 
     def _withdraw(
@@ -96,15 +97,24 @@ class Decider:
             code = "already_applied" if other == post else "constructor_and_quality"
             return self._refuse(application, decision, now, code, detail)
         approval = application.decision_no
-        for certificate in self._holdings.certificates[application.person_id]:
-            if certificate.application_id == application.id and certificate.voided_at is None:
-                certificate.voided_at = certificate.updated_at = now
+        self._void_certificate(application, now)
         application.certificate_number = None
         application.numbering_failure = None
         self._decide(application, decision, now, following, "withdraw")
         return RenewalApprovalWithdrawn(
             **self._state(application), decision_id=decision.decision_id, approval=approval, withdrawn_at=now
         )
+
+    def _void_certificate(self, application: Application, now: datetime) -> None:
+        """What it took the place of is valid again, or replaced by what has replaced it since."""
+        certificates = self._holdings.certificates[application.person_id]
+        own = next((c for c in certificates if c.application_id == application.id and c.voided_at is None), None)
+        if own is None:
+            return
+        own.voided_at = own.updated_at = now
+        for certificate in certificates:
+            if certificate.replaced_by == application.id:
+                certificate.replaced_by, certificate.updated_at = own.replaced_by, now
 
     def _decide(
         self, application: Application, decision: ReviewDecision, now: datetime, following: Status, action: str
@@ -145,9 +155,11 @@ async def take_decisions(
     holdings = await queries.holdings(session, person_ids, applications.values())
     images = await queries.current_images(session, applications)
     decider = Decider(container, session, await Rules.load(session), holdings, images)
-    now = container.clock.now()
-    for received in traced(batch):
+    start = container.clock.now()
+    for position, received in enumerate(traced(batch)):
         application = applications.get(received.event.application_id)
         if application is None:
             raise TooEarly
+        # Approvals are numbered by their time: those of one batch in the order in which they were decided.
+        now = start + timedelta(microseconds=position)
         container.outbox.add(session, decider.take(application, received.event, now), now)

@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import Action, Post, Status, month_anniversary, next_status
+from services.renewal.domain import TRANSITIONS, Action, Post, Status, month_anniversary, next_status
 from services.renewal.models import Application, HeldCertificate, ImageRow
 from services.renewal.queries import Holdings
 from services.renewal.service.changes import record, state
 from shared.clock import business_day
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
-from shared.contracts.renewal import RenewalCertified, RenewalNumberingFailed
+from shared.contracts.renewal import RenewalApprovalWithdrawn, RenewalCertified, RenewalNumberingFailed
 from shared.messaging import Received, TooEarly, traced
 
 PLATFORM = "platform"
@@ -65,8 +65,8 @@ async def certify(
 ) -> None:
     """approved -> certified; the number becomes a held certificate of the person.
 
-    The number of an approval that was withdrawn meanwhile is kept as a void one. A number that the registry knows as
-    another certificate's cannot be given again: the approval stays without, and the desk is told.
+    It takes the place of those the person holds for the post. The number of an approval that was withdrawn meanwhile is
+    kept as a void one. One that the registry knows as another certificate's is given back.
     """
     applications = await _load(session, batch)
     facts = await _Facts.load(session, applications)
@@ -77,8 +77,7 @@ async def certify(
         following = _numbered(application, event.decision_no)
         if event.number in known:
             if following is not None:
-                detail = f"编号{event.number}在平台数据中已是其他证书的编号，请撤回后重新审核，以取得新编号"
-                _fail(container, session, application, facts, "number_taken", detail, now)
+                _give_back(container, session, application, facts, event.number, now)
             continue
         post = application.post
         if following is None:
@@ -100,6 +99,8 @@ async def certify(
         application.status = following
         application.certificate_number = event.number
         application.numbering_failure = None
+        for replaced in facts.holdings.replaceable(application):
+            replaced.replaced_by, replaced.updated_at = application.id, now
         facts.holdings.certificates[application.person_id].append(certificate)
         record(session, application, "certify", PLATFORM, now)
         fields = facts.state(container, application, now)
@@ -132,6 +133,22 @@ async def note_failure(
         event, application = received.event, applications[received.event.application_id]
         if _numbered(application, event.decision_no) is not None:
             _fail(container, session, application, facts, event.code, event.detail, now)
+
+
+def _give_back(
+    container: RenewalContainer, session: AsyncSession, application: Application, facts: _Facts, number: str, now: datetime
+) -> None:
+    """Withdraw the approval, so that certnumber voids the number and the next approval gets another one."""
+    approval = application.decision_no
+    application.status = TRANSITIONS[application.status, Action.withdraw]
+    application.decision_no += 1
+    application.reason_code, application.reason_label = "number_taken", "编号已被占用"
+    application.comment = f"编号{number}在平台数据中已是其他证书的编号，已自动作废，请重新审核以取得新编号"
+    application.numbering_failure = None
+    record(session, application, "withdraw", PLATFORM, now)
+    fields = facts.state(container, application, now)
+    withdrawn = RenewalApprovalWithdrawn(**fields, decision_id=None, approval=approval, withdrawn_at=now)
+    container.outbox.add(session, withdrawn, now)
 
 
 def _fail(

@@ -8,7 +8,7 @@ from fastapi import Query
 from services.review import queries
 from services.review.domain import AuditAction
 from services.review.endpoints import views
-from services.review.endpoints.common import ADMINISTERING, Administering, Deps, OwnSessions, Paging
+from services.review.endpoints.common import Administering, Deps
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
 from services.review.queries import AuditSearch
 from services.review.schemas import (
@@ -20,18 +20,19 @@ from services.review.schemas import (
     ReviewerCreation,
 )
 from services.review.service import reviewers
-from shared.auth.endpoints import CREDENTIALS
+from shared.auth.endpoints import CREDENTIALS, OwnSessions
 from shared.http import Session, transactional_router
 from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, cut
+from shared.pagination import InvalidCursor, Page, Paging, cut
 from shared.validation import FromMoment, Text, ToMoment
 
 router = transactional_router()
 
 
-@router.get("/audit", dependencies=[ADMINISTERING], responses=problems(InvalidCursor))
+@router.get("/audit", responses=problems(InvalidCursor))
 async def list_audit(
     session: Session,
+    _: Administering,
     page: Paging,
     actor: Annotated[Text | None, Query(max_length=50, description="the whole name of who did it")] = None,
     action: AuditAction | None = None,
@@ -46,8 +47,8 @@ async def list_audit(
     return Page(items=[views.audit_entry(entry) for entry in kept], next_cursor=next_cursor)
 
 
-@router.get("/reviewers", dependencies=[ADMINISTERING], responses=problems(InvalidCursor))
-async def list_reviewers(session: Session, page: Paging) -> Page[ReviewerAccount]:
+@router.get("/reviewers", responses=problems(InvalidCursor))
+async def list_reviewers(session: Session, _: Administering, page: Paging) -> Page[ReviewerAccount]:
     """All accounts, newest first."""
     rows = await queries.list_reviewers(session, page)
     kept, next_cursor = cut(rows, page, lambda reviewer: (reviewer.created_at, reviewer.id))

@@ -9,7 +9,7 @@ from fastapi import Query
 from services.review import queries
 from services.review.domain import REASONS, ItemStatus
 from services.review.endpoints import views
-from services.review.endpoints.common import LOOKING, Deps, Looking, Paging, Reviewing
+from services.review.endpoints.common import Deps, Looking, Reviewing
 from services.review.errors import (
     CommentRequired,
     IdNumberInComment,
@@ -30,16 +30,17 @@ from services.review.schemas import (
 from services.review.service import decisions, desk
 from shared.http import Session, transactional_router
 from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, cut
+from shared.pagination import InvalidCursor, Page, Paging, cut
 from shared.validation import FromMoment, Text, ToMoment
 
 router = transactional_router()
 
 
-@router.get("/items", dependencies=[LOOKING], responses=problems(IdNumberInvalid, InvalidCursor))
+@router.get("/items", responses=problems(IdNumberInvalid, InvalidCursor))
 async def list_items(
     deps: Deps,
     session: Session,
+    _: Looking,
     page: Paging,
     name: Annotated[Text | None, Query(max_length=50, description="any part of the name")] = None,
     id_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
@@ -74,8 +75,8 @@ async def read_item(deps: Deps, session: Session, principal: Looking, applicatio
     return views.detail(dossier, desk.person(deps, dossier.item))
 
 
-@router.get("/reasons", dependencies=[LOOKING], response_model_exclude_none=True)
-async def list_reasons() -> list[ReasonRead]:
+@router.get("/reasons", response_model_exclude_none=True)
+async def list_reasons(_: Looking) -> list[ReasonRead]:
     """The reasons to choose from when rejecting or withdrawing."""
     return [ReasonRead.model_validate(reason, from_attributes=True) for reason in REASONS.values()]
 

@@ -6,13 +6,13 @@ from fastapi import Depends
 
 from services.review import queries
 from services.review.domain import CAPTCHA_LIFETIME, ROLES
-from services.review.endpoints.common import Deps, OwnSessions
+from services.review.endpoints.common import Deps
 from services.review.errors import WrongCaptcha
 from services.review.schemas import CaptchaRead, LoginRequest, ReviewerRead
 from services.review.service import login
 from services.review.service.audit import witness
 from shared.auth.access import allow
-from shared.auth.endpoints import CREDENTIALS, session_router
+from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_router
 from shared.auth.errors import AccountLocked, InvalidToken, WrongCredentials
 from shared.auth.sessions import TokenPair
 from shared.auth.tokens import Principal

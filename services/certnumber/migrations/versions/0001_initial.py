@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column("application_id", sa.Uuid, primary_key=True),
         sa.Column("decision_no", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("previous_approval", sa.Integer),
+        sa.Column("replaces", sa.Text),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("post", sa.Text, nullable=False),
         sa.Column("post_name", sa.Text, nullable=False),
@@ -112,7 +113,7 @@ def upgrade() -> None:
         sa.Column("assigned_at", TIMESTAMP, nullable=False),
         sa.Column("voided_at", TIMESTAMP),
         sa.Column("void_reason", sa.Text),
-        sa.Column("replaces", sa.Text, sa.ForeignKey("ledger.number", name="fk_ledger_replaces_ledger")),
+        sa.Column("replaces", sa.Text),
         sa.ForeignKeyConstraint(
             ["series_id", "period"], ["counters.series_id", "counters.period"], name="fk_ledger_series_id_counters"
         ),
