@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,8 @@ from shared.container import Container
 from shared.contracts.topology import QUEUES
 from shared.db import Database, migrate
 from shared.idempotency import RETENTION
-from shared.messaging import Consumer, RabbitMQ, Relay, Subscription
-from shared.settings import Settings
+from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription
+from shared.settings import Settings, explained_settings
 from shared.tables import IdempotencyRow, InboxRow
 from shared.telemetry import configure_logging, get_logger
 
@@ -120,17 +120,28 @@ async def _worker_until_signal(service: Service, settings: Settings) -> None:
         await task
 
 
+def add_dead_letters(subparsers: Any) -> None:
+    """The command `dead-letters`, for `treat_dead_letters` to carry out."""
+    parser = subparsers.add_parser("dead-letters", help="list or replay what no handler could process")
+    parser.add_argument("action", choices=["list", "replay"])
+    parser.add_argument("--event", type=UUID, help="replay only this event id (default: all)")
+
+
+async def treat_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:
+    for queue in queues:
+        if arguments.action == "list":
+            for letter in await store.list(queue.name):
+                sys.stdout.write(f"{letter.queue}\t{letter.event_id}\t{letter.routing_key}\t{letter.error}\n")
+        else:
+            replayed = await store.replay(queue.name, arguments.event)
+            sys.stdout.write(f"{queue.name}: {replayed} replayed\n")
+
+
 async def _dead_letters(service: Service, settings: Settings, arguments: argparse.Namespace) -> None:
     broker = _broker(service, settings)
     try:
-        for subscription in service.subscriptions:
-            queue = subscription.queue.name
-            if arguments.action == "list":
-                for letter in await broker.list(queue):
-                    sys.stdout.write(f"{letter.queue}\t{letter.event_id}\t{letter.routing_key}\t{letter.error}\n")
-            else:
-                replayed = await broker.replay(queue, arguments.event)
-                sys.stdout.write(f"{queue}: {replayed} replayed\n")
+        queues = [subscription.queue for subscription in service.subscriptions]
+        await treat_dead_letters(broker, queues, arguments)
     finally:
         await broker.close()
 
@@ -142,12 +153,11 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
     subparsers.add_parser("api", help="serve HTTP")
     subparsers.add_parser("worker", help="relay outbox rows and consume events")
     subparsers.add_parser("migrate", help="bring the database to the newest revision")
-    dead = subparsers.add_parser("dead-letters", help="list or replay what no handler could process")
-    dead.add_argument("action", choices=["list", "replay"])
-    dead.add_argument("--event", type=UUID, help="only this event id (default: all)")
+    add_dead_letters(subparsers)
     own = commands(subparsers) if commands else {}
     arguments = parser.parse_args()
-    settings = service.load_settings()
+    with explained_settings():
+        settings = service.load_settings()
     configure_logging(settings.log_level)
     match arguments.command:
         case "api":

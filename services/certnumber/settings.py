@@ -1,12 +1,16 @@
-from pydantic import Field, SecretStr
+from typing import ClassVar
 
-from shared.settings import Settings
+from pydantic import Field
+
+from shared.settings import BrokerUrl, Settings
 
 
 class CertnumberSettings(Settings):
     """Environment of the certnumber service. Celery may have a broker, or a vhost, of its own."""
 
-    celery_broker_url: SecretStr | None = None
+    trusted_issuers: ClassVar[tuple[str, ...]] = ("review",)
+
+    celery_broker_url: BrokerUrl | None = None
     numbering_batch: int = Field(default=500, ge=1, le=5000)
 
     @property

@@ -27,14 +27,19 @@ EPOCH = datetime(2026, 3, 1, 4, tzinfo=UTC)
 
 
 def new_settings(url: str, **values: Any) -> CertnumberSettings:
-    return CertnumberSettings(
-        **{"database_url": url, "data_keys": f"k1:{_KEYS['data']}", "index_key": _KEYS["index"], **values}
-    )
+    own = {"database_url": url, "data_keys": f"k1:{_KEYS['data']}", "index_key": _KEYS["index"]}
+    return CertnumberSettings(**{"demo": True, **own, **values})
 
 
 def environment(url: str, **values: str) -> dict[str, str]:
     """The same settings for another process, as variables."""
-    own = {"database_url": url, "data_keys": f"k1:{_KEYS['data']}", "index_key": _KEYS["index"], **values}
+    own = {
+        "demo": "true",
+        "database_url": url,
+        "data_keys": f"k1:{_KEYS['data']}",
+        "index_key": _KEYS["index"],
+        **values,
+    }
     return {f"GANZHENG_{name.upper()}": value for name, value in own.items()}
 
 

@@ -2,12 +2,16 @@
 
 import base64
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
 
+from services.certnumber.settings import CertnumberSettings
+from services.renewal.settings import RenewalSettings
 from shared.settings import IssuerSettings, Settings, parse_key, parse_keys
 
 SECRETS = ("database_url", "data_keys", "index_key", "signing_keys")
@@ -52,11 +56,12 @@ class TestSecrets:
             key(bytes(32)),
             key(b"changeme" * 4),
             key(b"\x00\x01\x02\x03" * 8),
+            key(b"correct horse battery staple 32b"),
             "changeme-changeme-changeme-chang",
             "不是密钥",
             "",
         ],
-        ids=["short", "long", "zeros", "repeated", "few distinct bytes", "words", "not ascii", "empty"],
+        ids=["short", "long", "zeros", "repeated", "few distinct bytes", "text", "words", "not ascii", "empty"],
     )
     def test_a_bad_one_is_refused_without_being_told(self, good: dict[str, Any], name: str, secret: str) -> None:
         good[name] = secret if name == "index_key" else f"k1:{secret}"
@@ -71,18 +76,102 @@ class TestSecrets:
         with pytest.raises(ValidationError, match="data_keys"):
             Settings(**good)
 
-    def test_the_index_key_must_be_its_own(self, good: dict[str, Any]) -> None:
-        good["data_keys"] = f"k1:{key()},k2:{good['index_key']}"
-        with pytest.raises(ValidationError, match="index key") as error:
-            Settings(**good)
-        assert good["index_key"] not in str(error.value)
+    @pytest.mark.parametrize("name", ["data_keys", "signing_keys"])
+    @pytest.mark.parametrize("other", ["index_key", "data_keys", "signing_keys"])
+    def test_every_key_must_be_its_own(self, good: dict[str, Any], name: str, other: str) -> None:
+        repeated = good[other].split(":")[-1]
+        good[name] = f"{good[name]},again:{repeated}"
+        with pytest.raises(ValidationError, match="must all differ") as error:
+            IssuerSettings(**good)
+        assert repeated not in str(error.value)
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("database_url", "postgresql://user:hunter2@localhost/db"),
+            ("database_url", "postgresql+psycopg://user:hunter2@localhost:port/db"),
+            ("database_url", "hunter2"),
+            ("broker_url", "http://user:hunter2@localhost/"),
+            ("broker_url", "amqp://user:hunter2@"),
+            ("broker_url", "amqp://user:hunter2/rest@localhost"),
+            ("broker_url", ""),
+            ("jwks_urls", "hunter2"),
+            ("jwks_urls", '["hunter2"]'),
+            ("jwks_urls", '{"review": "hunter2"}'),
+            ("log_level", "hunter2"),
+        ],
+    )
+    def test_a_bad_one_is_refused_without_being_told(self, good: dict[str, Any], name: str, value: str) -> None:
+        with pytest.raises(ValidationError, match=name) as error:
+            IssuerSettings(**good | {name: value})
+        assert "hunter2" not in str(error.value)
+
+    def test_a_log_level_may_be_written_small(self, good: dict[str, Any]) -> None:
+        assert IssuerSettings(**good, log_level="debug").log_level == "DEBUG"
+
+    @pytest.mark.parametrize("url", ["amqp://localhost", "amqps://user:secret@broker:5671/vhost"])
+    def test_a_good_broker(self, good: dict[str, Any], url: str) -> None:
+        settings = IssuerSettings(**good, broker_url=url)
+        assert settings.broker_url is not None
+        assert settings.broker_url.get_secret_value() == url
+
+
+class TestServices:
+    PICTURES: ClassVar[dict[str, str]] = {"store_directory": "pictures"}
+
+    @pytest.mark.parametrize(
+        ("kind", "own", "issuers"),
+        [(RenewalSettings, PICTURES, ("enterprise", "review")), (CertnumberSettings, {}, ("review",))],
+    )
+    def test_trusted_issuers_need_an_address_outside_demo_mode(
+        self, good: dict[str, Any], kind: type[Settings], own: dict[str, str], issuers: tuple[str, ...]
+    ) -> None:
+        urls = {issuer: f"https://{issuer}/jwks.json" for issuer in issuers}
+        assert kind(**good, **own, jwks_urls=urls).jwks_urls == urls
+        assert kind(**good, **own, demo=True).jwks_urls == {}
+        for issuer in issuers:
+            others = {name: url for name, url in urls.items() if name != issuer}
+            with pytest.raises(ValidationError, match=f"GANZHENG_JWKS_URLS: no address for {issuer}"):
+                kind(**good, **own, jwks_urls=others)
+
+    def test_pictures_need_a_place(self, good: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError, match="GANZHENG_S3_ACCESS_KEY, GANZHENG_S3_SECRET_KEY: Field required"):
+            RenewalSettings(**good, demo=True, s3_endpoint="s3:9000")
+
+    def test_a_command_says_what_is_wrong_in_a_line_for_each(self, good: dict[str, Any]) -> None:
+        variables = {
+            "GANZHENG_DATABASE_URL": good["database_url"].replace("+psycopg", ""),
+            "GANZHENG_INDEX_KEY": good["index_key"] + "!",
+            "GANZHENG_SIGNING_KEYS": good["signing_keys"],
+            "GANZHENG_LOG_LEVEL": "loud",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "services.enterprise", "api"],
+            env={"PATH": os.defpath, **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            "GANZHENG_DATABASE_URL: must be a postgresql+psycopg:// address",
+            "GANZHENG_DATA_KEYS: Field required",
+            "GANZHENG_INDEX_KEY: a key must be base64",
+            "GANZHENG_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
+        ]
 
 
 class TestSources:
     def test_the_environment(self, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in good.items():
             monkeypatch.setenv(f"GANZHENG_{name.upper()}", value)
-        assert IssuerSettings().index_key.get_secret_value() == good["index_key"]
+        monkeypatch.setenv("GANZHENG_JWKS_URLS", '{"review": "https://review/jwks.json"}')
+        settings = IssuerSettings()
+        assert settings.index_key.get_secret_value() == good["index_key"]
+        assert settings.jwks_urls == {"review": "https://review/jwks.json"}
 
     def test_files_in_a_directory(self, good: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in good.items():
