@@ -1,5 +1,6 @@
 """What an enterprise does with an application: draft, change, submit, cancel, read."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
@@ -217,4 +218,4 @@ async def commitment_letter(
         date=business_day(container.clock.now()),
     )
     record(session, application, "letter_issued", ENTERPRISE, container.clock.now())
-    return f"承诺书-{number}.docx", render_letter(fields)
+    return f"承诺书-{number}.docx", await asyncio.to_thread(render_letter, fields)
