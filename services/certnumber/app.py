@@ -3,12 +3,14 @@
 import httpx2
 from fastapi import FastAPI
 
+from services.certnumber.audit import AUDIT_LABELS, AuditAction
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.endpoints import router
 from services.certnumber.settings import CertnumberSettings
 from services.certnumber.tasks import create_celery
 from services.certnumber.waker import CeleryWaker, EagerWaker
+from shared.audit import audit_router
 from shared.clock import Clock
 from shared.container import Container, build_container
 from shared.http import create_app as create_service_app
@@ -36,7 +38,7 @@ def create_app(container: Container) -> FastAPI:
         container,
         title="赣证 certnumber",
         description="Number series, the ledger of certificate numbers and their public verification.",
-        routers=[router],
+        routers=[router, audit_router(AuditAction, AUDIT_LABELS)],
     )
 
 

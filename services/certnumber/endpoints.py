@@ -99,15 +99,17 @@ async def list_series(deps: Deps, session: Session, _: Admin, page: Paging) -> P
 
 
 @router.post("/series", status_code=201, responses=problems(LayoutInvalid, SeriesConflict))
-async def create_series(deps: Deps, session: Session, _: Admin, body: SeriesCreation) -> SeriesRead:
+async def create_series(deps: Deps, session: Session, principal: Admin, body: SeriesCreation) -> SeriesRead:
     """Add a series. Approvals that could not be numbered are tried again."""
-    return (await _read(deps, session, [await service.create_series(deps, session, body)]))[0]
+    return (await _read(deps, session, [await service.create_series(deps, session, principal, body)]))[0]
 
 
 @router.patch("/series/{series_id}", responses=problems(SeriesNotFound, SeriesInUse, LayoutInvalid, SeriesConflict))
-async def change_series(deps: Deps, session: Session, _: Admin, series_id: UUID, body: SeriesChange) -> SeriesRead:
+async def change_series(
+    deps: Deps, session: Session, principal: Admin, series_id: UUID, body: SeriesChange
+) -> SeriesRead:
     """Change a series, also while it is in use; numbers already given stay as they are."""
-    return (await _read(deps, session, [await service.change_series(deps, session, series_id, body)]))[0]
+    return (await _read(deps, session, [await service.change_series(deps, session, principal, series_id, body)]))[0]
 
 
 @router.get("/proof")

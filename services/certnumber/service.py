@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber import queries
+from services.certnumber.audit import AuditAction
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.domain import ApprovalStatus, Layout, LayoutError, NumberState
 from services.certnumber.errors import (
@@ -19,6 +20,8 @@ from services.certnumber.errors import (
 )
 from services.certnumber.models import LedgerEntry, Series
 from services.certnumber.schemas import SeriesChange, SeriesCreation
+from shared import audit
+from shared.auth.tokens import Principal
 from shared.contracts.certnumber import NumberVoided
 from shared.contracts.renewal import PERSON_BLOCK, ApplicationState, RenewalApprovalWithdrawn, RenewalApproved
 from shared.idnumber import mask_name
@@ -101,18 +104,21 @@ async def find_certificate(session: AsyncSession, number: str) -> LedgerEntry:
     return entry
 
 
-async def create_series(container: CertnumberContainer, session: AsyncSession, creation: SeriesCreation) -> Series:
+async def create_series(
+    container: CertnumberContainer, session: AsyncSession, principal: Principal, creation: SeriesCreation
+) -> Series:
     """Raises LayoutInvalid, SeriesConflict."""
     await queries.lock_series(session)
     now = container.clock.now()
     series = Series(id=uuid4(), created_at=now, updated_at=now, **creation.model_dump())
     session.add(series)
     await _put_into_force(container, session, series)
+    audit.add(session, now, principal, AuditAction.series_created, series.id, {"new": _rule(series)})
     return series
 
 
 async def change_series(
-    container: CertnumberContainer, session: AsyncSession, series_id: UUID, change: SeriesChange
+    container: CertnumberContainer, session: AsyncSession, principal: Principal, series_id: UUID, change: SeriesChange
 ) -> Series:
     """Raises SeriesNotFound, SeriesInUse, LayoutInvalid, SeriesConflict."""
     await queries.lock_series(session)
@@ -121,13 +127,20 @@ async def change_series(
         raise SeriesNotFound
     if change.yearly not in (None, series.yearly) and await queries.list_counters(session, [series_id]):
         raise SeriesInUse
+    old = _rule(series)
     for field in change.model_fields_set:
         value = getattr(change, field)
         if value is not None or field == "posts":
             setattr(series, field, value)
     series.updated_at = container.clock.now()
     await _put_into_force(container, session, series)
+    detail = {"old": old, "new": _rule(series)}
+    audit.add(session, series.updated_at, principal, AuditAction.series_changed, series.id, detail)
     return series
+
+
+def _rule(series: Series) -> dict[str, Any]:
+    return {field: getattr(series, field) for field in SeriesCreation.model_fields}
 
 
 async def _put_into_force(container: CertnumberContainer, session: AsyncSession, series: Series) -> None:

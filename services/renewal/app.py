@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx2
 from fastapi import FastAPI
 
+from services.renewal.audit import AUDIT_LABELS, AuditAction
 from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import router
@@ -15,6 +16,7 @@ from services.renewal.images import MAX_BYTES
 from services.renewal.registry_endpoints import router as registry_router
 from services.renewal.service.pictures import sweep_orphans
 from services.renewal.settings import RenewalSettings
+from shared.audit import audit_router
 from shared.clock import Clock
 from shared.container import build_container
 from shared.errors import TooLarge
@@ -72,7 +74,7 @@ def create_app(container: RenewalContainer) -> FastAPI:
         container,
         title="赣证 renewal",
         description="Eligibility, applications and their pictures, and the registry of people.",
-        routers=[router, registry_router],
+        routers=[router, registry_router, audit_router(AuditAction, AUDIT_LABELS)],
         body_limits=BODY_LIMITS,
         lifespan=lifespan,
     )

@@ -244,14 +244,14 @@ async def put_image(
 )
 async def get_image(
     deps: Deps,
+    session: Session,
     principal: EnterpriseOrReviewer,
     application_id: UUID,
     kind: ImageKind,
     revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
-    """The present picture, or the one submitted with `revision`."""
-    owner = principal.subject if "enterprise" in principal.roles else None
-    served = await pictures.get_image(deps, owner, application_id, kind, revision)
+    """The present picture, or the one submitted with `revision`. The audit trail notes which reviewer looked."""
+    served = await pictures.get_image(deps, session, principal, application_id, kind, revision)
     if served.link:
         return Response(status_code=307, headers={"Location": served.link})
     return Response(served.data, media_type=served.content_type, headers={"Content-Disposition": "inline"})

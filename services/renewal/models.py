@@ -172,18 +172,3 @@ class HistoryRow(Base):
     reason_label: Mapped[str | None]
     comment: Mapped[str | None]
     certificate_number: Mapped[str | None]
-
-
-class ImportRow(Base):
-    """One registry import: who brought in how much."""
-
-    __tablename__ = "imports"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    actor_id: Mapped[UUID]
-    actor_name: Mapped[str]
-    rows: Mapped[int]
-    created: Mapped[int]
-    updated: Mapped[int]
-    unchanged: Mapped[int]
-    failed: Mapped[int]

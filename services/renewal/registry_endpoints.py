@@ -66,11 +66,11 @@ async def get_template(_: Registrar) -> Response:
 async def read_person(
     deps: Deps,
     session: Session,
-    _: Registrar,
+    principal: Registrar,
     id_number: Annotated[str, Query(min_length=1, max_length=40)],
 ) -> RegistryPersonRead:
-    """What the platform knows of a person."""
-    found = await registry.read_person(deps, session, id_number)
+    """What the platform knows of a person. The audit trail notes who looked."""
+    found = await registry.read_person(deps, session, principal, id_number)
     return RegistryPersonRead(
         name=found.person.name,
         id_number_masked=mask(found.id_number),

@@ -38,6 +38,11 @@ class Reviewer(Account, Base):
         return self.username
 
     @property
+    def subject(self) -> UUID:
+        """For shared.audit.Actor."""
+        return self.id
+
+    @property
     def role_set(self) -> frozenset[str]:
         return frozenset(self.roles)
 
@@ -147,23 +152,4 @@ class Decision(Base):
         ),
         sa.Index(None, "application_id", "decided_at"),
         sa.CheckConstraint("outcome IN ('asked', 'accepted', 'refused')", name="outcome"),
-    )
-
-
-class AuditEntry(Base):
-    """Who did what when. The database refuses to change, delete or truncate. `detail` holds no personal data."""
-
-    __tablename__ = "audit"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    actor_id: Mapped[UUID | None]
-    actor_name: Mapped[str | None]
-    action: Mapped[str]
-    subject: Mapped[str | None]
-    detail: Mapped[dict[str, Any]]
-    __table_args__ = (
-        sa.Index(None, "at", "id"),
-        sa.Index(None, "actor_name", "at", "id"),
-        sa.Index(None, "action", "at", "id"),
-        sa.Index(None, "subject", "at", "id"),
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.review.models import AuditEntry, Base, Captcha, Decision, Item, ItemRevision, Reviewer, characters
+from services.review.models import Base, Captcha, Decision, Item, ItemRevision, Reviewer, characters
 from shared.pagination import PageRequest, contains, keyset, where_given
 
 Row = Mapping[str, Any]
@@ -199,31 +199,3 @@ async def last_decisions(session: AsyncSession, application_ids: Collection[UUID
 
 async def add_decisions(session: AsyncSession, rows: Sequence[Row]) -> None:
     await session.execute(sa.insert(Decision).returning(Decision.id), list(rows))
-
-
-# --- the audit trail
-
-
-async def add_audit(session: AsyncSession, rows: Sequence[Row]) -> None:
-    await session.execute(sa.insert(AuditEntry).returning(AuditEntry.id), list(rows))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditSearch:
-    actor: str | None = None
-    action: str | None = None
-    subject: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-async def search_audit(session: AsyncSession, search: AuditSearch, page: PageRequest) -> Sequence[AuditEntry]:
-    statement = where_given(
-        sa.select(AuditEntry),
-        (AuditEntry.actor_name, eq, search.actor),
-        (AuditEntry.action, eq, search.action),
-        (AuditEntry.subject, eq, search.subject),
-        (AuditEntry.at, ge, search.since),
-        (AuditEntry.at, le, search.until),
-    )
-    return (await session.scalars(keyset(statement, page, AuditEntry.at, AuditEntry.id))).all()

@@ -1,10 +1,10 @@
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.review.domain import Action, AuditAction, Role
+from services.review.domain import Action, Role
 from shared.auth.passwords import MAX_LENGTH
 from shared.validation import RequestModel, Revision, Text
 
@@ -165,14 +165,3 @@ class DecisionResult(BaseModel):
 
 class DecisionResults(BaseModel):
     results: list[DecisionResult]
-
-
-class AuditRead(BaseModel):
-    id: UUID
-    at: datetime
-    actor_id: UUID | None
-    actor: str | None
-    action: AuditAction
-    action_label: str
-    subject: str | None
-    detail: dict[str, Any]

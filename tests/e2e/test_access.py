@@ -36,6 +36,7 @@ ALLOWED = {
     "renewal POST /registry/imports": "registrar",
     "renewal GET /registry/imports/template": "registrar",
     "renewal GET /registry/people": "registrar",
+    "renewal GET /audit": "admin",
     "review POST /captchas": ANYONE,
     "review POST /sessions": ANYONE,
     "review POST /sessions/refresh": ANYONE,
@@ -57,6 +58,7 @@ ALLOWED = {
     "certnumber POST /series": "admin",
     "certnumber PATCH /series/{series_id}": "admin",
     "certnumber GET /proof": STAFF,
+    "certnumber GET /audit": "admin",
 }
 # What opens before the initial password is changed: whoever has no business there is refused for that alone.
 OPEN_AT_FIRST = {key for key, callers in ALLOWED.items() if "new-" in callers}

@@ -11,14 +11,17 @@ import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal import queries, registry_queries
+from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
 from services.renewal.errors import TableInvalid
-from services.renewal.models import Application, HeldCertificate, ImportRow, Person
+from services.renewal.models import Application, HeldCertificate, Person
 from services.renewal.registry_file import TEMPLATE_COLUMNS, RegistryRow, RowError, parse_row
 from services.renewal.service.changes import ID_NUMBER
 from services.renewal.service.eligibility import get_person
+from shared import audit
 from shared.auth.tokens import Principal
 from shared.clock import business_day
+from shared.idnumber import mask
 from shared.tabular import TableError, rows
 
 MAX_ROWS = 100_000
@@ -69,19 +72,8 @@ async def import_registry(container: RenewalContainer, principal: Principal, fil
 
 async def _remember(container: RenewalContainer, principal: Principal, report: ImportReport) -> None:
     async with container.database.transaction() as session:
-        session.add(
-            ImportRow(
-                id=uuid4(),
-                at=container.clock.now(),
-                actor_id=principal.subject,
-                actor_name=principal.name,
-                rows=report.rows,
-                created=report.created,
-                updated=report.updated,
-                unchanged=report.unchanged,
-                failed=report.failed,
-            )
-        )
+        counts = {name: getattr(report, name) for name in ("rows", "created", "updated", "unchanged", "failed")}
+        audit.add(session, container.clock.now(), principal, AuditAction.registry_imported, None, counts)
 
 
 Parsed = tuple[int, RegistryRow | list[RowError]]
@@ -200,9 +192,12 @@ class RegistryPerson:
     applications: Sequence[tuple[Application, str]]
 
 
-async def read_person(container: RenewalContainer, session: AsyncSession, id_number: str) -> RegistryPerson:
-    """Raises IdNumberInvalid, PersonNotFound."""
+async def read_person(
+    container: RenewalContainer, session: AsyncSession, principal: Principal, id_number: str
+) -> RegistryPerson:
+    """Leaves an audit entry. Raises IdNumberInvalid, PersonNotFound."""
     person, number = await get_person(container, session, id_number)
+    audit.add(session, container.clock.now(), principal, AuditAction.person_viewed, mask(number), {})
     return RegistryPerson(
         person,
         number,

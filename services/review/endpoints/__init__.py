@@ -1,5 +1,7 @@
 """HTTP routes of the review service, by concern: parse, one use case, answer."""
 
+from services.review.domain import AUDIT_LABELS, AuditAction
 from services.review.endpoints import admin, desk, login
+from shared.audit import audit_router
 
-ROUTERS = (login.router, login.sessions_router, desk.router, admin.router)
+ROUTERS = (login.router, login.sessions_router, desk.router, admin.router, audit_router(AuditAction, AUDIT_LABELS))

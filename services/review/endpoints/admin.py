@@ -1,18 +1,12 @@
-"""For administrators: the audit trail and the reviewers' accounts."""
+"""For administrators: the reviewers' accounts."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
-
 from services.review import queries
-from services.review.domain import AuditAction
 from services.review.endpoints import views
 from services.review.endpoints.common import Administering, Deps
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
-from services.review.queries import AuditSearch
 from services.review.schemas import (
-    AuditRead,
     InitialPassword,
     ReviewerAccount,
     ReviewerChange,
@@ -24,27 +18,8 @@ from shared.auth.endpoints import CREDENTIALS, OwnSessions
 from shared.http import Session, transactional_router
 from shared.openapi import problems
 from shared.pagination import InvalidCursor, Page, Paging, cut
-from shared.validation import FromMoment, Text, ToMoment
 
 router = transactional_router()
-
-
-@router.get("/audit", responses=problems(InvalidCursor))
-async def list_audit(
-    session: Session,
-    _: Administering,
-    page: Paging,
-    actor: Annotated[Text | None, Query(max_length=50, description="the whole name of who did it")] = None,
-    action: AuditAction | None = None,
-    subject: Annotated[Text | None, Query(max_length=100, description="an application's id or a username")] = None,
-    since: Annotated[FromMoment | None, Query(alias="from")] = None,
-    until: Annotated[ToMoment | None, Query(alias="to")] = None,
-) -> Page[AuditRead]:
-    """Who did what when, newest first."""
-    search = AuditSearch(actor=actor, action=action, subject=subject, since=since, until=until)
-    rows = await queries.search_audit(session, search, page)
-    kept, next_cursor = cut(rows, page, lambda entry: (entry.at, entry.id))
-    return Page(items=[views.audit_entry(entry) for entry in kept], next_cursor=next_cursor)
 
 
 @router.get("/reviewers", responses=problems(InvalidCursor))

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from services.review.domain import AUDIT_LABELS, REASONS, STATUS_LABELS, AuditAction, Submission, changed
-from services.review.models import AuditEntry, Decision, Item, ItemRevision, Reviewer
+from services.review.domain import REASONS, STATUS_LABELS, Submission, changed
+from services.review.models import Decision, Item, ItemRevision, Reviewer
 from services.review.schemas import (
-    AuditRead,
     DecisionRead,
     ImageRead,
     ItemDetail,
@@ -136,17 +135,3 @@ def reviewer_fields(reviewer: Reviewer) -> dict[str, Any]:
 
 def account(reviewer: Reviewer) -> ReviewerAccount:
     return ReviewerAccount(**reviewer_fields(reviewer))
-
-
-def audit_entry(entry: AuditEntry) -> AuditRead:
-    action = AuditAction(entry.action)
-    return AuditRead(
-        id=entry.id,
-        at=entry.at,
-        actor_id=entry.actor_id,
-        actor=entry.actor_name,
-        action=action,
-        action_label=AUDIT_LABELS[action],
-        subject=entry.subject,
-        detail=entry.detail,
-    )

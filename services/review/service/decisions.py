@@ -12,6 +12,7 @@ from services.review.domain import (
     NOT_FOUND,
     REASONS,
     Action,
+    AuditAction,
     LastDecision,
     Reason,
     Refusal,
@@ -22,6 +23,7 @@ from services.review.domain import (
 from services.review.errors import CommentRequired, IdNumberInComment, ReasonRequired, UnknownReason
 from services.review.models import Decision, Item
 from services.review.schemas import DecisionItem, DecisionRequest
+from shared import audit
 from shared.auth.tokens import Principal
 from shared.clock import business_day
 from shared.container import Container
@@ -51,7 +53,7 @@ async def decide(
 
     refusals: list[Refusal | None] = []
     decisions: list[dict[str, Any]] = []
-    audit: list[dict[str, Any]] = []
+    trail: list[dict[str, Any]] = []
     seen: set[UUID] = set()
     for row in request.items:
         item = items.get(row.application_id)
@@ -62,12 +64,13 @@ async def decide(
         if refusal is None and item is not None:
             decision_id = uuid4()
             decisions.append(_decision(decision_id, principal, request, item, now))
-        audit.append(_audit(principal, request, row, refusal, decision_id, now))
+        detail = _audit_detail(request, row, refusal, decision_id)
+        trail.append(audit.row(now, principal, AuditAction(request.action), row.application_id, detail))
 
     if decisions:
         await queries.add_decisions(session, decisions)
         container.outbox.add(session, [_event(request.action, row, reason) for row in decisions], now)
-    await queries.add_audit(session, audit)
+    await audit.add_rows(session, trail)
     return refusals
 
 
@@ -138,13 +141,8 @@ def _event(action: Action, decision: dict[str, Any], reason: Reason | None) -> R
     )
 
 
-def _audit(
-    principal: Principal,
-    request: DecisionRequest,
-    row: DecisionItem,
-    refusal: Refusal | None,
-    decision_id: UUID | None,
-    now: datetime,
+def _audit_detail(
+    request: DecisionRequest, row: DecisionItem, refusal: Refusal | None, decision_id: UUID | None
 ) -> dict[str, Any]:
     detail = {
         "outcome": "refused" if refusal else "accepted",
@@ -153,12 +151,4 @@ def _audit(
         "revision": row.revision,
         "reason_code": request.reason_code,
     }
-    return {
-        "id": uuid4(),
-        "at": now,
-        "actor_id": principal.subject,
-        "actor_name": principal.name,
-        "action": request.action,
-        "subject": str(row.application_id),
-        "detail": {key: value for key, value in detail.items() if value is not None},
-    }
+    return {key: value for key, value in detail.items() if value is not None}

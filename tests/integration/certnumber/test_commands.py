@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from services.certnumber import tasks
 from services.certnumber.app import build
 from services.certnumber.models import Base
+from shared.audit import AuditBase
 from shared.messaging import Consumer
 from shared.tables import PlatformBase
 from tests.fixtures.stack import ROOT, base_environment
@@ -67,6 +68,6 @@ def test_migrations_make_the_models_tables(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         context = alembic.migration.MigrationContext.configure(connection, opts={"compare_server_default": True})
         # A list is allowed, whatever the annotation says.
-        metadata = cast("sa.MetaData", [Base.metadata, PlatformBase.metadata])
+        metadata = cast("sa.MetaData", [Base.metadata, PlatformBase.metadata, AuditBase.metadata])
         differences = alembic.autogenerate.compare_metadata(context, metadata)
     assert differences == []

@@ -187,6 +187,24 @@ class TestSeries:
         assert (await http.patch(path, json={"yearly": False}, headers=admin)).status_code == 200
 
 
+class TestAudit:
+    async def test_shows_who_made_and_changed_a_series(self, http: httpx2.AsyncClient, admin: dict[str, str]) -> None:
+        made = series()
+        path = f"/series/{(await http.post('/series', json=made, headers=admin)).json()['id']}"
+        change = {"layout": "赣{year}{serial:06}", "posts": ["20", "21"], "active": False}
+        assert (await http.patch(path, json=change, headers=admin)).status_code == 200
+        refused(await http.patch(path, json={"layout": "赣"}, headers=admin), 422, "invalid_layout")
+        changed, created = (await http.get("/audit", headers=admin)).json()["items"]
+        made["active"] = True
+        assert (created["action"], created["detail"]) == ("series_created", {"new": made})
+        assert (changed["action"], changed["detail"]) == ("series_changed", {"old": made, "new": made | change})
+        assert (changed["action_label"], changed["actor"]) == ("修改编号规则", "审核员")
+        assert path == f"/series/{changed['subject']}" == f"/series/{created['subject']}"
+        found = await http.get("/audit", params={"action": "series_created"}, headers=admin)
+        assert found.json()["items"] == [created]
+        refused(await http.get("/audit", params={"action": "log_in"}, headers=admin), 422, "invalid_request")
+
+
 class TestProof:
     async def test_answers_per_series(
         self, consumer: Consumer, engine: sa.Engine, http: httpx2.AsyncClient, container: CertnumberContainer

@@ -13,6 +13,7 @@ from services.certnumber import service
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.numbering import assign_batch
 from services.certnumber.schemas import SeriesChange, SeriesCreation
+from shared.auth.tokens import Principal
 from shared.clock import SystemClock
 from shared.messaging import Consumer, Outbox
 from tests.integration.certnumber.support import (
@@ -28,6 +29,7 @@ from tests.integration.certnumber.support import (
     withdrawn,
 )
 
+ADMIN = Principal("review", uuid4(), uuid4(), "管理员", frozenset({"admin"}), must_change_password=False)
 TOLD = """
     SELECT string_agg(envelope::json ->> 'type', ' ' ORDER BY id) AS types FROM outbox
     WHERE envelope::json ->> 'subject' = ANY(:subjects) GROUP BY envelope::json ->> 'subject'
@@ -37,7 +39,7 @@ TOLD = """
 async def add_series(container: CertnumberContainer, layout: str, posts: list[str] | None, **values: bool) -> UUID:
     async with container.database.transaction() as session:
         creation = SeriesCreation.model_validate({"name": layout, "layout": layout, "posts": posts, **values})
-        series = await service.create_series(container, session, creation)
+        series = await service.create_series(container, session, ADMIN, creation)
     # The new series has woken the numbering; let it find nothing before the test goes on.
     await container.waker.idle()
     return series.id
@@ -45,7 +47,7 @@ async def add_series(container: CertnumberContainer, layout: str, posts: list[st
 
 async def change_series(container: CertnumberContainer, series_id: UUID, **values: object) -> None:
     async with container.database.transaction() as session:
-        await service.change_series(container, session, series_id, SeriesChange.model_validate(values))
+        await service.change_series(container, session, ADMIN, series_id, SeriesChange.model_validate(values))
     await container.waker.idle()
 
 

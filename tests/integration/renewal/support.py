@@ -170,6 +170,13 @@ class Office:
         found: dict[str, Any] = response.json()
         return found
 
+    async def audit(self, **query: str) -> list[dict[str, Any]]:
+        """The latest entries of renewal's audit trail, newest first."""
+        response = await self.request("GET", "/audit", await self.harness.reviewer("auditor", ("admin",)), params=query)
+        assert response.status_code == 200, response.text
+        items: list[dict[str, Any]] = response.json()["items"]
+        return items
+
     async def quiet(self) -> None:
         """Until no service has anything left to say. An event hops from one to the next, so one look is not enough."""
         containers = self.harness.platform.containers.values()

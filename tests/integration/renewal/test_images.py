@@ -124,6 +124,27 @@ async def test_earlier_revisions_keep_their_pictures(office: Office) -> None:
     assert changed == ["id-front"]
 
 
+async def test_a_reviewer_s_look_leaves_an_audit_entry(office: Office) -> None:
+    draft = await new_draft(office)
+    for seed, kind in enumerate(KINDS, start=40):
+        await put(office, draft, kind, jpeg(seed=seed))
+    assert (await office.submit(draft)).status_code == 200
+    assert (await get(office, draft, "id-back")).status_code == 200
+    problem(await get(office, draft, "id-front", office.reviewer, revision=9), 404, "image_not_found")
+    assert await office.audit(subject=draft) == []
+    assert (await get(office, draft, "id-front", office.reviewer)).status_code == 200
+    [entry] = await office.audit(subject=draft)
+    assert (entry["action"], entry["action_label"]) == ("image_viewed", "查看申请图片")
+    assert (entry["actor"], entry["detail"]) == ("测试审核员", {"kind": "id-front", "revision": 1})
+
+
+async def test_no_picture_leaves_without_its_audit_entry(office: Office) -> None:
+    """Nor does one be on record that the store did not give."""
+    draft = await office.submitted(await office.person("10"), "10")  # rows whose bytes are not in the store
+    problem(await get(office, draft, "id-front", office.reviewer), 404, "image_not_found")
+    assert await office.audit(subject=draft) == []
+
+
 async def test_pictures_are_for_their_enterprise_and_reviewers(office: Office) -> None:
     draft = await new_draft(office)
     await put(office, draft, "id-front", jpeg(seed=5))

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from openpyxl import Workbook, load_workbook
 
-from services.renewal.models import HeldCertificate, ImportRow, Person
+from services.renewal.models import HeldCertificate, Person
 from services.renewal.registry_file import TEMPLATE_COLUMNS
 from services.renewal.service import registry
 from shared.auth.tokens import Principal
@@ -169,10 +169,10 @@ async def test_a_table_that_breaks_off_leaves_a_trace(office: Office) -> None:
     document = problem(response, 422, "table_invalid")
     assert document["imported"] == registry.CHUNK
     assert (await office.known(people[0]))["certificates"] == []
-    async with office.renewal.database.transaction() as session:
-        last = await session.scalar(sa.select(ImportRow).order_by(ImportRow.at.desc()).limit(1))
-    assert last is not None
-    assert (last.rows, last.created, last.actor_name) == (registry.CHUNK, registry.CHUNK, "测试审核员")
+    last = (await office.audit(action="registry_imported"))[0]
+    chunk = registry.CHUNK
+    assert last["detail"] == {"rows": chunk, "created": chunk, "updated": 0, "unchanged": 0, "failed": 0}
+    assert (last["actor"], last["subject"]) == ("测试审核员", None)
 
 
 async def test_only_registrars(office: Office) -> None:
@@ -191,11 +191,15 @@ async def test_people(office: Office) -> None:
     await office.draft(person, "40", pictures=False)
     known = await office.known(f"{person[:6]} {person[6:]}")
     assert known["id_number_masked"][-4:] == person[-4:]
+    looked = await office.audit(action="person_viewed")
+    assert (looked[0]["subject"], looked[0]["actor"]) == (known["id_number_masked"], "测试审核员")
+    assert person not in str(looked)
     [listed] = known["applications"]  # a draft is the enterprise's own affair
     assert (listed["application_id"], listed["status_label"]) == (application, "待审核")
     for wrong, status, code in ((new_person(), 404, "person_not_found"), ("123", 422, "invalid_id_number")):
         found = await office.request("GET", "/registry/people", office.reviewer, params={"id_number": wrong})
         problem(found, status, code)
+    assert await office.audit(action="person_viewed") == looked  # nothing was shown
 
 
 async def test_twenty_thousand_rows(office: Office) -> None:

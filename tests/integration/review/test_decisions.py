@@ -12,7 +12,8 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from services.review.models import AuditEntry, Decision
+from services.review.models import Decision
+from shared.audit import AuditEntry
 from shared.tables import OutboxRow
 from tests.fixtures import factories
 from tests.integration.review.desk import Application, Desk

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from services.review.models import Base
 from services.review.service.reviewers import ensure_reviewer
+from shared.audit import AuditBase
 from shared.auth.sessions import AuthBase
 from shared.tables import PlatformBase
 from tests.fixtures.backing import Postgres
@@ -213,7 +214,7 @@ def test_migrations_make_what_the_models_say(postgres: Postgres, review_template
         context = alembic.migration.MigrationContext.configure(connection)
         # One metadata of all tables: each comparison would otherwise miss the tables of the others.
         together = sa.MetaData()
-        for base in (Base, AuthBase, PlatformBase):
+        for base in (Base, AuthBase, PlatformBase, AuditBase):
             for table in base.metadata.tables.values():
                 table.to_metadata(together)
         assert alembic.autogenerate.compare_metadata(context, together) == []

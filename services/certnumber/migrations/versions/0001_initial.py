@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from shared.audit import create_audit_tables_1
 from shared.tables import create_platform_tables_1
 
 revision = "0001"
@@ -33,6 +34,7 @@ END $$
 
 def upgrade() -> None:
     create_platform_tables_1(op)
+    create_audit_tables_1(op)
     series = op.create_table(
         "series",
         sa.Column("id", sa.Uuid, primary_key=True),

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from shared.audit import create_audit_tables_1
 from shared.tables import create_platform_tables_1
 
 # Site posts of Jiangxi, and the families that the exclusion of 施工员 and 质量员 works on. Codes are stable and two
@@ -40,6 +41,7 @@ depends_on = None
 
 def upgrade() -> None:
     create_platform_tables_1(op)
+    create_audit_tables_1(op)
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
     op.create_table(
         "age_limits",
@@ -54,19 +56,6 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_enterprises")),
-    )
-    op.create_table(
-        "imports",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("actor_name", sa.Text(), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
-        sa.Column("created", sa.Integer(), nullable=False),
-        sa.Column("updated", sa.Integer(), nullable=False),
-        sa.Column("unchanged", sa.Integer(), nullable=False),
-        sa.Column("failed", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_imports")),
     )
     op.create_table(
         "people",

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from shared.audit import create_audit_tables_1
 from shared.auth.sessions import create_auth_tables_1
 from shared.tables import create_platform_tables_1
 
@@ -21,7 +22,7 @@ def upgrade() -> None:
     _accounts()
     _desk()
     _decisions()
-    _audit()
+    create_audit_tables_1(op)
 
 
 def _accounts() -> None:
@@ -137,30 +138,3 @@ def _decisions() -> None:
         postgresql_where=sa.text("outcome <> 'refused'"),
     )
     op.create_index("ix_decisions_application_id_decided_at", "decisions", ["application_id", "decided_at"])
-
-
-def _audit() -> None:
-    op.create_table(
-        "audit",
-        sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("at", TIMESTAMP, nullable=False),
-        sa.Column("actor_id", sa.Uuid),
-        sa.Column("actor_name", sa.Text),
-        sa.Column("action", sa.Text, nullable=False),
-        sa.Column("subject", sa.Text),
-        sa.Column("detail", JSONB, nullable=False),
-    )
-    for columns in (["at", "id"], ["actor_name", "at", "id"], ["action", "at", "id"], ["subject", "at", "id"]):
-        op.create_index(f"ix_audit_{'_'.join(columns)}", "audit", columns)
-    op.execute(
-        """
-        CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            RAISE EXCEPTION 'the audit trail is append-only' USING ERRCODE = 'insufficient_privilege';
-        END $$
-        """
-    )
-    op.execute(
-        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
-        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
-    )
