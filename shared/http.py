@@ -249,7 +249,7 @@ def create_app(
         title=title,
         description=description,
         version="1",
-        docs_url="/docs" if container.settings.demo else None,
+        docs_url=None,
         redoc_url=None,
         lifespan=run,
         redirect_slashes=False,

@@ -94,5 +94,5 @@ def mask(value: str) -> str:
 
 
 def mask_name(name: str) -> str:
-    """For display: the first character, an asterisk for each other (张三丰 -> 张**)."""
-    return name[:1] + "*" * (len(name) - 1)
+    """For display: the first character, an asterisk for each other (张三丰 -> 张**); a single one wholly hidden."""
+    return name[:1] + "*" * (len(name) - 1) if len(name) > 1 else "*" * len(name)

@@ -74,5 +74,8 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         if path and path[0] in {"body", "query", "path", "header"}:
             path = path[1:] or path
         code = str(error["type"])
+        if code == "json_invalid":
+            # Its location is an offset in the text, not a field.
+            path = ["body"]
         result.append({"field": ".".join(path)[:200], "code": code, "message": MESSAGES.get(code, "格式不正确")})
     return result

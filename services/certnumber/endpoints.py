@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber import queries, service
 from services.certnumber.container import CertnumberContainer
-from services.certnumber.domain import MAX_NUMBER, NOT_YEARLY, Layout
+from services.certnumber.domain import MAX_NUMBER, NOT_YEARLY, Layout, NumberState
 from services.certnumber.errors import (
     CertificateNotFound,
     LayoutInvalid,
@@ -52,16 +52,18 @@ NumberText = Annotated[str, Path(min_length=1, max_length=MAX_NUMBER, pattern=PR
 )
 async def verify_certificate(session: Session, number: NumberText) -> CertificateRead:
     """What anyone may know of a certificate's number. Full-width and half-width characters are the same."""
-    entry = await service.find_certificate(session, number)
+    entry, successor = await service.find_certificate(session, number)
+    voided_on = business_day(entry.voided_at) if entry.voided_at else None
     return CertificateRead(
         number=entry.number,
-        status=entry.state,
+        status=NumberState.void if successor else NumberState(entry.state),
         post=entry.post_name,
         holder=entry.holder_masked,
         enterprise=entry.enterprise_name,
         issued_on=entry.issued_on,
-        voided_on=business_day(entry.voided_at) if entry.voided_at else None,
+        voided_on=voided_on or (successor.issued_on if successor else None),
         replaces=entry.replaces,
+        replaced_by=successor.number if successor else None,
     )
 
 

@@ -26,8 +26,8 @@ async def add_approvals(session: AsyncSession, rows: Sequence[Mapping[str, Any]]
     statement = insert(Approval)
     facts = {
         name: statement.excluded[name]
-        for name in ("previous_approval", "replaces", "post", "post_name", "enterprise_name", "holder_masked", "approved_at",
-                     "traceparent")
+        for name in ("previous_approval", "replaces", "post", "post_name", "enterprise_name", "holder_masked",
+                     "approved_at", "traceparent")
     }  # fmt: skip
     await session.execute(
         statement.values(list(rows)).on_conflict_do_update(

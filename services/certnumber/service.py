@@ -96,12 +96,12 @@ def _facts(container: CertnumberContainer, event: ApplicationState, approval: in
     }
 
 
-async def find_certificate(session: AsyncSession, number: str) -> LedgerEntry:
-    """Raises CertificateNotFound."""
+async def find_certificate(session: AsyncSession, number: str) -> tuple[LedgerEntry, LedgerEntry | None]:
+    """The number's entry, and the valid one that has taken its place. Raises CertificateNotFound."""
     entry = await queries.find_entry(session, number)
     if entry is None:
         raise CertificateNotFound
-    return entry
+    return entry, await queries.find_successor(session, entry.number)
 
 
 async def create_series(
@@ -134,6 +134,9 @@ async def change_series(
             setattr(series, field, value)
     series.updated_at = container.clock.now()
     await _put_into_force(container, session, series)
+    counters = await queries.list_counters(session, [series_id])
+    if any(counter.last > Layout(series.layout).capacity for counter in counters):
+        raise LayoutInvalid("layout", "流水号位数容不下已产生的编号，请保持或增加位数")
     detail = {"old": old, "new": _rule(series)}
     audit.add(session, series.updated_at, principal, AuditAction.series_changed, series.id, detail)
     return series

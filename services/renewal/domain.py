@@ -131,9 +131,8 @@ def reasons_against(
     """
     reasons = []
     if len(standing.held) + len(standing.live) >= MAX_CERTIFICATES:
-        message = (
-            f"该人员已持有{len(standing.held)}本有效证书，另有{len(standing.live)}项换证正在办理，合计达到三本，不允许换证"
-        )
+        counts = f"已持有{len(standing.held)}本有效证书，另有{len(standing.live)}项换证正在办理"
+        message = f"该人员{counts}，合计达到三本，不允许换证"
         reasons.append(Reason("three_certificates", "A", message))
     families = {post.family for post in (*standing.held, *standing.live)}
     if {CONSTRUCTOR, QUALITY} <= families | ({requested.family} if requested else set()):

@@ -3,7 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 
 from docx import Document
 from docx.enum.text import WD_ALIGN_PARAGRAPH
@@ -50,6 +50,7 @@ class LetterFields:
 def render_letter(fields: LetterFields) -> bytes:
     """The letter as a .docx of one A4 page; characters that XML cannot carry are left out of the fields."""
     document = Document()
+    document.core_properties.created = datetime.combine(fields.date, time())
     section = document.sections[0]
     section.page_width, section.page_height = Mm(210), Mm(297)
     section.left_margin = section.right_margin = Mm(28)

@@ -78,8 +78,8 @@ class RenewalRejected(ApplicationState):
 
 
 class RenewalApprovalWithdrawn(ApplicationState):
-    """`approval` is the decision_no of the approval that no longer holds. `decision_id` is None when the platform itself
-    withdrew it, because its number turned out to be another certificate's."""
+    """`approval` is the decision_no of the approval that no longer holds. `decision_id` is None when the platform
+    itself withdrew it, because its number turned out to be another certificate's."""
 
     type: ClassVar[str] = "renewal.approval_withdrawn"
 

@@ -52,7 +52,7 @@ class DirectoryStore:
 
     def _write(self, path: Path, data: bytes) -> None:
         self._probe()  # a root that vanished (an unmounted volume) must not be made anew under its mount point
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self._incoming)
         try:
             with os.fdopen(handle, "wb") as file:

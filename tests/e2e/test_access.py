@@ -22,7 +22,7 @@ ALLOWED = {
     "enterprise GET /me": "new-enterprise enterprise",
     "enterprise PATCH /me": "enterprise",
     "enterprise GET /.well-known/jwks.json": ANYONE,
-    "renewal GET /posts": "enterprise reviewer",
+    "renewal GET /posts": "enterprise reviewer registrar admin",
     "renewal POST /eligibility-checks": "enterprise",
     "renewal POST /applications": "enterprise",
     "renewal GET /applications": "enterprise",

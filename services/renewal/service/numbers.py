@@ -136,7 +136,12 @@ async def note_failure(
 
 
 def _give_back(
-    container: RenewalContainer, session: AsyncSession, application: Application, facts: _Facts, number: str, now: datetime
+    container: RenewalContainer,
+    session: AsyncSession,
+    application: Application,
+    facts: _Facts,
+    number: str,
+    now: datetime,
 ) -> None:
     """Withdraw the approval, so that certnumber voids the number and the next approval gets another one."""
     approval = application.decision_no

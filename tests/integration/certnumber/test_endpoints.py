@@ -78,6 +78,7 @@ class TestCertificates:
             "enterprise": "南昌一零企业",
             "voided_on": None,
             "replaces": None,
+            "replaced_by": None,
         }
 
     async def test_shows_that_one_is_void(

@@ -176,6 +176,8 @@ class TestSeries:
         await change_series(container, limited, layout="短{serial:04}")
         # Woken by the change itself.
         assert await serials(container, limited) == list(range(1, 13))
+        with pytest.raises(LayoutInvalid):
+            await change_series(container, limited, layout="短{serial:01}")
         proof = await proof_of(container.database)
         assert (proof.failed, proof.waiting, proof.oldest_waiting_seconds) == (0, 0, None)
 

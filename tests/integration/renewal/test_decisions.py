@@ -40,6 +40,7 @@ class TestThroughThePlatform:
             "post_name": "土建施工员",
             "valid_until": month_anniversary(today, 36).isoformat(),
             "source": "platform",
+            "replaced": False,
             "voided_at": None,
         }
         await office.decide("withdraw", application["id"])
@@ -64,10 +65,35 @@ class TestThroughThePlatform:
         assert actions == ["create", "submit", "approve", "certify", "withdraw", "number_voided", "approve", "certify"]
 
     async def test_a_held_post_is_renewed(self, office: Office) -> None:
+        """The new certificate takes the place of the held one, for the person's count and for the public."""
         person = await office.person("10", "30")
-        await office.certified(person, "10")
+        first = (await office.certified(person, "10"))["certificate_number"]
         check = await office.request("POST", "/eligibility-checks", json={"id_number": person, "post": "40"})
-        assert check.json()["eligible"] is True  # two posts are held, one of them on two certificates
+        assert check.json()["eligible"] is True
+        certificates = (await office.known(person))["certificates"]
+        assert {(row["post"], row["source"]) for row in certificates if not row["replaced"]} == {
+            ("10", "platform"),
+            ("30", "registry"),
+        }
+        again = await office.certified(person, "10")
+        second = again["certificate_number"]
+        old, new = await public(office, first), await public(office, second)
+        assert (old["status"], old["replaced_by"], old["voided_on"]) == ("void", second, new["issued_on"])
+        assert (new["status"], new["replaces"], new["replaced_by"]) == ("valid", first, None)
+
+        await office.decide("withdraw", again["id"])
+        await office.reach(again["id"], "pending_review")
+        await office.quiet()
+        old = await public(office, first)
+        assert (old["status"], old["replaced_by"]) == ("valid", None)
+        [held] = [row for row in (await office.known(person))["certificates"] if row["certificate_number"] == first]
+        assert (held["replaced"], held["voided_at"]) == (False, None)
+
+        await office.decide("approve", again["id"])
+        third = (await office.reach(again["id"], "certified"))["certificate_number"]
+        assert (await public(office, third))["replaces"] == second
+        old = await public(office, first)
+        assert (old["status"], old["replaced_by"]) == ("void", third)
 
     async def test_a_third_certificate_between_submission_and_approval(self, office: Office) -> None:
         person = await office.person("30", "40")
@@ -290,9 +316,8 @@ class TestWordFromCertnumber:
         application = await self.approved(lone, person)
         assert await hear(lone, assigned(application, 1, number)) == [Verdict.done]
         found = await lone.read(application)
-        assert found["status"] == "approved"
-        assert number in found["numbering_failure"]
-        await hear(lone, review(ReviewApprovalWithdrawn, application, 1, 1))
+        assert (found["status"], found["decision_no"], found["reason_code"]) == ("pending_review", 2, "number_taken")
+        assert number in found["comment"]
         assert await hear(lone, voided(application, 1, number)) == [Verdict.done]
         assert await self.certificates(lone, holder) == {number: ("30", True)}
         await hear(lone, review(ReviewApproved, application, 1, 2))

@@ -69,6 +69,7 @@ async def test_csv_again_changes_nothing(office: Office, mark: str) -> None:
         "post_name": "土建施工员",
         "valid_until": "2031-05-31",
         "source": "registry",
+        "replaced": False,
         "voided_at": None,
     }
     assert (certificates[second]["post"], certificates[second]["valid_until"]) == ("30", None)

@@ -68,8 +68,9 @@ class TestThreeCertificates:
     ) -> None:
         assert ("three_certificates" in codes(standing(held=held, live=live), CIVIL_BUILDER)) is refused
 
-    def test_two_certificates_of_one_post_count_once(self) -> None:
-        assert codes(standing(held=(SAFETY, SAFETY, SAFETY, MATERIAL)), MACHINE) == []
+    def test_certificates_of_one_post_count_each(self) -> None:
+        assert codes(standing(held=(SAFETY, SAFETY)), MACHINE) == []
+        assert codes(standing(held=(SAFETY, SAFETY, SAFETY)), MACHINE) == ["three_certificates"]
 
     def test_a_post_already_held_may_be_renewed(self) -> None:
         assert codes(standing(held=(SAFETY, MATERIAL)), SAFETY) == []

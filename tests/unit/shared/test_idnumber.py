@@ -134,5 +134,5 @@ def test_masks() -> None:
     assert idnumber.mask("11010519491231002X") == "1101**********002X"
     assert idnumber.mask("12345678") == "********"
     assert idnumber.mask_name("张三丰") == "张**"
-    assert idnumber.mask_name("张") == "张"
+    assert idnumber.mask_name("张") == "*"
     assert idnumber.mask_name("") == ""

@@ -131,6 +131,7 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('valid', 'void')", name="ck_ledger_state"),
         sa.CheckConstraint("(state = 'void') = (voided_at IS NOT NULL)", name="ck_ledger_voided_at"),
     )
+    op.create_index("ix_ledger_replaces", "ledger", ["replaces"])
     op.create_index(
         "uq_ledger_valid", "ledger", ["application_id"], unique=True, postgresql_where=sa.text("state = 'valid'")
     )
