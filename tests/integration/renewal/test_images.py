@@ -138,8 +138,7 @@ async def test_a_reviewer_s_look_leaves_an_audit_entry(office: Office) -> None:
     assert (entry["actor"], entry["detail"]) == ("测试审核员", {"kind": "id-front", "revision": 1})
 
 
-async def test_no_picture_leaves_without_its_audit_entry(office: Office) -> None:
-    """Nor does one be on record that the store did not give."""
+async def test_a_picture_the_store_has_not_got_was_not_looked_at(office: Office) -> None:
     draft = await office.submitted(await office.person("10"), "10")  # rows whose bytes are not in the store
     problem(await get(office, draft, "id-front", office.reviewer), 404, "image_not_found")
     assert await office.audit(subject=draft) == []
