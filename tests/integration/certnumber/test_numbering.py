@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.certnumber import service
 from services.certnumber.container import CertnumberContainer
+from services.certnumber.errors import LayoutInvalid
 from services.certnumber.numbering import assign_batch
 from services.certnumber.schemas import SeriesChange, SeriesCreation
 from shared.auth.tokens import Principal
