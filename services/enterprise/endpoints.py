@@ -28,11 +28,12 @@ LoggedIn = Annotated[Principal, allow("enterprise")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
 
 
-def _read(enterprise: Enterprise) -> EnterpriseRead:
+def _read(deps: Container, enterprise: Enterprise) -> EnterpriseRead:
+    taxpayer_id = enterprise.account_name(deps.privacy)
     return EnterpriseRead(
         id=enterprise.id,
-        account=enterprise.account_name,
-        taxpayer_id=enterprise.taxpayer_id,
+        account=taxpayer_id,
+        taxpayer_id=taxpayer_id,
         name=enterprise.name,
         contact_name=enterprise.contact_name,
         contact_phone=enterprise.contact_phone,
@@ -50,7 +51,7 @@ def _read(enterprise: Enterprise) -> EnterpriseRead:
 )
 async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseRead:
     """Register an enterprise. Its account is the taxpayer id, its password 111111 until it is changed."""
-    return _read(await service.register_enterprise(deps, session, body))
+    return _read(deps, await service.register_enterprise(deps, session, body))
 
 
 @router.post(
@@ -60,18 +61,18 @@ async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegi
     openapi_extra=CREDENTIALS,
     dependencies=[Depends(rate_limit("60/minute"))],
 )
-async def log_in(sessions: OwnSessions, session: Session, body: LoginRequest) -> TokenPair:
+async def log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> TokenPair:
     """Log in."""
-    return await service.log_in(sessions, session, body)
+    return await service.log_in(deps, sessions, session, body)
 
 
 @router.get("/me")
-async def read_me(session: Session, principal: LoggedInAtFirst) -> EnterpriseRead:
+async def read_me(deps: Deps, session: Session, principal: LoggedInAtFirst) -> EnterpriseRead:
     """The enterprise that is logged in."""
-    return _read(await queries.get(session, principal.subject))
+    return _read(deps, await queries.get(session, principal.subject))
 
 
 @router.patch("/me")
 async def change_me(deps: Deps, session: Session, principal: LoggedIn, body: EnterpriseChange) -> EnterpriseRead:
     """Change name, contact or address."""
-    return _read(await service.change_enterprise(deps, session, principal.subject, body))
+    return _read(deps, await service.change_enterprise(deps, session, principal.subject, body))

@@ -4,6 +4,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.sessions import Account
 from shared.db import new_registry
+from shared.privacy import Privacy
+
+# Context of the encrypted column.
+TAXPAYER_ID = "enterprise.taxpayer_id"
 
 
 class Base(DeclarativeBase):
@@ -11,11 +15,15 @@ class Base(DeclarativeBase):
 
 
 class Enterprise(Account, Base):
-    """An enterprise and its one account. `identity` makes old and new forms of one taxpayer id the same account."""
+    """An enterprise and its one account.
+
+    The taxpayer id is encrypted, because that of a sole proprietor contains an id number. `identity_index` is the blind
+    index of its identity, which makes old and new forms of one taxpayer id the same account.
+    """
 
     __tablename__ = "enterprises"
-    taxpayer_id: Mapped[str] = mapped_column(unique=True)
-    identity: Mapped[str] = mapped_column(unique=True)
+    taxpayer_id: Mapped[str]
+    identity_index: Mapped[str] = mapped_column(unique=True)
     contact_name: Mapped[str]
     contact_phone: Mapped[str]
     address: Mapped[str | None]
@@ -23,9 +31,8 @@ class Enterprise(Account, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
-    @property
-    def account_name(self) -> str:
-        return self.taxpayer_id
+    def account_name(self, privacy: Privacy) -> str:
+        return privacy.decrypt(self.taxpayer_id, TAXPAYER_ID)
 
     @property
     def role_set(self) -> frozenset[str]:

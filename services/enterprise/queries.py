@@ -20,5 +20,5 @@ async def get_for_update(session: AsyncSession, enterprise_id: UUID) -> Enterpri
     return await session.get_one(Enterprise, enterprise_id, with_for_update=True)
 
 
-async def find_by_identity(session: AsyncSession, identity: str) -> Enterprise | None:
-    return await session.scalar(sa.select(Enterprise).where(Enterprise.identity == identity))
+async def find_by_identity(session: AsyncSession, identity_index: str) -> Enterprise | None:
+    return await session.scalar(sa.select(Enterprise).where(Enterprise.identity_index == identity_index))

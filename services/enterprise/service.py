@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.enterprise import queries
 from services.enterprise.domain import INITIAL_PASSWORD, account_identity
 from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
-from services.enterprise.models import Enterprise
+from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
 from shared.auth.passwords import hash_password
 from shared.auth.sessions import Sessions, TokenPair
@@ -28,8 +28,8 @@ async def register_enterprise(
     now = container.clock.now()
     enterprise = Enterprise(
         id=uuid4(),
-        taxpayer_id=taxpayer_id,
-        identity=identity(taxpayer_id),
+        taxpayer_id=container.privacy.encrypt(taxpayer_id, TAXPAYER_ID),
+        identity_index=container.privacy.blind_index(identity(taxpayer_id)),
         name=registration.name,
         contact_name=registration.contact_name,
         contact_phone=registration.contact_phone,
@@ -67,10 +67,10 @@ async def change_enterprise(
     return enterprise
 
 
-async def log_in(sessions: Sessions, session: AsyncSession, login: LoginRequest) -> TokenPair:
+async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> TokenPair:
     """Raises AccountLocked, WrongCredentials."""
     key = account_identity(login.taxpayer_id)
-    account = await queries.find_by_identity(session, key) if key else None
+    account = await queries.find_by_identity(session, container.privacy.blind_index(key)) if key else None
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
-    name = account.account_name if account else key or login.taxpayer_id
+    name = account.account_name(container.privacy) if account else key or login.taxpayer_id
     return await sessions.log_in(session, account, name, login.password)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.sessions import Account
 from shared.db import new_registry
+from shared.privacy import Privacy
 
 
 class Base(DeclarativeBase):
@@ -33,8 +34,7 @@ class Reviewer(Account, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
-    @property
-    def account_name(self) -> str:
+    def account_name(self, privacy: Privacy) -> str:  # noqa: ARG002
         return self.username
 
     @property

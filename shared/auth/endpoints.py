@@ -83,9 +83,10 @@ def session_router(
     ) -> None:
         """Change the password. After the initial one, refresh the session to get a token that opens everything."""
         account: Account = await find_account(session, principal.subject)
+        name = account.account_name(deps.privacy)
         try:
             await sessions.change_password(
-                session, account, principal, body.old_password, body.new_password, *initial_passwords
+                session, account, name, principal, body.old_password, body.new_password, *initial_passwords
             )
         except (WrongOldPassword, AccountLocked):
             async with deps.database.transaction() as own:

@@ -21,6 +21,7 @@ from shared.auth.tokens import Principal, SigningKeys
 from shared.clock import Clock
 from shared.db import Database, new_registry
 from shared.errors import Problem
+from shared.privacy import Privacy
 from shared.settings import IssuerSettings
 
 
@@ -80,9 +81,8 @@ class Account:
     password_hash: Mapped[str]
     must_change_password: Mapped[bool]
 
-    @property
-    def account_name(self) -> str:
-        """What the person logs in with."""
+    def account_name(self, privacy: Privacy) -> str:
+        """What the person logs in with, in clear."""
         raise NotImplementedError
 
     @property
@@ -155,13 +155,19 @@ class Sessions:
         await self._end(session, chosen if but is None else sa.and_(chosen, SessionRow.id != but))
 
     async def change_password(
-        self, session: AsyncSession, account: Account, principal: Principal, old: str, new: str, *forbidden: str
+        self,
+        session: AsyncSession,
+        account: Account,
+        name: str,
+        principal: Principal,
+        old: str,
+        new: str,
+        *forbidden: str,
     ) -> None:
-        """Other sessions of the account end.
+        """Other sessions of the account end; `name` is what it logs in with.
 
         Raises WrongOldPassword, AccountLocked, WeakPassword, and `session` holds no connection when it does.
         """
-        name = account.account_name
         await self._check_password(session, name, old, account.password_hash, WrongOldPassword)
         check_new_password(new, old, name, *forbidden)
         hashed = await hash_password(new)
