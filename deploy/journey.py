@@ -185,6 +185,9 @@ async def _main(arguments: argparse.Namespace) -> int:
     async with httpx2.AsyncClient(timeout=30) as client:
         try:
             await run(Api(client, arguments.base), arguments.reviewer, arguments.password, print)
+        except httpx2.TransportError as error:
+            print(f"failed: no platform answers at {arguments.base} ({type(error).__name__})", file=sys.stderr)
+            return 1
         except (StepFailed, httpx2.HTTPError) as error:
             print(f"failed: {error}", file=sys.stderr)
             return 1

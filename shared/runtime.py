@@ -8,12 +8,12 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
+from shared.commands import add_dead_letters
 from shared.container import Container
 from shared.contracts.topology import QUEUES
 from shared.db import Database, migrate
@@ -118,13 +118,6 @@ async def _worker_until_signal(service: Service, settings: Settings) -> None:
         loop.add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
-
-
-def add_dead_letters(subparsers: Any) -> None:
-    """The command `dead-letters`, for `treat_dead_letters` to carry out."""
-    parser = subparsers.add_parser("dead-letters", help="list or replay what no handler could process")
-    parser.add_argument("action", choices=["list", "replay"])
-    parser.add_argument("--event", type=UUID, help="replay only this event id (default: all)")
 
 
 async def treat_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:

@@ -1,37 +1,61 @@
-"""`make run`: PORT (default 8000), HOST, VAR (data directory, default var), GANZHENG_DEMO (default true)."""
+"""`make run`, or a command on its data while it is stopped.
 
+Environment: PORT (default 8000), HOST, VAR (data directory, default var), GANZHENG_DEMO (default true).
+"""
+
+import argparse
 import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.embedded.preflight import Options, Refused, check_address, check_data, check_settings, read_options
+from shared.commands import add_dead_letters
 
 
 def main() -> int:
-    var = Path(os.environ.get("VAR", "var")).resolve()
-    is_demo = os.environ.get("GANZHENG_DEMO", "true").lower() in {"1", "true", "yes"}
-    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
+    arguments = _parse()
     # An interrupt during start-up must still stop PostgreSQL, so it has to arrive as an exception.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with ExitStack() as stack, ThreadPoolExecutor(1) as threads:
-            postgres = EmbeddedPostgres(var / "postgres")
-            started = threads.submit(stack.enter_context, postgres)
-            # Importing the services takes about as long as PostgreSQL needs to start.
-            from deploy.embedded import server
-            from deploy.embedded.platform import SERVICES
-
-            started.result()
-            urls = {name: postgres.create_database(name) for name in SERVICES}
-            return server.run(urls, var, host, port, is_demo=is_demo)
-    except BlockingIOError:
-        print(f"another process is running on {var}", file=sys.stderr)
+        options = read_options(os.environ)
+        if arguments.command == "run":
+            check_address(options.host, options.port)
+        else:
+            check_data(options.var)
+        check_settings(options)
+        _run(options, arguments)
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 0
+        pass
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description=__doc__)
+    add_dead_letters(parser.add_subparsers(dest="command"))
+    parser.set_defaults(command="run")
+    return parser.parse_args()
+
+
+def _run(options: Options, arguments: argparse.Namespace) -> None:
+    with ExitStack() as stack, ThreadPoolExecutor(1) as threads:
+        postgres = EmbeddedPostgres(options.var / "postgres")
+        started = threads.submit(stack.enter_context, postgres)
+        # Importing the services takes about as long as PostgreSQL needs to start.
+        from deploy.embedded import server
+        from deploy.embedded.platform import SERVICES
+
+        try:
+            started.result()
+        except BlockingIOError:
+            raise Refused(f"VAR={options.var}: another process is running on it") from None
+        urls = {name: postgres.create_database(name) for name in SERVICES}
+        server.run(urls, options, arguments)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,10 @@ class Group:
 def groups(today: date) -> list[Group]:
     """Over 60 people; the day of the demo's first start fixes the birthdays at the age limits."""
 
-    def birthday(years: int, days: int = 0) -> date:
-        return today.replace(year=today.year - years, day=min(today.day, 28)) - timedelta(days=days)
+    def birthday(years: int) -> date:
+        if (today.month, today.day) == (2, 29):
+            return date(today.year - years, 3, 1)
+        return today.replace(year=today.year - years)
 
     return [
         Group("符合条件，未持证", 20),
@@ -85,17 +87,23 @@ def registry_csv(today: date) -> bytes:
     return text.getvalue().encode()
 
 
-async def seed(platform: Platform) -> None:
-    """Idempotent: people come in at the first start only, the reviewer whenever missing."""
+async def seed(platform: Platform) -> date:
+    """Idempotent: people come in at the first start only, the reviewer whenever missing.
+
+    Returns the day of the first start.
+    """
     review = platform.containers["review"]
     async with review.database.transaction() as session:
         await ensure_reviewer(session, REVIEWER, "演示审核员", ROLES, REVIEWER_PASSWORD)
     renewal = platform.containers["renewal"]
     async with renewal.database.transaction() as session:
-        known = await session.scalar(sa.select(sa.func.count()).select_from(Person))
-    if not known:
-        operator = Principal("embedded", UUID(int=0), UUID(int=0), "演示数据", frozenset({"registrar"}), False)
-        await import_registry(renewal, operator, io.BytesIO(registry_csv(business_day(renewal.clock.now()))))
+        first = await session.scalar(sa.select(sa.func.min(Person.created_at)))
+    if first is not None:
+        return business_day(first)
+    today = business_day(renewal.clock.now())
+    operator = Principal("embedded", UUID(int=0), UUID(int=0), "演示数据", frozenset({"registrar"}), False)
+    await import_registry(renewal, operator, io.BytesIO(registry_csv(today)))
+    return today
 
 
 def write_samples(directory: Path) -> list[Path]:
@@ -110,7 +118,7 @@ def write_samples(directory: Path) -> list[Path]:
     return paths
 
 
-def welcome(address: str, today: date, samples: Path) -> str:
+def welcome(address: str, first_day: date, samples: Path) -> str:
     """Where to look and whom to try."""
     lines = [
         "",
@@ -120,7 +128,7 @@ def welcome(address: str, today: date, samples: Path) -> str:
         "  可以试的人员（合成数据）：",
     ]
     shown = set()
-    for group, number, name in people(today):
+    for group, number, name in people(first_day):
         if group.label not in shown:
             shown.add(group.label)
             lines.append(f"    {number}  {name}  {group.label}（共{group.count}人）")

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from deploy.embedded.secrets import load_secrets
+from deploy.embedded.preflight import INTERNAL, service_settings
 from services.certnumber import app as certnumber
 from services.enterprise import app as enterprise
 from services.renewal import app as renewal
@@ -27,7 +27,6 @@ from shared.db import migrate
 from shared.http import Surroundings, on_http
 from shared.messaging import InProcessBus, Relay
 from shared.runtime import Service, keep_clean
-from shared.settings import Settings
 
 SERVICES: dict[str, tuple[Service, Callable[..., Any]]] = {
     "enterprise": (enterprise.SERVICE, enterprise.build),
@@ -35,8 +34,6 @@ SERVICES: dict[str, tuple[Service, Callable[..., Any]]] = {
     "review": (review.SERVICE, review.build),
     "certnumber": (certnumber.SERVICE, certnumber.build),
 }
-ISSUERS = ("enterprise", "review")
-INTERNAL = "http://embedded"
 
 
 @dataclass
@@ -87,9 +84,12 @@ class Platform:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self.client.aclose()
-                for container in self.containers.values():
-                    await container.close()
+                await self.close()
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        for container in self.containers.values():
+            await container.close()
 
     def _relay(self, container: Container) -> Relay:
         return Relay(container.database, self.bus)
@@ -118,30 +118,17 @@ def build_platform(
     clock: Clock | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Platform:
-    """`urls` are database addresses by service. Outside demo mode secrets come from the environment only.
-
-    Raises pydantic.ValidationError when a secret is missing or a default one.
-    """
+    """`urls` are database addresses by service; settings and what is raised for bad ones: see service_settings."""
     bus = InProcessBus()
-    secrets = load_secrets(var / "secrets.json") if demo else {}
+    settings = service_settings(urls, var, demo=demo, overrides=overrides)
     # The transport learns its app once that exists: the services fetch each other's keys in-process.
     transport = _LateTransport()
     client = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
-    common: dict[str, Any] = {
-        "demo": demo,
-        "jwks_urls": {issuer: f"{INTERNAL}/api/{issuer}/v1/.well-known/jwks.json" for issuer in ISSUERS},
-        **secrets,
-        **(overrides or {}),
-    }
     containers: dict[str, Any] = {}
     apps: dict[str, FastAPI] = {}
     for name, (service, build) in SERVICES.items():
-        own: dict[str, Any] = {"database_url": urls[name]}
-        if name == "renewal":
-            own["store_directory"] = var / "images"
-        settings: Settings = service.load_settings(**common, **own)
         options = {"eager": True} if name == "certnumber" else {}
-        containers[name] = build(settings, clock=clock, client=client, **options)
+        containers[name] = build(settings[name], clock=clock, client=client, **options)
         apps[name] = service.create_app(containers[name])
         for consumer in service.consumers(containers[name]):
             bus.subscribe(consumer)

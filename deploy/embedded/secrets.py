@@ -2,8 +2,11 @@
 
 import base64
 import json
+import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 
 def _key() -> str:
@@ -15,9 +18,11 @@ def load_secrets(path: Path) -> dict[str, str]:
     if not path.exists():
         values = {"data_keys": f"k1:{_key()}", "index_key": _key(), "signing_keys": f"s1:{_key()}"}
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(values, indent=1))
-        partial.replace(path)
+        # Whole or not there, and never over the keys that another first start has made at the same time.
+        with NamedTemporaryFile("w", dir=path.parent) as whole, suppress(FileExistsError):
+            whole.write(json.dumps(values, indent=1))
+            whole.flush()
+            os.fsync(whole.fileno())
+            os.link(whole.name, path)
     loaded: dict[str, str] = json.loads(path.read_text())
     return loaded

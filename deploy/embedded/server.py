@@ -1,18 +1,18 @@
 """Build, migrate, seed and serve: what `make run` does once PostgreSQL is there."""
 
+import argparse
 import asyncio
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from socket import socket
 
 import uvicorn
-from pydantic import ValidationError
 
 from deploy.embedded import demo
 from deploy.embedded.platform import Platform, build_platform, migrate_all
-from shared.clock import SystemClock, business_day
+from deploy.embedded.preflight import Options
+from shared.contracts.topology import QUEUES
+from shared.runtime import treat_dead_letters
 from shared.telemetry import configure_logging
 
 
@@ -29,17 +29,17 @@ class _Server(uvicorn.Server):
             print(self._greeting, flush=True)
 
 
-async def _serve(platform: Platform, var: Path, host: str, port: int, *, is_demo: bool) -> None:
-    address = f"http://localhost:{port}"
+async def _serve(platform: Platform, options: Options) -> None:
+    address = f"http://localhost:{options.port}"
     greeting = f"\n  赣证平台已就绪：{address}\n"
-    if is_demo:
-        await demo.seed(platform)
-        samples = demo.write_samples(var / "samples")[0].parent
-        greeting = demo.welcome(address, business_day(SystemClock().now()), samples)
+    if options.demo:
+        first_day = await demo.seed(platform)
+        samples = demo.write_samples(options.var / "samples")[0].parent
+        greeting = demo.welcome(address, first_day, samples)
     config = uvicorn.Config(
         platform.app,
-        host=host,
-        port=port,
+        host=options.host,
+        port=options.port,
         log_config=None,
         # The access log would repeat query strings, which may hold an id number.
         access_log=False,
@@ -49,15 +49,19 @@ async def _serve(platform: Platform, var: Path, host: str, port: int, *, is_demo
     await _Server(config, greeting).serve()
 
 
-def run(urls: Mapping[str, str], var: Path, host: str, port: int, *, is_demo: bool) -> int:
-    """Until interrupted; the process's exit status."""
-    configure_logging(os.environ.get("GANZHENG_LOG_LEVEL", "WARNING"))
+async def _treat_dead_letters(platform: Platform, arguments: argparse.Namespace) -> None:
     try:
-        platform = build_platform(urls, var, demo=is_demo)
-    except ValidationError as error:
-        missing = ", ".join(f"GANZHENG_{str(e['loc'][0]).upper()} ({e['msg']})" for e in error.errors() if e["loc"])
-        print(f"refusing to start outside demo mode: {missing or error.errors()[0]['msg']}", file=sys.stderr)
-        return 2
+        await treat_dead_letters(platform.bus, QUEUES, arguments)
+    finally:
+        await platform.close()
+
+
+def run(urls: Mapping[str, str], options: Options, arguments: argparse.Namespace) -> None:
+    """Until interrupted, or until the dead letters are treated."""
+    configure_logging(os.environ.get("GANZHENG_LOG_LEVEL", "WARNING").upper())
+    platform = build_platform(urls, options.var, demo=options.demo)
     migrate_all(urls)
-    asyncio.run(_serve(platform, var, host, port, is_demo=is_demo))
-    return 0
+    if arguments.command == "dead-letters":
+        asyncio.run(_treat_dead_letters(platform, arguments))
+    else:
+        asyncio.run(_serve(platform, options))

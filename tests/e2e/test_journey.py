@@ -1,6 +1,8 @@
 """One application from registration to its number, in both ways to run, with real processes."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +24,20 @@ def demo(directory: Path, port: int, **environment: str) -> Iterator[Process]:
     own = {"PORT": str(port), "VAR": str(directory / "var"), **environment}
     with processes(directory, base_environment()) as started:
         yield started.start("embedded", "-m", "deploy.embedded", **own)
+
+
+def dead_letters(directory: Path, status: int, action: str) -> str:
+    """What the command says when it ends with `status`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.embedded", "dead-letters", action],
+        env=base_environment() | {"VAR": str(directory / "var")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -55,7 +71,10 @@ class TestEmbedded:
             await until(partial(ready, http, base), timeout=60, what="the platform to be ready again")
             kept = await http.get(f"{base}/api/certnumber/v1/certificates/{number}")
             assert (kept.status_code, kept.json()["status"]) == (200, "valid")
+            assert "another process is running on it" in dead_letters(tmp_path, 2, "list")
             assert process.stop(signal.SIGTERM) == 0
+        assert dead_letters(tmp_path, 0, "list") == ""
+        assert "renewal.decisions: 0 replayed" in dead_letters(tmp_path, 0, "replay")
 
     def test_refuses_to_start_without_secrets_outside_demo_mode(self, tmp_path: Path) -> None:
         with demo(tmp_path, free_port(), GANZHENG_DEMO="false") as process:
