@@ -17,6 +17,7 @@ from services.certnumber.numbering import assign_batch, create_engine
 from services.certnumber.settings import CertnumberSettings
 from shared.clock import Clock, SystemClock
 from shared.messaging import Outbox
+from shared.settings import explained_settings
 from shared.telemetry import bind_trace, configure_logging, get_logger
 
 log = get_logger(__name__)
@@ -123,7 +124,8 @@ def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None) -
 
 @cache
 def _from_environment() -> Celery:
-    settings = CertnumberSettings()
+    with explained_settings():
+        settings = CertnumberSettings()
     if settings.numbering_broker_url is None:
         raise SystemExit("GANZHENG_BROKER_URL is not set")
     setup_logging.connect(lambda **_: configure_logging(settings.log_level), weak=False)

@@ -7,7 +7,9 @@ a thread beside it.
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -27,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from deploy.synthetic import jpeg, taxpayer_id
 from services.renewal.registry_file import TEMPLATE_COLUMNS
+from shared.pagination import encode_cursor
 from tests.e2e.operations import SELF_HARMING, SERVICES, Operation, World, operations, person, seed
 from tests.fixtures.platform import BASE, Harness
 
@@ -90,6 +93,10 @@ class Fuzzer:
             "file": jpeg(seed=777),
             "items": [{"application_id": world.pending, "revision": 1}],
             "reason_code": "information_false",
+            "yearly": False,
+            "cursor": encode_cursor(datetime(2026, 1, 1, tzinfo=UTC), UUID(int=0)),
+            **dict.fromkeys(("from", "added_from"), "2000-01-01"),
+            **dict.fromkeys(("to", "added_to"), "2999-12-31"),
         }
         self.answers: dict[str, set[int]] = {}
 
