@@ -72,7 +72,7 @@ class World:
 
     def token(self, operation: Operation) -> str:
         """Of a caller who may call the operation."""
-        staff = operation.service in {"review", "certnumber"} or operation.path.startswith("/registry")
+        staff = operation.service in {"review", "certnumber"} or operation.path.startswith(("/registry", "/audit"))
         spare = "spare " if (operation.method, operation.path) in SELF_HARMING else ""
         return self.tokens[spare + ("reviewer" if staff else "enterprise")]
 
