@@ -23,20 +23,10 @@ Check = Callable[[], Awaitable[None]]
 
 
 @dataclass(kw_only=True)
-class Container:
+class Readiness:
     """`dependencies` are what readiness asks, by name; each raises when it is away."""
 
-    service: str
-    settings: Settings
-    database: Database
-    clock: Clock
-    privacy: Privacy
-    verifier: TokenVerifier
-    outbox: Outbox
-    signing: SigningKeys | None = None
-    limiter: MovingWindowRateLimiter = field(default_factory=new_limiter)
     dependencies: dict[str, Check] = field(default_factory=dict)
-    sessions: Sessions | None = None
 
     async def failing_dependencies(self) -> list[str]:
         failed = []
@@ -47,6 +37,20 @@ class Container:
                 log.warning("readiness.failed", dependency=name, error=type(error).__name__)
                 failed.append(name)
         return failed
+
+
+@dataclass(kw_only=True)
+class Container(Readiness):
+    service: str
+    settings: Settings
+    database: Database
+    clock: Clock
+    privacy: Privacy
+    verifier: TokenVerifier
+    outbox: Outbox
+    signing: SigningKeys | None = None
+    limiter: MovingWindowRateLimiter = field(default_factory=new_limiter)
+    sessions: Sessions | None = None
 
     async def close(self) -> None:
         await self.database.close()

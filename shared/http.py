@@ -91,8 +91,11 @@ class Surroundings:
     Whatever nobody handled ends here as a 500: passed on, the server would log its text, which may quote personal data.
     """
 
-    def __init__(self, app: ASGIApp, root: str, limits: BodyLimits) -> None:
+    def __init__(
+        self, app: ASGIApp, root: str, limits: BodyLimits, on_failure: Callable[[Exception], Response] | None = None
+    ) -> None:
         self._app = app
+        self._on_failure = on_failure or failure_response
         self._root = root
         self._limits = [(re.compile(pattern), size, kind) for pattern, size, kind in limits]
 
@@ -143,7 +146,7 @@ class Surroundings:
         try:
             await self._app(scope, limited_receive, completed_send)
         except Exception as error:
-            response = failure_response(error)
+            response = self._on_failure(error)
             if started:
                 # Too late for an answer: the server has to break the connection off.
                 raise ConnectionAbortedError from None
@@ -209,7 +212,7 @@ async def _on_database(_request: Request, error: Exception) -> Response:
     return failure_response(error)
 
 
-def _health_router() -> APIRouter:
+def health_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -261,7 +264,7 @@ def create_app(
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(SQLAlchemyError, _on_database)
     app.add_exception_handler(OSError, _on_database)
-    app.include_router(_health_router())
+    app.include_router(health_router())
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]

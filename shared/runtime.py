@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from shared.commands import add_dead_letters
 from shared.container import Container
@@ -19,7 +20,7 @@ from shared.contracts.topology import QUEUES
 from shared.db import Database, migrate
 from shared.idempotency import RETENTION
 from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription
-from shared.settings import Settings, explained_settings
+from shared.settings import ProcessSettings, Settings, explained_settings
 from shared.tables import IdempotencyRow, InboxRow
 from shared.telemetry import configure_logging, get_logger
 
@@ -95,8 +96,8 @@ def _broker(service: Service, settings: Settings) -> RabbitMQ:
     return RabbitMQ(settings.broker_url.get_secret_value(), QUEUES, name=service.name)
 
 
-def _serve_api(service: Service, settings: Settings) -> None:
-    app = service.create_app(service.build(settings))
+def serve(app: ASGIApp, settings: ProcessSettings) -> None:
+    """HTTP on the settings' address, until interrupted."""
     uvicorn.run(
         app,
         host=settings.host,
@@ -154,7 +155,7 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
     configure_logging(settings.log_level)
     match arguments.command:
         case "api":
-            _serve_api(service, settings)
+            serve(service.create_app(service.build(settings)), settings)
         case "worker":
             asyncio.run(_worker_until_signal(service, settings))
         case "migrate":

@@ -116,31 +116,36 @@ def _explain(error: ValidationError | SettingsError) -> list[str]:
     return lines
 
 
-class Settings(BaseSettings):
-    """Environment: see the field names with the prefix GANZHENG_."""
+class ProcessSettings(BaseSettings):
+    """What every process needs. Environment: see the field names with the prefix GANZHENG_."""
 
     model_config = SettingsConfigDict(env_prefix="GANZHENG_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    demo: bool = False
+    log_level: LogLevel = "INFO"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    forwarded_allow_ips: str = "127.0.0.1"
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(_secrets_dir=os.environ.get("GANZHENG_SECRETS_DIR"), **values)
+
+
+class Settings(ProcessSettings):
+    """What every service with a database needs."""
 
     # Outside demo mode a process needs to know where these publish their keys, or it could accept nobody's token.
     trusted_issuers: ClassVar[tuple[str, ...]] = ()
 
-    demo: bool = False
     database_url: SecretStr
     database_pool: int = Field(default=10, ge=1, le=200)
     broker_url: BrokerUrl | None = None
     data_keys: SecretStr
     index_key: SecretStr
-    log_level: LogLevel = "INFO"
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    forwarded_allow_ips: str = "127.0.0.1"
     jwks_urls: Annotated[dict[str, JwksUrl], NoDecode, BeforeValidator(_parse_object)] = Field(
         default_factory=dict, description="issuer -> address of its JWKS"
     )
     rate_limits: bool = True
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(_secrets_dir=os.environ.get("GANZHENG_SECRETS_DIR"), **values)
 
     @field_validator("database_url")
     @classmethod

@@ -110,7 +110,7 @@ def service_settings(
         **(load_secrets(var / "secrets.json") if demo else {}),
         **(overrides or {}),
     }
-    own = {"renewal": {"store_directory": var / "images"}}
+    own: dict[str, dict[str, Any]] = {"renewal": {"store_directory": var / "images"}}
     return {name: kind(database_url=urls[name], **common, **own.get(name, {})) for name, kind in SETTINGS.items()}
 
 

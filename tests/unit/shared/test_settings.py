@@ -126,7 +126,7 @@ class TestServices:
         [(RenewalSettings, PICTURES, ("enterprise", "review")), (CertnumberSettings, {}, ("review",))],
     )
     def test_trusted_issuers_need_an_address_outside_demo_mode(
-        self, good: dict[str, Any], kind: type[Settings], own: dict[str, str], issuers: tuple[str, ...]
+        self, good: dict[str, Any], kind: type[Settings], own: dict[str, Any], issuers: tuple[str, ...]
     ) -> None:
         urls = {issuer: f"https://{issuer}/jwks.json" for issuer in issuers}
         assert kind(**good, **own, jwks_urls=urls).jwks_urls == urls
@@ -157,10 +157,10 @@ class TestServices:
         )
         assert done.returncode == 2
         assert done.stderr.splitlines() == [
+            "GANZHENG_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
             "GANZHENG_DATABASE_URL: must be a postgresql+psycopg:// address",
             "GANZHENG_DATA_KEYS: Field required",
             "GANZHENG_INDEX_KEY: a key must be base64",
-            "GANZHENG_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
         ]
 
 
