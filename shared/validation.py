@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from shared.clock import end_of_business_day, start_of_business_day
@@ -38,6 +39,14 @@ _MOMENT = WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type
 # A date means its first (last) instant in Asia/Shanghai. The validated value is an aware datetime in UTC.
 FromMoment = Annotated[datetime, PlainValidator(lambda value: _instant(value, end=False)), _MOMENT]
 ToMoment = Annotated[datetime, PlainValidator(lambda value: _instant(value, end=True)), _MOMENT]
+
+
+def _listed(values: list[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",")]
+
+
+# Of a query: the parameter repeated, or ids with commas between.
+Ids = Annotated[list[UUID], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
 
 
 class RequestModel(BaseModel):

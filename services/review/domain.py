@@ -30,6 +30,9 @@ ACTS_ON: Mapping[Action, tuple[str, ...]] = {
     "withdraw": ("approved", "certified"),
 }
 
+# Where the dashboard divides the waiting by age, in days since submission.
+WAITING_DAYS = (0, 1, 3, 7, 15)
+
 # Context under which the desk seals {id_number, sex, birth_date, held}.
 PERSON_AT_REST = "review.person"
 

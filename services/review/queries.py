@@ -2,16 +2,19 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from operator import eq, ge, le
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.operators import in_op
 
+from services.review.domain import WAITING_DAYS
 from services.review.models import Base, Captcha, Decision, Item, ItemRevision, Reviewer, characters
+from shared.clock import SHANGHAI
 from shared.pagination import PageRequest, contains, keyset, where_given
 
 Row = Mapping[str, Any]
@@ -126,6 +129,13 @@ class ItemSearch:
     enterprise: str | None = None
     added_from: datetime | None = None
     added_to: datetime | None = None
+    application_ids: Sequence[UUID] | None = None
+
+
+class Neighbour(NamedTuple):
+    application_id: UUID
+    name: str
+    status: str
 
 
 def _with_pending() -> sa.Select[Any]:
@@ -141,8 +151,30 @@ def _with_pending() -> sa.Select[Any]:
 
 async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> Sequence[tuple[Item, bool]]:
     """Items with whether a decision on them is still unanswered; one more than the page holds."""
-    statement = where_given(
-        _with_pending(),
+    statement = await _matching(session, _with_pending(), search)
+    rows = await session.execute(keyset(statement, page, Item.added_at, Item.application_id))
+    return [(row[0], row[1]) for row in rows]
+
+
+async def neighbours(
+    session: AsyncSession, search: ItemSearch, item: Item
+) -> tuple[Neighbour | None, Neighbour | None]:
+    """What stands before and after the item in the list of a search, in which it need not be itself."""
+    columns = cast("sa.Select[Any]", sa.select(Item.application_id, Item.name, Item.status))
+    statement = await _matching(session, columns, search)
+    order, here = (Item.added_at, Item.application_id), sa.tuple_(item.added_at, item.application_id)
+    newer = statement.where(sa.tuple_(*order) > here).order_by(*order)
+    older = statement.where(sa.tuple_(*order) < here).order_by(*(column.desc() for column in order))
+    previous, following = [(await session.execute(one.limit(1))).one_or_none() for one in (newer, older)]
+    return previous and Neighbour(*previous), following and Neighbour(*following)
+
+
+async def _matching(session: AsyncSession, statement: sa.Select[Any], search: ItemSearch) -> sa.Select[Any]:
+    if search.name or search.enterprise:
+        # The plan depends on how rare the fragment is; a prepared statement's general plan would scan the table.
+        await session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    return where_given(
+        statement,
         (Item.name, _contains, search.name),
         (Item.id_number_index, eq, search.id_number_index),
         (Item.certificate_number, eq, search.certificate_number),
@@ -151,12 +183,8 @@ async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequ
         (Item.enterprise_name, _contains, search.enterprise),
         (Item.added_at, ge, search.added_from),
         (Item.added_at, le, search.added_to),
+        (Item.application_id, in_op, search.application_ids),
     )
-    if search.name or search.enterprise:
-        # The plan depends on how rare the fragment is; a prepared statement's general plan would scan the table.
-        await session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    rows = await session.execute(keyset(statement, page, Item.added_at, Item.application_id))
-    return [(row[0], row[1]) for row in rows]
 
 
 def _contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
@@ -199,3 +227,34 @@ async def last_decisions(session: AsyncSession, application_ids: Collection[UUID
 
 async def add_decisions(session: AsyncSession, rows: Sequence[Row]) -> None:
     await session.execute(sa.insert(Decision).returning(Decision.id), list(rows))
+
+
+# --- statistics
+
+
+async def waiting(session: AsyncSession, now: datetime) -> tuple[list[int], datetime | None]:
+    """How many wait for review, by age as WAITING_DAYS divides it, and since when the oldest does."""
+    bounds = [now - timedelta(days=days) for days in reversed(WAITING_DAYS[1:])]
+    # 0 for what is older than the first bound, and so on up to what is newer than the last.
+    age = sa.func.width_bucket(Item.submitted_at, sa.cast(bounds, ARRAY(sa.DateTime(timezone=True))))
+    statement = sa.select(age, sa.func.count(), sa.func.min(Item.submitted_at)).where(Item.status == "pending_review")
+    rows = (await session.execute(statement.group_by(age))).all()
+    counts = {row[0]: row[1] for row in rows}
+    return [counts.get(len(bounds) - n, 0) for n in range(len(WAITING_DAYS))], min(
+        (row[2] for row in rows), default=None
+    )
+
+
+class Decided(NamedTuple):
+    day: date
+    action: str
+    reason_code: str | None
+    number: int
+
+
+async def decided(session: AsyncSession, since: datetime) -> list[Decided]:
+    """Decisions that were not refused, counted by day in Asia/Shanghai, action and reason."""
+    day = sa.cast(sa.func.timezone(str(SHANGHAI), Decision.decided_at), sa.Date)
+    counted = (day, Decision.action, Decision.reason_code)
+    statement = sa.select(*counted, sa.func.count()).where(Decision.outcome != "refused", Decision.decided_at >= since)
+    return [Decided(*row) for row in await session.execute(statement.group_by(*counted))]

@@ -22,7 +22,7 @@ class CaptchaRead(BaseModel):
 class LoginRequest(RequestModel):
     username: Text = Field(max_length=100)
     password: str = Field(min_length=1, max_length=MAX_LENGTH)
-    captcha_id: UUID
+    captcha_id: UUID = Field(description="checked first, and spent whatever the outcome")
     captcha_answer: str = Field(min_length=1, max_length=20)
 
 
@@ -133,6 +133,44 @@ class ItemDetail(ItemRead):
     images: list[ImageRead]
     decisions: list[DecisionRead] = Field(description="newest first")
     revisions: list[RevisionRead] = Field(description="newest first")
+
+
+class NeighbourRead(BaseModel):
+    application_id: UUID
+    name: str
+    status: str
+
+
+class NeighboursRead(BaseModel):
+    previous: NeighbourRead | None = Field(description="the next newer one")
+    next: NeighbourRead | None = Field(description="the next older one")
+
+
+class WaitingRead(BaseModel):
+    from_days: int
+    to_days: int | None
+    count: int
+
+
+class DayRead(BaseModel):
+    day: date = Field(description="in Asia/Shanghai")
+    approved: int = 0
+    rejected: int = 0
+    withdrawn: int = 0
+
+
+class ReasonCount(BaseModel):
+    code: str
+    label: str
+    count: int
+
+
+class StatisticsRead(BaseModel):
+    waiting: list[WaitingRead] = Field(description="waiting for review, by days since submission")
+    waiting_total: int
+    oldest_waiting_at: datetime | None
+    decided: list[DayRead] = Field(description="every day of the window, today last")
+    reasons: list[ReasonCount] = Field(description="of rejections in the window, most frequent first")
 
 
 class ReasonRead(BaseModel):

@@ -46,6 +46,8 @@ ALLOWED = {
     "review GET /.well-known/jwks.json": ANYONE,
     "review GET /items": "reviewer admin",
     "review GET /items/{application_id}": "reviewer admin",
+    "review GET /items/{application_id}/neighbours": "reviewer admin",
+    "review GET /statistics": "reviewer admin",
     "review GET /reasons": "reviewer admin",
     "review POST /decisions": "reviewer",
     "review GET /audit": "admin",

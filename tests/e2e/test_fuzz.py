@@ -94,6 +94,7 @@ class Fuzzer:
             "items": [{"application_id": world.pending, "revision": 1}],
             "reason_code": "information_false",
             "yearly": False,
+            "application_ids": [world.pending],
             "cursor": encode_cursor(datetime(2026, 1, 1, tzinfo=UTC), UUID(int=0)),
             **dict.fromkeys(("from", "added_from"), "2000-01-01"),
             **dict.fromkeys(("to", "added_to"), "2999-12-31"),

@@ -1,10 +1,10 @@
-"""The review desk: list, dossier, reasons, decisions."""
+"""The review desk: list, dossier, statistics, reasons, decisions."""
 
 import unicodedata
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from services.review import queries
 from services.review.domain import REASONS, ItemStatus
@@ -25,23 +25,21 @@ from services.review.schemas import (
     DecisionResults,
     ItemDetail,
     ItemRead,
+    NeighboursRead,
     ReasonRead,
+    StatisticsRead,
 )
 from services.review.service import decisions, desk
 from shared.http import Session, transactional_router
 from shared.openapi import problems
 from shared.pagination import InvalidCursor, Page, Paging, cut
-from shared.validation import FromMoment, Text, ToMoment
+from shared.validation import FromMoment, Ids, Text, ToMoment
 
 router = transactional_router()
 
 
-@router.get("/items", responses=problems(IdNumberInvalid, InvalidCursor))
-async def list_items(
+def item_search(
     deps: Deps,
-    session: Session,
-    _: Looking,
-    page: Paging,
     name: Annotated[Text | None, Query(max_length=50, description="any part of the name")] = None,
     id_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
     certificate_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
@@ -50,9 +48,10 @@ async def list_items(
     enterprise: Annotated[Text | None, Query(max_length=100, description="any part of the name")] = None,
     added_from: FromMoment | None = None,
     added_to: ToMoment | None = None,
-) -> Page[ItemRead]:
-    """Applications, newest first; all given filters must hold. Id numbers are masked."""
-    search = ItemSearch(
+    application_ids: Annotated[Ids | None, Query(description="repeated, or with commas between")] = None,
+) -> ItemSearch:
+    """FastAPI dependency. Raises IdNumberInvalid."""
+    return ItemSearch(
         name=name,
         id_number_index=desk.search_key(deps, id_number) if id_number else None,
         certificate_number=unicodedata.normalize("NFKC", certificate_number) if certificate_number else None,
@@ -61,7 +60,16 @@ async def list_items(
         enterprise=enterprise,
         added_from=added_from,
         added_to=added_to,
+        application_ids=application_ids,
     )
+
+
+Search = Annotated[ItemSearch, Depends(item_search)]
+
+
+@router.get("/items", responses=problems(IdNumberInvalid, InvalidCursor))
+async def list_items(deps: Deps, session: Session, _: Looking, page: Paging, search: Search) -> Page[ItemRead]:
+    """Applications, newest first; all given filters must hold. Id numbers are masked."""
     rows = await queries.search_items(session, search, page)
     kept, next_cursor = cut(rows, page, lambda row: (row[0].added_at, row[0].application_id))
     items = [ItemRead(**views.overview(item, pending, desk.person(deps, item))) for item, pending in kept]
@@ -73,6 +81,24 @@ async def read_item(deps: Deps, session: Session, principal: Looking, applicatio
     """Everything about one application, with the full id number: the audit trail notes who looked."""
     dossier = await desk.open_dossier(deps, session, principal, application_id)
     return views.detail(dossier, desk.person(deps, dossier.item))
+
+
+@router.get("/items/{application_id}/neighbours", responses=problems(ItemNotFound, IdNumberInvalid))
+async def read_neighbours(session: Session, _: Looking, application_id: UUID, search: Search) -> NeighboursRead:
+    """What stands before and after the application in the list that these filters give.
+
+    The application itself need not match them, so that a reviewer who has decided one goes on to the next.
+    """
+    previous, following = await desk.neighbours(session, application_id, search)
+    return NeighboursRead.model_validate({"previous": previous, "next": following}, from_attributes=True)
+
+
+@router.get("/statistics")
+async def read_statistics(
+    deps: Deps, session: Session, _: Looking, days: Annotated[int, Query(ge=1, le=90, description="up to today")] = 30
+) -> StatisticsRead:
+    """What waits and since when, and what was decided on each day; refused decisions do not count."""
+    return views.statistics(await desk.statistics(deps, session, days))
 
 
 @router.get("/reasons", response_model_exclude_none=True)

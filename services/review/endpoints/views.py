@@ -1,20 +1,26 @@
 """From rows to what clients see."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from services.review.domain import REASONS, STATUS_LABELS, Submission, changed
+from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, changed
 from services.review.models import Decision, Item, ItemRevision, Reviewer
 from services.review.schemas import (
+    DayRead,
     DecisionRead,
     ImageRead,
     ItemDetail,
     Note,
+    ReasonCount,
     ReviewerAccount,
     RevisionRead,
+    StatisticsRead,
+    WaitingRead,
 )
-from services.review.service.desk import Dossier
+from services.review.service.desk import Dossier, Statistics
 from shared import idnumber
 
 IMAGE_URL = "/api/renewal/v1/applications/{application_id}/images/{kind}"
@@ -118,6 +124,31 @@ def _revisions(revisions: Sequence[ItemRevision]) -> list[RevisionRead]:
         )
         before = after
     return result[::-1]
+
+
+_TALLIES: Mapping[str, str] = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn"}
+
+
+def statistics(figures: Statistics) -> StatisticsRead:
+    tallies: Counter[tuple[date, str]] = Counter()
+    reasons: Counter[str] = Counter()
+    for row in figures.decided:
+        tallies[row.day, _TALLIES[row.action]] += row.number
+        if row.action == "reject" and row.reason_code:
+            reasons[row.reason_code] += row.number
+    return StatisticsRead(
+        waiting=[
+            WaitingRead(from_days=start, to_days=end, count=count)
+            for start, end, count in zip(WAITING_DAYS, (*WAITING_DAYS[1:], None), figures.waiting, strict=True)
+        ],
+        waiting_total=sum(figures.waiting),
+        oldest_waiting_at=figures.oldest_waiting_at,
+        decided=[DayRead(day=day, **{name: tallies[day, name] for name in _TALLIES.values()}) for day in figures.days],
+        reasons=[
+            ReasonCount(code=code, label=REASONS[code].label if code in REASONS else code, count=count)
+            for code, count in sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+        ],
+    )
 
 
 def reviewer_fields(reviewer: Reviewer) -> dict[str, Any]:

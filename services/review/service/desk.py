@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from services.review import queries
 from services.review.domain import PERSON_AT_REST, AuditAction
 from services.review.errors import IdNumberInvalid, ItemNotFound
 from services.review.models import Decision, Item, ItemRevision
+from services.review.queries import Decided, ItemSearch, Neighbour
 from services.review.service.audit import record
 from shared import idnumber
 from shared.auth.tokens import Principal
-from shared.clock import business_day
+from shared.clock import business_day, start_of_business_day
 from shared.container import Container
 
 
@@ -26,6 +28,16 @@ class Dossier:
     pending: bool
     decisions: Sequence[Decision]
     revisions: Sequence[ItemRevision]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """`waiting` counts by age as WAITING_DAYS divides it; `days` are the window's, oldest first."""
+
+    waiting: Sequence[int]
+    oldest_waiting_at: datetime | None
+    days: Sequence[date]
+    decided: Sequence[Decided]
 
 
 def person(container: Container, item: Item) -> dict[str, Any]:
@@ -57,3 +69,22 @@ async def open_dossier(
         await queries.decisions_of(session, application_id),
         await queries.revisions_of(session, application_id),
     )
+
+
+async def neighbours(
+    session: AsyncSession, application_id: UUID, search: ItemSearch
+) -> tuple[Neighbour | None, Neighbour | None]:
+    """What stands before and after an item in the list of a search. Raises ItemNotFound."""
+    found = await queries.find_item(session, application_id)
+    if found is None:
+        raise ItemNotFound
+    return await queries.neighbours(session, search, found[0])
+
+
+async def statistics(container: Container, session: AsyncSession, days: int) -> Statistics:
+    """The window is today and the days before it."""
+    now = container.clock.now()
+    today = business_day(now)
+    window = [today - timedelta(days=back) for back in reversed(range(days))]
+    counts, oldest = await queries.waiting(session, now)
+    return Statistics(counts, oldest, window, await queries.decided(session, start_of_business_day(window[0])))

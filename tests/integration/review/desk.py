@@ -165,7 +165,8 @@ class Application:
         }
 
     def submitted(self, **changes: Any) -> RenewalSubmitted:
-        self._change("pending_review", submitted_at=START + timedelta(hours=self.state["change_no"]), **changes)
+        submitted_at = START + timedelta(hours=self.state["change_no"])
+        self._change("pending_review", **{"submitted_at": submitted_at, **changes})
         self.state["revision"] += 1
         self.state["images"] = [
             {"kind": kind, "sha256": f"{kind}-{version}", "width": 800, "height": 500}

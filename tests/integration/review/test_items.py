@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -11,7 +12,7 @@ from tests.fixtures import factories
 from tests.integration.review.desk import START, Application, Desk
 
 
-async def names(client: httpx2.AsyncClient, **query: str) -> list[str]:
+async def names(client: httpx2.AsyncClient, **query: str | list[str]) -> list[str]:
     response = await client.get("/items", params=query)
     assert response.status_code == 200, response.text
     return [item["name"] for item in response.json()["items"]]
@@ -71,6 +72,9 @@ async def test_filters(desk: Desk) -> None:
     assert await names(client, added_to=second) == ["张三丰", "李四海"]
     assert await names(client, added_from="2026-03-02", added_to="2026-03-02", name="张") == ["张三丰"]
     assert await names(client, added_from="2026-03-03") == []
+    assert await names(client, application_ids=f"{li.id}, {zhang.id}") == ["张三丰", "李四海"]
+    assert await names(client, application_ids=[str(zhang.id), str(li_again.id)]) == ["小李_飞", "张三丰"]
+    assert await names(client, application_ids=str(li.id), name="张") == []
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,8 @@ async def test_filters(desk: Desk) -> None:
         ({"name": "a\x00"}, "invalid_request"),
         ({"cursor": "bm9uc2Vuc2U"}, "invalid_cursor"),
         ({"limit": "101"}, "invalid_request"),
+        ({"application_ids": "1,2"}, "invalid_request"),
+        ({"application_ids": ",".join([str(UUID(int=0))] * 101)}, "invalid_request"),
     ],
 )
 async def test_bad_queries_are_refused_without_repeating_them(desk: Desk, query: dict[str, str], code: str) -> None:
@@ -110,6 +116,44 @@ async def test_pages_hold_every_item_once(desk: Desk) -> None:
     assert [item["added_at"] for item in seen] == sorted((item["added_at"] for item in seen), reverse=True)
     assert {item["application_id"] for item in seen} == {str(application.id) for application in applications}
     assert len(seen) == 8
+
+
+@pytest.mark.parametrize("query", [{}, {"status": "pending_review"}, {"name": "王", "added_from": "2026-03-02"}])
+async def test_neighbours_are_those_of_the_list(desk: Desk, query: dict[str, str]) -> None:
+    # Three of one instant, as above; every other one is decided, so that it is in one of these lists only.
+    applications = [
+        Application(desk.container, n, name="王李"[n % 2] + "安", added_at=START + timedelta(minutes=n // 3))
+        for n in range(9)
+    ]
+    await desk.hear(*(application.submitted() for application in applications))
+    await desk.hear(*(application.rejected() for application in applications[::3]))
+    client = await desk.as_role("reviewer")
+    listed = (await client.get("/items", params=query)).json()["items"]
+    everything = (await client.get("/items")).json()["items"]
+    assert listed
+    seen: list[dict[str, Any]] = []
+    for item in everything:
+        response = await client.get(f"/items/{item['application_id']}/neighbours", params=query)
+        assert response.status_code == 200, response.text
+        seen += [item] if item in listed else []
+        after = listed[len(seen) :]
+        before = seen[:-1] if item in listed else seen
+        expected = [
+            {name: row[name] for name in ("application_id", "name", "status")} if row else None
+            for row in (before[-1] if before else None, after[0] if after else None)
+        ]
+        assert list(response.json().items()) == list(zip(("previous", "next"), expected, strict=True))
+
+
+async def test_neighbours_refuse_what_the_list_refuses(desk: Desk) -> None:
+    application = Application(desk.container)
+    await desk.hear(application.submitted())
+    client = await desk.as_role("reviewer")
+    response = await client.get(f"/items/{UUID(int=0)}/neighbours")
+    assert (response.status_code, response.json()["code"]) == (404, "item_not_found")
+    response = await client.get(f"/items/{application.id}/neighbours", params={"id_number": "360199199001010000"})
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_id_number")
+    assert await desk.audit(action="id_number_revealed") == []
 
 
 async def test_refusal_is_shown_until_anything_newer_is_known(desk: Desk) -> None:
