@@ -13,12 +13,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from deploy.embedded.preflight import INTERNAL, service_settings
 from services.certnumber import app as certnumber
 from services.enterprise import app as enterprise
+from services.portal import app as portal
+from services.portal.settings import PortalSettings
 from services.renewal import app as renewal
 from services.review import app as review
 from shared.clock import Clock
@@ -42,24 +45,24 @@ class Platform:
 
     containers: dict[str, Any]
     apps: dict[str, FastAPI]
+    portal: FastAPI
     bus: InProcessBus
     client: httpx2.AsyncClient
     app: Starlette = field(init=False)
 
     def __post_init__(self) -> None:
         self.app = Starlette(
-            routes=[Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()], lifespan=self._lifespan
-        )
-        self.app.router.redirect_slashes = False
-        # Whatever is no service's, in the same manner as theirs.
-        self.app.router.default = Starlette(
             routes=[
-                Route("/", self._front),
+                *(Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
             ],
-            middleware=[Middleware(Surroundings, root="", limits=())],
-            exception_handlers={HTTPException: on_http},
+            lifespan=self._lifespan,
+        )
+        self.app.router.redirect_slashes = False
+        self.app.router.default = self._elsewhere
+        self._unknown = Starlette(
+            middleware=[Middleware(Surroundings, root="", limits=())], exception_handlers={HTTPException: on_http}
         )
 
     @asynccontextmanager
@@ -71,7 +74,7 @@ class Platform:
     async def running(self) -> AsyncIterator[None]:
         """Relays, jobs and the apps' own start-up, for as long as the block lasts."""
         async with AsyncExitStack() as stack:
-            for app in self.apps.values():
+            for app in (*self.apps.values(), self.portal):
                 await stack.enter_async_context(app.router.lifespan_context(app))
             tasks = [asyncio.create_task(self._relay(container).run()) for container in self.containers.values()]
             for name, (service, _) in SERVICES.items():
@@ -92,7 +95,7 @@ class Platform:
             await container.close()
 
     def _relay(self, container: Container) -> Relay:
-        return Relay(container.database, self.bus)
+        return Relay(container.service, container.database, self.bus)
 
     async def _healthz(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -102,12 +105,9 @@ class Platform:
         failed = {name: dependencies for name, dependencies in failed.items() if dependencies}
         return JSONResponse({"status": "unavailable" if failed else "ok", "failed": failed}, 503 if failed else 200)
 
-    async def _front(self, _request: Request) -> Response:
-        links = "".join(f'<li><a href="/api/{n}/v1/openapi.json">{n}: openapi.json</a></li>' for n in self.apps)
-        return HTMLResponse(
-            '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>赣证</title>'
-            f"<h1>赣证 · 安全员换证平台</h1><p>接口说明：</p><ul>{links}</ul></html>"
-        )
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pages for people, problem documents for programs."""
+        await (self._unknown if scope["path"].startswith("/api/") else self.portal)(scope, receive, send)
 
 
 def build_platform(
@@ -115,6 +115,7 @@ def build_platform(
     var: Path,
     *,
     demo: bool,
+    public_url: str = "http://localhost:8000",
     clock: Clock | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Platform:
@@ -132,7 +133,9 @@ def build_platform(
         apps[name] = service.create_app(containers[name])
         for consumer in service.consumers(containers[name]):
             bus.subscribe(consumer)
-    platform = Platform(containers, apps, bus, client)
+    pages = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
+    own = PortalSettings(demo=demo, api_url=INTERNAL, public_url=public_url)
+    platform = Platform(containers, apps, portal.create_app(portal.build(own, client=pages)), bus, client)
     transport.app = platform.app
     return platform
 
@@ -143,7 +146,9 @@ class _LateTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self.app is None:
             raise httpx2.ConnectError("the platform is not built yet")
-        return await httpx2.ASGITransport(app=self.app).handle_async_request(request)
+        # As a gateway's upstream would see it: the browser that the portal asks for.
+        address = request.headers.get("X-Forwarded-For", "127.0.0.1")
+        return await httpx2.ASGITransport(app=self.app, client=(address, 0)).handle_async_request(request)
 
 
 def migrate_all(urls: Mapping[str, str]) -> None:

@@ -1,0 +1,89 @@
+"""Wiring of the portal."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.portal.cookies import Cookies
+from services.portal.endpoints import ROUTERS
+from services.portal.failures import FAILURES, failure_page
+from services.portal.gateway import Gateway
+from services.portal.pages import STATIC, Pages
+from services.portal.settings import PortalSettings
+from services.portal.visit import Portal
+from shared.errors import TooLarge
+from shared.http import Surroundings, health_router
+
+IMAGE_LIMIT = 6 * 1024 * 1024
+IMPORT_LIMIT = 21 * 1024 * 1024
+LIMITS = ((r"/images/[a-z-]+$", IMAGE_LIMIT, TooLarge), (r"^/registry/imports", IMPORT_LIMIT, TooLarge))
+
+
+def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None) -> Portal:
+    """`client` reaches the gateway in another way than over the network."""
+    gateway = Gateway(client or httpx2.AsyncClient(base_url=settings.api_url))
+    return Portal(
+        settings=settings,
+        gateway=gateway,
+        pages=Pages(),
+        cookies=Cookies(settings.secure),
+        dependencies={"gateway": gateway.ping},
+    )
+
+
+def create_app(portal: Portal) -> FastAPI:
+    @asynccontextmanager
+    async def run(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await portal.gateway.client.aclose()
+
+    app = FastAPI(
+        title="赣证 portal", openapi_url=None, docs_url=None, redoc_url=None, lifespan=run, redirect_slashes=False
+    )
+    app.state.portal = app.state.container = portal
+    app.add_middleware(BrowserHeaders, settings=portal.settings)
+    app.add_middleware(Surroundings, root="", limits=LIMITS, on_failure=failure_page(portal))
+    for kind, handler in FAILURES.items():
+        app.add_exception_handler(kind, handler)
+    app.include_router(health_router())
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+class BrowserHeaders:
+    """What browsers are told about every page: nothing from elsewhere, no inline script or style, no framing."""
+
+    def __init__(self, app: ASGIApp, settings: PortalSettings) -> None:
+        self._app = app
+        images = " ".join(filter(None, ("'self'", "data:", settings.images_origin)))
+        policy = (
+            f"default-src 'none'; img-src {images}; style-src 'self'; script-src 'self'; connect-src 'self';"
+            " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+        self._headers = {
+            "content-security-policy": policy,
+            # Not no-referrer: with it browsers send "Origin: null" with our own forms.
+            "referrer-policy": "same-origin",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        }
+        if settings.secure:
+            self._headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dressed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = dict(self._headers)
+                if scope["path"].startswith("/static/") and b"v=" in scope["query_string"]:
+                    extra["cache-control"] = "public, max-age=31536000, immutable"
+                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
+            await send(message)
+
+        await self._app(scope, receive, dressed_send)

@@ -1,0 +1,52 @@
+"""The browser's two cookies: the session's opaque id, and before login a random one that forms are bound to."""
+
+import secrets
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+
+ISSUERS = {"e": "enterprise", "r": "review"}
+LETTERS = {issuer: letter for letter, issuer in ISSUERS.items()}
+MAX_VALUE = 200
+
+
+@dataclass(frozen=True)
+class Cookies:
+    """`secure` is off on http://localhost only, where the prefix __Host- would keep browsers from storing them."""
+
+    secure: bool
+
+    @property
+    def session_name(self) -> str:
+        return "__Host-sid" if self.secure else "sid"
+
+    @property
+    def visitor_name(self) -> str:
+        return "__Host-visitor" if self.secure else "visitor"
+
+    def session(self, request: Request) -> tuple[str, str] | None:
+        """(issuer, session id), as the browser claims."""
+        letter, separator, identity = request.cookies.get(self.session_name, "")[:MAX_VALUE].partition(".")
+        return (ISSUERS[letter], identity) if separator and identity and letter in ISSUERS else None
+
+    def form_secret(self, request: Request) -> str | None:
+        session = self.session(request)
+        return session[1] if session else request.cookies.get(self.visitor_name)
+
+    def open(self, response: Response, issuer: str, session_id: str) -> None:
+        self._set(response, self.session_name, f"{LETTERS[issuer]}.{session_id}")
+        response.delete_cookie(self.visitor_name, secure=self.secure, httponly=True, samesite="lax")
+
+    def close(self, response: Response) -> None:
+        response.delete_cookie(self.session_name, secure=self.secure, httponly=True, samesite="lax")
+
+    def new_visitor(self, response: Response, secret: str) -> None:
+        self._set(response, self.visitor_name, secret)
+
+    def _set(self, response: Response, name: str, value: str) -> None:
+        # No max-age: gone with the browser; the issuer ends the session long before that if need be.
+        response.set_cookie(name, value, secure=self.secure, httponly=True, samesite="lax", path="/")
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,5 @@
+"""The pages, by who uses them: read the form, ask the API, render."""
+
+from services.portal.endpoints import accounts
+
+ROUTERS = (accounts.router,)

@@ -1,0 +1,35 @@
+"""Refusals of the portal's own; those of the API pass through as ApiProblem."""
+
+from shared.errors import Forbidden, Problem, Unauthenticated
+
+
+class LoginRequired(Problem):
+    """Nobody is logged in, or the session has ended. `issuer` says where to log in."""
+
+    code = "login_required"
+    detail = "登录已过期，请重新登录"
+
+    def __init__(self, issuer: str) -> None:
+        super().__init__()
+        self.issuer = issuer
+
+
+class PasswordChangeRequired(Problem):
+    code = "password_change_required"
+    detail = "请先修改初始密码"
+
+
+class ForeignForm(Forbidden):
+    """A form that this browser was not given."""
+
+    code = "foreign_form"
+    detail = "页面已失效，请返回上一页刷新后重新提交"
+
+
+class WrongRole(Forbidden):
+    code = "wrong_role"
+    detail = "您的账号没有使用此功能的权限"
+
+
+class NotLoggedIn(Unauthenticated):
+    code = "not_logged_in"

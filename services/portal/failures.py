@@ -1,0 +1,136 @@
+"""What went wrong, as a page: in the reader's words, with the way on, and with what was typed."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
+from services.portal.forms import KEY_FIELD, TOKEN_FIELD
+from services.portal.gateway import ApiProblem
+from services.portal.login import login_page
+from services.portal.visit import LOGINS, Portal, Visit, local_path
+from shared.errors import NotFound, Problem
+from shared.http import failure_response
+from shared.openapi import status_of
+
+TITLES = {
+    403: "没有权限",
+    404: "页面不存在",
+    405: "不支持的操作",
+    413: "内容过大",
+    429: "操作过于频繁",
+    500: "系统错误",
+    503: "服务暂时不可用",
+}
+NEVER_CARRIED = (TOKEN_FIELD, KEY_FIELD)
+
+
+def carried(form: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The text fields of a form, to be sent again; no password and no file."""
+    pairs = form.multi_items() if isinstance(form, FormData) else []
+    return [
+        (name, value)
+        for name, value in pairs
+        if isinstance(value, str) and name not in NEVER_CARRIED and "password" not in name
+    ]
+
+
+def _visit(request: Request) -> Visit:
+    visit = getattr(request.state, "visit", None)
+    return visit if isinstance(visit, Visit) else Visit(request, request.app.state.portal)
+
+
+def _form(request: Request) -> FormData | None:
+    form = getattr(request.state, "form", None)
+    return form if isinstance(form, FormData) else None
+
+
+def failed(request: Request, status: int, detail: str) -> Response:
+    """The page that says so; a form that was sent can be sent again from it."""
+    visit = _visit(request)
+    if visit.wants_fragment:
+        return JSONResponse({"detail": detail}, status)
+    fields = carried(_form(request))
+    # A file cannot be sent again by us, and a form with a password had better be filled in anew.
+    again = fields if request.method == "POST" and len(fields) + 2 >= len(_form(request) or ()) else []
+    return visit.page("error.html", status, title=TITLES.get(status, "操作未完成"), detail=detail, again=again)
+
+
+async def _on_api(request: Request, error: Exception) -> Response:
+    problem = cast(ApiProblem, error)
+    return failed(request, problem.status if problem.status < 500 else 503, problem.detail)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    problem = cast(Problem, error)
+    return failed(request, status_of(problem), problem.detail)
+
+
+async def _on_validation(request: Request, _error: Exception) -> Response:
+    # Only addresses are validated here: what a path or query cannot hold does not exist.
+    return failed(request, 404, NotFound.detail)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    http = cast(HTTPException, error)
+    if isinstance(http.__cause__, Problem):
+        return await _on_problem(request, http.__cause__)
+    return failed(request, http.status_code, TITLES.get(http.status_code, "请求无法解析"))
+
+
+async def _on_login_required(request: Request, error: Exception) -> Response:
+    required = cast(LoginRequired, error)
+    visit = _visit(request)
+    login = LOGINS[required.issuer]
+    if visit.wants_fragment:
+        return JSONResponse({"detail": required.detail, "login": login}, 401)
+    if request.method != "POST":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"{login}?{urlencode({'next': here})}", 303)
+    form = _form(request)
+    if any(isinstance(value, UploadFile) for value in (form or {}).values()):
+        back = local_path(urlsplit(request.headers.get("referer", "")).path, "/")
+        return await login_page(visit, required.issuer, 401, target=back, detail="登录已过期，登录后请重新选择文件")
+    kept = "登录已过期，您填写的内容已保留，登录后可继续提交"
+    return await login_page(visit, required.issuer, 401, target=request.url.path, again=carried(form), detail=kept)
+
+
+async def _on_password_change(request: Request, _error: Exception) -> Response:
+    return RedirectResponse("/password?" + urlencode({"next": request.url.path}), 303)
+
+
+async def _on_foreign_form(request: Request, error: Exception) -> Response:
+    visit = _visit(request)
+    form = _form(request)
+    if form is None or visit.wants_fragment:
+        return await _on_problem(request, error)
+    # From our own page, but not for the session of now (another login in between): ask instead of refusing.
+    return visit.page("continue.html", 403, target=request.url.path, again=carried(form))
+
+
+def failure_page(portal: Portal) -> Callable[[Exception], Response]:
+    """For what nobody handled: logged as in every service, shown as a page."""
+
+    def fail(error: Exception) -> Response:
+        failure_response(error)
+        return HTMLResponse(portal.pages.render("failure.html", {"title": TITLES[500]}), 500)
+
+    return fail
+
+
+Handler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
+FAILURES: dict[type[Exception], Handler] = {
+    ApiProblem: _on_api,
+    Problem: _on_problem,
+    LoginRequired: _on_login_required,
+    PasswordChangeRequired: _on_password_change,
+    ForeignForm: _on_foreign_form,
+    RequestValidationError: _on_validation,
+    HTTPException: _on_http,
+}

@@ -1,0 +1,68 @@
+"""From templates to pages."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from shared.clock import SHANGHAI
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+# Shown once after a redirect, chosen by ?notice=; anything else is not shown, so that nobody can put words in a link.
+NOTICES = {
+    "registered": "注册成功",
+    "logged-out": "您已安全退出",
+    "password-changed": "密码已修改",
+    "profile-saved": "企业信息已保存",
+    "draft-saved": "申请已保存为草稿，请上传三张照片后提交",
+    "post-changed": "岗位已修改",
+    "submitted": "已提交，等待省级管理部门审核",
+    "cancelled": "申请已撤销",
+    "reviewer-saved": "账号已保存",
+    "series-saved": "编号规则已保存",
+}
+
+
+def moment(value: str | None, empty: str = "---") -> str:
+    """An RFC 3339 instant as people here write it: 2021-06-23 19:35:28."""
+    return f"{datetime.fromisoformat(value).astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" if value else empty
+
+
+def day(value: str | None, empty: str = "---") -> str:
+    """A date, or the day of an instant, in Asia/Shanghai."""
+    if not value:
+        return empty
+    if len(value) == len("2021-06-23"):
+        return date.fromisoformat(value).isoformat()
+    return datetime.fromisoformat(value).astimezone(SHANGHAI).date().isoformat()
+
+
+class Pages:
+    """Renders templates. Whatever a template names and is not given is an error, not an empty string."""
+
+    def __init__(self) -> None:
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters |= {"moment": moment, "day": day}
+        self._environment.globals["static"] = self._static
+        self._versions: dict[str, str] = {}
+
+    def render(self, template: str, context: Mapping[str, Any]) -> str:
+        return self._environment.get_template(template).render(context)
+
+    def _static(self, name: str) -> str:
+        """The address of a file in static/, which changes with its content so that browsers may keep it for ever."""
+        if name not in self._versions:
+            self._versions[name] = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+        return f"/static/{name}?v={self._versions[name]}"
