@@ -1,0 +1,30 @@
+"""Logging in as the users of the portal do."""
+
+from deploy.journey import register_enterprise
+from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
+from tests.integration.portal.browser import Browser, Page
+
+
+async def log_in_enterprise(browser: Browser, taxpayer: str, password: str = ENTERPRISE_PASSWORD) -> Page:
+    page = await browser.get("/enterprise/login")
+    return await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=password)
+
+
+async def log_in_reviewer(browser: Browser, username: str = REVIEWER, password: str = REVIEWER_PASSWORD) -> Page:
+    page = await browser.get("/review/login")
+    answer = page.html.split("data-captcha-answer>")[1].split("<")[0]
+    return await browser.send(page, "/review/login", username=username, password=password, captcha_answer=answer)
+
+
+async def become_enterprise(browser: Browser, platform: Harness, name: str = "南昌测试建设有限公司") -> str:
+    """A new enterprise, logged in with its own password; returns its taxpayer id."""
+    taxpayer, _ = await register_enterprise(platform.api, name, ENTERPRISE_PASSWORD)
+    assert (await log_in_enterprise(browser, taxpayer)).path == "/applications"
+    return taxpayer
+
+
+async def become_reviewer(browser: Browser, platform: Harness) -> None:
+    """The reviewer with all roles, made if missing and logged in."""
+    await platform.reviewer()
+    page = await log_in_reviewer(browser)
+    assert page.status == 200, page.text
