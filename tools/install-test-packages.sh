@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests need and Python packages do not bring: rabbitmq-server. Says nothing when it is there, or
-# when the tests will not need it (URLs of running services in the environment, containers only). A Docker engine alone
-# is no reason to leave it out: it may have no way to the images.
+# Installs what the tests need and Python packages do not bring: rabbitmq-server, chromium and Chinese fonts. Says
+# nothing when they are there. The broker is left out when the tests will not need it (URLs of running services in the
+# environment, containers only). A Docker engine alone is no reason to leave it out: it may have no way to the images.
 set -euo pipefail
 
-[[ ${BACKING:-} == env || ${BACKING:-} == docker || -n ${TEST_AMQP_URL:-} ]] && exit 0
 PATH=/usr/lib/rabbitmq/bin:$PATH:/usr/sbin
-command -v rabbitmq-server >/dev/null && command -v epmd >/dev/null && exit 0
+packages=()
+
+broker_is_elsewhere() { [[ ${BACKING:-} == env || ${BACKING:-} == docker || -n ${TEST_AMQP_URL:-} ]]; }
+broker_is_here() { command -v rabbitmq-server >/dev/null && command -v epmd >/dev/null; }
+broker_is_elsewhere || broker_is_here || packages+=(rabbitmq-server)
+command -v chromium >/dev/null || packages+=(chromium)
+[[ -n $(find /usr/share/fonts /usr/local/share/fonts ~/.fonts -iname '*CJK*' -print -quit 2>/dev/null) ]] ||
+  packages+=(fonts-noto-cjk)
+[[ ${#packages[@]} == 0 ]] && exit 0
 
 if [[ $(id -u) == 0 ]]; then
   root=()
@@ -16,12 +23,14 @@ else
   root=(false)
 fi
 if [[ ${root[*]} == false ]] || ! command -v apt-get >/dev/null; then
-  [[ ${BACKING:-} != local ]] && docker info >/dev/null 2>&1 && exit 0
-  cat >&2 <<'MESSAGE'
-The tests need a RabbitMQ broker (3.10 or newer). Do one of these:
-  - install it: apt-get install --no-install-recommends rabbitmq-server   (as root; or your system's package of it)
-  - start a Docker engine
-  - set the TEST_* variables listed in tests/fixtures/backing/environment.py
+  if [[ ${packages[*]} == rabbitmq-server && ${BACKING:-} != local ]] && docker info >/dev/null 2>&1; then
+    exit 0
+  fi
+  cat >&2 <<MESSAGE
+The tests need what is not installed here: ${packages[*]}
+  - install it, as root: apt-get install --no-install-recommends ${packages[*]}   (or your system's packages of it)
+  - instead of rabbitmq-server (3.10 or newer) you can start a Docker engine, or set the TEST_* variables listed in
+    tests/fixtures/backing/environment.py
 MESSAGE
   exit 1
 fi
@@ -36,7 +45,7 @@ fi
 log=$(mktemp)
 install() {
   "${root[@]}" apt-get update -qq &&
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends rabbitmq-server
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
 }
 install >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 rm -f "$log"
