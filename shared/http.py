@@ -153,15 +153,19 @@ class Surroundings:
             await response(scope, receive, completed_send)
 
 
+def problem_document(problem: Problem) -> dict[str, Any]:
+    own = {"type": "about:blank", "title": problem.code, "status": status_of(problem), "code": problem.code}
+    own["detail"] = problem.detail
+    content: dict[str, Any] = jsonable_encoder({**own, **problem.members, **own})
+    return content
+
+
 def problem_response(problem: Problem) -> JSONResponse:
     status = status_of(problem)
-    own = {"type": "about:blank", "title": problem.code, "status": status, "code": problem.code}
-    own["detail"] = problem.detail
-    content = {**own, **problem.members, **own}
     headers = {"Retry-After": str(problem.members["retry_after"])} if "retry_after" in problem.members else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(jsonable_encoder(content), status, headers, PROBLEM_MEDIA_TYPE)
+    return JSONResponse(problem_document(problem), status, headers, PROBLEM_MEDIA_TYPE)
 
 
 class InternalError(Problem):
@@ -169,14 +173,24 @@ class InternalError(Problem):
     detail = "系统内部错误，已记录，请稍后再试"
 
 
-def failure_response(error: Exception) -> JSONResponse:
+def problem_of(error: Exception) -> Problem:
+    """What a client may know of any error; what is not a refusal is logged."""
+    if isinstance(error, Problem):
+        return error
+    if is_transient(error):
+        log.warning("http.unavailable", error=type(error).__name__)
+        return Unavailable(retry_after=2)
     # The exception's own text may quote personal data, so only its type and the place are logged.
     log.error("http.failed", error=type(error).__name__, trace="".join(traceback.format_tb(error.__traceback__)))
-    return problem_response(InternalError())
+    return InternalError()
 
 
-async def _on_problem(_request: Request, error: Exception) -> Response:
-    return problem_response(cast(Problem, error))
+def failure_response(error: Exception) -> JSONResponse:
+    return problem_response(problem_of(error))
+
+
+async def _on_failure(_request: Request, error: Exception) -> Response:
+    return failure_response(error)
 
 
 async def _on_validation(_request: Request, error: Exception) -> Response:
@@ -203,13 +217,6 @@ async def on_http(request: Request, error: Exception) -> Response:
         # Starlette names those of the path's first route only.
         response.headers["Allow"] = ", ".join(sorted(methods))
     return response
-
-
-async def _on_database(_request: Request, error: Exception) -> Response:
-    if is_transient(error):
-        log.warning("http.unavailable", error=type(error).__name__)
-        return problem_response(Unavailable(retry_after=2))
-    return failure_response(error)
 
 
 def health_router() -> APIRouter:
@@ -259,11 +266,11 @@ def create_app(
     )
     app.state.container = container
     app.add_middleware(Surroundings, root=root, limits=body_limits)
-    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(Problem, _on_failure)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(SQLAlchemyError, _on_database)
-    app.add_exception_handler(OSError, _on_database)
+    app.add_exception_handler(SQLAlchemyError, _on_failure)
+    app.add_exception_handler(OSError, _on_failure)
     app.include_router(health_router())
     for router in routers:
         app.include_router(router)
