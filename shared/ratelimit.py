@@ -13,8 +13,11 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from shared.errors import TooMany, Unauthenticated
 
 
-def rate_limit(rate: str) -> Callable[[Request], Awaitable[None]]:
-    """FastAPI dependency for e.g. `rate_limit("30/minute")`. Raises TooMany."""
+def rate_limit(rate: str, name: str | None = None) -> Callable[[Request], Awaitable[None]]:
+    """FastAPI dependency for e.g. `rate_limit("30/minute")`. Routes with one `name` share the count.
+
+    Raises TooMany.
+    """
     item = parse(rate)
 
     async def limit(request: Request) -> None:
@@ -23,7 +26,7 @@ def rate_limit(rate: str) -> Callable[[Request], Awaitable[None]]:
             return
         limiter: MovingWindowRateLimiter = container.limiter
         # By route, not by path: whoever tries one number after another must meet the limit.
-        if not await limiter.hit(item, request.scope["route"].path, await _caller(request)):
+        if not await limiter.hit(item, name or request.scope["route"].path, await _caller(request)):
             raise TooMany(retry_after=item.get_expiry())
 
     limit.__rate_limit__ = rate  # type: ignore[attr-defined]  # read by shared.openapi

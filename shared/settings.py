@@ -198,6 +198,7 @@ class IssuerSettings(Settings):
     signing_keys: SecretStr
     access_minutes: int = Field(default=10, ge=1, le=60)
     refresh_hours: int = Field(default=12, ge=1, le=24 * 30)
+    browser_idle_minutes: int = Field(default=30, ge=5, le=24 * 60)
     lockout_failures: int = Field(default=5, ge=1)
     lockout_minutes: int = Field(default=15, ge=1)
 

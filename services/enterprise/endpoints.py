@@ -10,9 +10,7 @@ from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
 from services.enterprise.models import Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRead, EnterpriseRegistration, LoginRequest
 from shared.auth.access import allow
-from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_router
-from shared.auth.errors import AccountLocked, WrongCredentials
-from shared.auth.sessions import TokenPair
+from shared.auth.endpoints import OwnSessions, session_router
 from shared.auth.tokens import Principal
 from shared.container import Container
 from shared.http import CONTAINER, Session, transactional_router
@@ -20,12 +18,17 @@ from shared.openapi import problems
 from shared.ratelimit import rate_limit
 
 router = transactional_router()
-sessions_router = session_router(queries.find, ("enterprise",), (INITIAL_PASSWORD,))
-
 
 Deps = Annotated[Container, CONTAINER]
 LoggedIn = Annotated[Principal, allow("enterprise")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
+
+
+async def _log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> Enterprise:
+    return await service.log_in(deps, sessions, session, body)
+
+
+sessions_router = session_router(_log_in, queries.find, ("enterprise",), initial_passwords=(INITIAL_PASSWORD,))
 
 
 def _read(deps: Container, enterprise: Enterprise) -> EnterpriseRead:
@@ -52,18 +55,6 @@ def _read(deps: Container, enterprise: Enterprise) -> EnterpriseRead:
 async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseRead:
     """Register an enterprise. Its account is the taxpayer id, its password 111111 until it is changed."""
     return _read(deps, await service.register_enterprise(deps, session, body))
-
-
-@router.post(
-    "/sessions",
-    status_code=201,
-    responses=problems(WrongCredentials, AccountLocked),
-    openapi_extra=CREDENTIALS,
-    dependencies=[Depends(rate_limit("60/minute"))],
-)
-async def log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> TokenPair:
-    """Log in."""
-    return await service.log_in(deps, sessions, session, body)
 
 
 @router.get("/me")

@@ -2,7 +2,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.auth.sessions import Account
+from shared.auth.tables import Account
 from shared.db import new_registry
 from shared.privacy import Privacy
 

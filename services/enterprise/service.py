@@ -11,7 +11,7 @@ from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
 from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
 from shared.auth.passwords import hash_password
-from shared.auth.sessions import Sessions, TokenPair
+from shared.auth.sessions import Sessions
 from shared.container import Container
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
 from shared.taxpayer import InvalidTaxpayerId, identity, validate
@@ -67,7 +67,7 @@ async def change_enterprise(
     return enterprise
 
 
-async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> TokenPair:
+async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Enterprise:
     """Raises AccountLocked, WrongCredentials."""
     key = account_identity(login.taxpayer_id)
     account = await queries.find_by_identity(session, container.privacy.blind_index(key)) if key else None

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.auth.sessions import Account
+from shared.auth.tables import Account
 from shared.db import new_registry
 from shared.privacy import Privacy
 

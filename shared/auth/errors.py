@@ -23,6 +23,11 @@ class InvalidRefreshToken(Unauthenticated):
     detail = "登录已失效，请重新登录"
 
 
+class InvalidSession(Unauthenticated):
+    code = "invalid_session"
+    detail = "登录已失效，请重新登录"
+
+
 class PasswordChangeRequired(Forbidden):
     code = "password_change_required"
     detail = "请先修改初始密码"

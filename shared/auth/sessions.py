@@ -1,105 +1,40 @@
-"""Sessions: opened by a checked password, continued by single-use refresh tokens, ended by logout or lock."""
+"""Sessions: opened after a checked password, continued by single-use refresh tokens, ended by logout or lock."""
 
 import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
-from alembic.operations import Operations
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.errors import AccountLocked, InvalidRefreshToken, WrongCredentials, WrongOldPassword
 from shared.auth.passwords import check_new_password, hash_password, verify_password
+from shared.auth.tables import Account, LoginFailureRow, SessionRow
 from shared.auth.tokens import Principal, SigningKeys
 from shared.clock import Clock
-from shared.db import Database, new_registry
+from shared.db import Database
 from shared.errors import Problem
-from shared.privacy import Privacy
 from shared.settings import IssuerSettings
 
-
-class AuthBase(DeclarativeBase):
-    registry = new_registry()
+A = TypeVar("A", bound=Account)
 
 
-class SessionRow(AuthBase):
-    """One login. The refresh token is kept only as a hash; the previous one betrays a theft when it comes again."""
-
-    __tablename__ = "sessions"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    subject: Mapped[UUID] = mapped_column(index=True)
-    refresh_hash: Mapped[str] = mapped_column(unique=True)
-    previous_hash: Mapped[str | None] = mapped_column(index=True)
-    expires_at: Mapped[datetime] = mapped_column(index=True)
-    ended_at: Mapped[datetime | None]
-
-
-class LoginFailureRow(AuthBase):
-    """Failed logins of one account name, existing or not; the name is kept only as a hash."""
-
-    __tablename__ = "login_failures"
-    account_hash: Mapped[str] = mapped_column(primary_key=True)
-    failures: Mapped[int]
-    last_at: Mapped[datetime]
-
-
-def create_auth_tables_1(op: Operations) -> None:
-    """First revision of these tables. Frozen: changes get a new function."""
-    timestamp = sa.DateTime(timezone=True)
-    op.create_table(
-        "sessions",
-        sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("subject", sa.Uuid, nullable=False),
-        sa.Column("refresh_hash", sa.Text, nullable=False),
-        sa.Column("previous_hash", sa.Text),
-        sa.Column("expires_at", timestamp, nullable=False),
-        sa.Column("ended_at", timestamp),
-        sa.UniqueConstraint("refresh_hash", name="uq_sessions_refresh_hash"),
-    )
-    for column in ("subject", "previous_hash", "expires_at"):
-        op.create_index(f"ix_sessions_{column}", "sessions", [column])
-    op.create_table(
-        "login_failures",
-        sa.Column("account_hash", sa.Text, primary_key=True),
-        sa.Column("failures", sa.Integer, nullable=False),
-        sa.Column("last_at", timestamp, nullable=False),
-    )
-
-
-class Account:
-    """Columns of a service's account table, and what it must say of itself."""
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    password_hash: Mapped[str]
-    must_change_password: Mapped[bool]
-
-    def account_name(self, privacy: Privacy) -> str:
-        """What the person logs in with, in clear."""
-        raise NotImplementedError
-
-    @property
-    def role_set(self) -> frozenset[str]:
-        raise NotImplementedError
-
-    @property
-    def is_active(self) -> bool:
-        raise NotImplementedError
-
-
-class TokenPair(BaseModel):
+class AccessToken(BaseModel):
     access_token: str
-    refresh_token: str
     token_type: str = "Bearer"  # noqa: S105 - RFC 6750
     expires_in: int
     must_change_password: bool
+
+
+class TokenPair(AccessToken):
+    refresh_token: str
 
 
 @dataclass(frozen=True)
@@ -112,20 +47,40 @@ class Sessions:
     settings: IssuerSettings
     _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False, repr=False)
 
-    async def log_in(self, session: AsyncSession, account: Account | None, name: str, password: str) -> TokenPair:
-        """Raises AccountLocked, WrongCredentials, and `session` holds no connection when it does."""
+    async def log_in(self, session: AsyncSession, account: A | None, name: str, password: str) -> A:
+        """The account, for which a session may now be opened.
+
+        Raises AccountLocked, WrongCredentials, and `session` holds no connection when it does.
+        """
         stored = account.password_hash if account is not None and account.is_active else None
         await self._check_password(session, name, password, stored, WrongCredentials)
         if account is None:
             raise WrongCredentials
         await session.refresh(account)
         await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == _hash(name)))
-        return self._open(session, account)
+        return account
+
+    def open(self, session: AsyncSession, account: Account) -> TokenPair:
+        token = secrets.token_urlsafe(32)
+        return self.pair(account, self.add(session, account, _hash(token)).id, token)
+
+    def add(
+        self, session: AsyncSession, account: Account, secret_hash: str, last_seen_at: datetime | None = None
+    ) -> SessionRow:
+        row = SessionRow(
+            id=uuid4(),
+            subject=account.id,
+            secret_hash=secret_hash,
+            expires_at=self.clock.now() + timedelta(hours=self.settings.refresh_hours),
+            last_seen_at=last_seen_at,
+        )
+        session.add(row)
+        return row
 
     async def refresh(self, session: AsyncSession, token: str) -> tuple[SessionRow, str]:
         """Spend a refresh token; returns the session and its next token. Raises InvalidRefreshToken."""
         spent = _hash(token)
-        row = await session.scalar(sa.select(SessionRow).where(SessionRow.refresh_hash == spent).with_for_update())
+        row = await session.scalar(sa.select(SessionRow).where(SessionRow.secret_hash == spent).with_for_update())
         if row is None:
             # A token that was already spent is in two hands: end the session for both.
             await session.rollback()
@@ -139,7 +94,7 @@ class Sessions:
         if row.ended_at is not None or row.expires_at <= self.clock.now():
             raise InvalidRefreshToken
         following = secrets.token_urlsafe(32)
-        row.previous_hash, row.refresh_hash = spent, _hash(following)
+        row.previous_hash, row.secret_hash = spent, _hash(following)
         return row, following
 
     async def is_open(self, session: AsyncSession, session_id: UUID) -> bool:
@@ -177,6 +132,9 @@ class Sessions:
         await self.end_all(session, account.id, but=principal.session)
 
     def pair(self, account: Account, session_id: UUID, refresh_token: str) -> TokenPair:
+        return TokenPair(**self.access(account, session_id).model_dump(), refresh_token=refresh_token)
+
+    def access(self, account: Account, session_id: UUID) -> AccessToken:
         lifetime = timedelta(minutes=self.settings.access_minutes)
         principal = Principal(
             issuer=self.signing.issuer,
@@ -186,19 +144,11 @@ class Sessions:
             roles=account.role_set,
             must_change_password=account.must_change_password,
         )
-        return TokenPair(
+        return AccessToken(
             access_token=self.signing.sign(principal, self.clock.now(), lifetime),
-            refresh_token=refresh_token,
             expires_in=int(lifetime.total_seconds()),
             must_change_password=account.must_change_password,
         )
-
-    def _open(self, session: AsyncSession, account: Account) -> TokenPair:
-        token = secrets.token_urlsafe(32)
-        expires_at = self.clock.now() + timedelta(hours=self.settings.refresh_hours)
-        row = SessionRow(id=uuid4(), subject=account.id, refresh_hash=_hash(token), expires_at=expires_at)
-        session.add(row)
-        return self.pair(account, row.id, token)
 
     async def _end(self, session: AsyncSession, which: sa.ColumnElement[bool]) -> None:
         statement = sa.update(SessionRow).where(which, SessionRow.ended_at.is_(None))

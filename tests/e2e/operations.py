@@ -84,24 +84,32 @@ class World:
         item = {"application_id": self.pending, "revision": 1, "decision_no": 0}
         enterprise = {"name": "某某建设", "contact_name": "联系人", "contact_phone": "0791-88888888", "address": "南昌"}
         layout = {"name": "测试编号", "layout": "T{post}{serial:05}", "posts": ["10"], "yearly": False, "active": False}
+        enterprise_login = {"taxpayer_id": "91360199MA00000012", "password": "no password"}
+        review_login = {
+            "username": "nobody",
+            "password": "no password",
+            "captcha_id": self.pending,
+            "captcha_answer": "ABCDE",
+        }
         return {
             ("enterprise", "POST", "/enterprises"): {"taxpayer_id": "91360199MA00000012", **enterprise},
             ("enterprise", "PATCH", "/me"): enterprise,
-            ("enterprise", "POST", "/sessions"): {"taxpayer_id": "91360199MA00000012", "password": "no password"},
+            ("enterprise", "POST", "/sessions"): enterprise_login,
             ("enterprise", "POST", "/sessions/refresh"): {"refresh_token": "no token"},
+            ("enterprise", "POST", "/browser-sessions"): enterprise_login,
+            ("enterprise", "POST", "/browser-sessions/access"): {"session_id": "no session"},
+            ("enterprise", "POST", "/browser-sessions/rotation"): {"session_id": "no session"},
             ("enterprise", "PUT", "/password"): {"old_password": ENTERPRISE_PASSWORD, "new_password": "short"},
             ("renewal", "POST", "/eligibility-checks"): {"id_number": person(0), "post": "10"},
             ("renewal", "POST", "/applications"): {"id_number": person(0), "post": "10"},
             ("renewal", "PATCH", "/applications/{application_id}"): {"post": "40", "revision": 0},
             ("renewal", "POST", "/applications/{application_id}/submission"): {"revision": 0},
             ("renewal", "POST", "/applications/{application_id}/cancellation"): {"revision": 7},
-            ("review", "POST", "/sessions"): {
-                "username": "nobody",
-                "password": "no password",
-                "captcha_id": self.pending,
-                "captcha_answer": "ABCDE",
-            },
+            ("review", "POST", "/sessions"): review_login,
             ("review", "POST", "/sessions/refresh"): {"refresh_token": "no token"},
+            ("review", "POST", "/browser-sessions"): review_login,
+            ("review", "POST", "/browser-sessions/access"): {"session_id": "no session"},
+            ("review", "POST", "/browser-sessions/rotation"): {"session_id": "no session"},
             ("review", "PUT", "/password"): {"old_password": REVIEWER_PASSWORD, "new_password": "short"},
             ("review", "POST", "/decisions"): {
                 "action": "approve",

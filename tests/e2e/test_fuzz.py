@@ -39,11 +39,17 @@ REQUEST_PARTS = {"method", "url", "headers", "params", "data", "json", "files", 
 ONLY_REFUSED = {
     "enterprise POST /sessions",
     "enterprise POST /sessions/refresh",
+    "enterprise POST /browser-sessions",
+    "enterprise POST /browser-sessions/access",
+    "enterprise POST /browser-sessions/rotation",
     "enterprise PUT /password",
     "renewal POST /applications/{application_id}/submission",
     "renewal POST /applications/{application_id}/cancellation",
     "review POST /sessions",
     "review POST /sessions/refresh",
+    "review POST /browser-sessions",
+    "review POST /browser-sessions/access",
+    "review POST /browser-sessions/rotation",
     "review PUT /password",
 }
 CHECKS: list[Any] = [

@@ -1,9 +1,11 @@
-"""Each service's migrations make, from nothing, just what its models say."""
+"""Each service's migrations make, from nothing, just what its models say; and what newer ones leave working."""
 
 import asyncio
+from uuid import uuid4
 
 import alembic.command
 import pytest
+import sqlalchemy as sa
 
 from deploy.embedded.platform import SERVICES
 from shared.db import alembic_config, migrate
@@ -17,3 +19,20 @@ async def test_migrations_make_what_the_models_say(postgres: Postgres, service: 
         # Raises when a difference is left.
         await asyncio.to_thread(alembic.command.check, alembic_config(service, url))
         await asyncio.to_thread(migrate, service, url)
+
+
+@pytest.mark.parametrize("service", ["enterprise", "review"])
+async def test_the_version_before_browser_sessions_runs_on_their_tables(postgres: Postgres, service: str) -> None:
+    open_session = sa.text(
+        "INSERT INTO sessions (id, subject, refresh_hash, expires_at) VALUES (:id, :id, :hash, now()) RETURNING id"
+    )
+    with postgres.temporary() as url:
+        await asyncio.to_thread(alembic.command.upgrade, alembic_config(service, url), "0001")
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+        for hashed in ("before", "after"):
+            with engine.begin() as connection:
+                connection.execute(open_session, {"id": uuid4(), "hash": hashed})
+            await asyncio.to_thread(migrate, service, url)
+        with engine.begin() as connection:
+            rows = connection.execute(sa.text("SELECT refresh_hash, last_seen_at FROM sessions")).all()
+        assert sorted(rows) == [("after", None), ("before", None)]

@@ -1,5 +1,5 @@
 from services.enterprise.models import Base
-from shared.auth.sessions import AuthBase
+from shared.auth.tables import AuthBase
 from shared.db import run_migrations
 from shared.tables import PlatformBase
 

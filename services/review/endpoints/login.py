@@ -8,22 +8,27 @@ from services.review import queries
 from services.review.domain import CAPTCHA_LIFETIME, ROLES
 from services.review.endpoints.common import Deps
 from services.review.errors import WrongCaptcha
+from services.review.models import Reviewer
 from services.review.schemas import CaptchaRead, LoginRequest, ReviewerRead
 from services.review.service import login
 from services.review.service.audit import witness
 from shared.auth.access import allow
 from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_router
-from shared.auth.errors import AccountLocked, InvalidToken, WrongCredentials
-from shared.auth.sessions import TokenPair
+from shared.auth.errors import InvalidToken
 from shared.auth.tokens import Principal
 from shared.http import Session, transactional_router
 from shared.openapi import problems
 from shared.ratelimit import rate_limit
 
 router = transactional_router()
-sessions_router = session_router(queries.find_reviewer, ROLES, (), witness)
-
 LoggedInAtFirst = Annotated[Principal, allow(*ROLES, initial_password=True)]
+
+
+async def _log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> Reviewer:
+    return await login.log_in(deps, sessions, session, body)
+
+
+sessions_router = session_router(_log_in, queries.find_reviewer, ROLES, refusals=(WrongCaptcha,), witness=witness)
 
 
 @router.post(
@@ -42,18 +47,6 @@ async def create_captcha(deps: Deps, session: Session) -> CaptchaRead:
         expires_in=int(CAPTCHA_LIFETIME.total_seconds()),
         answer=question.answer if deps.settings.demo else None,
     )
-
-
-@router.post(
-    "/sessions",
-    status_code=201,
-    responses=problems(WrongCaptcha, WrongCredentials, AccountLocked),
-    openapi_extra=CREDENTIALS,
-    dependencies=[Depends(rate_limit("60/minute"))],
-)
-async def log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> TokenPair:
-    """Log in. The captcha is checked first, and spent whatever the outcome."""
-    return await login.log_in(deps, sessions, session, body)
 
 
 @router.get("/me", responses=problems(InvalidToken))

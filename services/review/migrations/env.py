@@ -1,6 +1,6 @@
 from services.review.models import Base
 from shared.audit import AuditBase
-from shared.auth.sessions import AuthBase
+from shared.auth.tables import AuthBase
 from shared.db import run_migrations
 from shared.tables import PlatformBase
 

@@ -19,11 +19,11 @@ from services.review.domain import (
     random_text,
 )
 from services.review.errors import WrongCaptcha
-from services.review.models import Captcha
+from services.review.models import Captcha, Reviewer
 from services.review.schemas import LoginRequest
 from services.review.service.audit import record
 from shared.auth.errors import AccountLocked, WrongCredentials
-from shared.auth.sessions import Sessions, TokenPair
+from shared.auth.sessions import Sessions
 from shared.container import Container
 
 
@@ -47,20 +47,20 @@ async def new_captcha(container: Container, session: AsyncSession) -> Question:
     return Question(captcha_id, answer, f"data:image/png;base64,{base64.b64encode(png).decode()}")
 
 
-async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> TokenPair:
+async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Reviewer:
     """Raises WrongCaptcha, AccountLocked, WrongCredentials."""
     await _spend_captcha(container, login.captcha_id, login.captcha_answer)
     username = normalise_username(login.username)
     account = await queries.find_reviewer_by_username(session, username)
     known = account.username if account else None
     try:
-        pair = await sessions.log_in(session, account, username, login.password)
+        reviewer = await sessions.log_in(session, account, username, login.password)
     except (AccountLocked, WrongCredentials) as refusal:
         async with container.database.transaction() as own:
             record(container, own, None, AuditAction.log_in_failed, known, code=refusal.code)
         raise
-    record(container, session, account, AuditAction.log_in, known)
-    return pair
+    record(container, session, reviewer, AuditAction.log_in, known)
+    return reviewer
 
 
 async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> None:

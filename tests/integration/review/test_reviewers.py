@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from services.review.models import Base
 from services.review.service.reviewers import ensure_reviewer
 from shared.audit import AuditBase
-from shared.auth.sessions import AuthBase
+from shared.auth.tables import AuthBase
 from shared.tables import PlatformBase
 from tests.fixtures.backing import Postgres
 from tests.integration.review.desk import PASSWORD, Application, Desk

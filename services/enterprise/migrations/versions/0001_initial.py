@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from shared.auth.sessions import create_auth_tables_1
+from shared.auth.tables import create_auth_tables_1
 from shared.tables import create_platform_tables_1
 
 revision = "0001"

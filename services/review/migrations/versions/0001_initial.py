@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.audit import create_audit_tables_1
-from shared.auth.sessions import create_auth_tables_1
+from shared.auth.tables import create_auth_tables_1
 from shared.tables import create_platform_tables_1
 
 revision = "0001"

@@ -1,0 +1,95 @@
+"""Browser sessions: continued by one opaque id, which a web portal keeps in the browser's cookie and nowhere else.
+
+The id is shown as often as pages are asked for, by any copy of the portal, so unlike a refresh token it is not spent;
+instead the session ends when it was idle for too long.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.auth.errors import InvalidSession
+from shared.auth.sessions import AccessToken, Sessions
+from shared.auth.tables import Account, SessionRow
+
+# Not every page writes a row; the price is that a session may end this much before its idle time.
+SEEN_EVERY = timedelta(minutes=1)
+
+
+class AccountRead(BaseModel):
+    id: UUID
+    name: str
+    roles: list[str]
+
+
+class BrowserAccess(AccessToken):
+    account: AccountRead
+
+
+class BrowserSession(BrowserAccess):
+    session_id: str
+
+
+@dataclass(frozen=True)
+class BrowserSessions:
+    """Use cases of a web portal, on the same sessions that logout, password change and disabling end."""
+
+    sessions: Sessions
+
+    def open(self, session: AsyncSession, account: Account) -> BrowserSession:
+        session_id = secrets.token_urlsafe(32)
+        row = self.sessions.add(session, account, _hash(session_id), last_seen_at=self.sessions.clock.now())
+        return self.shown(account, row.id, session_id)
+
+    async def see(self, session: AsyncSession, session_id: str) -> SessionRow:
+        """Raises InvalidSession."""
+        now = self.sessions.clock.now()
+        due = SessionRow.last_seen_at <= now - SEEN_EVERY
+        found = (await session.execute(sa.select(SessionRow, due).where(*self._open_under(session_id)))).one_or_none()
+        if found is None:
+            raise InvalidSession
+        row, is_due = found
+        if is_due:
+            # Asked again, so that of many pages at once one writes.
+            await session.execute(sa.update(SessionRow).where(SessionRow.id == row.id, due).values(last_seen_at=now))
+        return row
+
+    async def rotate(self, session: AsyncSession, session_id: str) -> tuple[SessionRow, str]:
+        """Give the session a new id; the old one is dead when this commits. Raises InvalidSession.
+
+        An old id that comes again ends nothing: another page may have been under way with it.
+        """
+        following = secrets.token_urlsafe(32)
+        renamed = sa.update(SessionRow).where(*self._open_under(session_id)).returning(SessionRow)
+        row = await session.scalar(renamed.values(secret_hash=_hash(following), last_seen_at=self.sessions.clock.now()))
+        if row is None:
+            raise InvalidSession
+        return row, following
+
+    def access(self, account: Account, row_id: UUID) -> BrowserAccess:
+        read = AccountRead(id=account.id, name=account.name, roles=sorted(account.role_set))
+        return BrowserAccess(**self.sessions.access(account, row_id).model_dump(), account=read)
+
+    def shown(self, account: Account, row_id: UUID, session_id: str) -> BrowserSession:
+        return BrowserSession(**self.access(account, row_id).model_dump(), session_id=session_id)
+
+    def _open_under(self, session_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+        now = self.sessions.clock.now()
+        idle = timedelta(minutes=self.sessions.settings.browser_idle_minutes)
+        return (
+            SessionRow.secret_hash == _hash(session_id),
+            SessionRow.ended_at.is_(None),
+            SessionRow.expires_at > now,
+            SessionRow.last_seen_at >= now - idle,
+        )
+
+
+def _hash(session_id: str) -> str:
+    # Another function than that of refresh tokens: no text can be both.
+    return hashlib.blake2b(session_id.encode(errors="replace"), digest_size=32, person=b"browser session").hexdigest()

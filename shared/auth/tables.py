@@ -1,0 +1,90 @@
+"""Tables both issuing services keep in their own databases: sessions and failed logins; and what an account is."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.db import new_registry
+from shared.privacy import Privacy
+
+
+class AuthBase(DeclarativeBase):
+    registry = new_registry()
+
+
+class SessionRow(AuthBase):
+    """One login, continued by single-use refresh tokens or, with a `last_seen_at`, by the id a browser holds.
+
+    Of the refresh token or id only a hash is kept. The previous refresh token betrays a theft when it comes again.
+    """
+
+    __tablename__ = "sessions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    subject: Mapped[UUID] = mapped_column(index=True)
+    # The column keeps its first name, by which the version before reads it while this one is rolled out.
+    secret_hash: Mapped[str] = mapped_column("refresh_hash", unique=True)
+    previous_hash: Mapped[str | None] = mapped_column(index=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
+
+
+class LoginFailureRow(AuthBase):
+    """Failed logins of one account name, existing or not; the name is kept only as a hash."""
+
+    __tablename__ = "login_failures"
+    account_hash: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[datetime]
+
+
+def create_auth_tables_1(op: Operations) -> None:
+    """First revision of these tables. Frozen: changes get a new function."""
+    timestamp = sa.DateTime(timezone=True)
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("subject", sa.Uuid, nullable=False),
+        sa.Column("refresh_hash", sa.Text, nullable=False),
+        sa.Column("previous_hash", sa.Text),
+        sa.Column("expires_at", timestamp, nullable=False),
+        sa.Column("ended_at", timestamp),
+        sa.UniqueConstraint("refresh_hash", name="uq_sessions_refresh_hash"),
+    )
+    for column in ("subject", "previous_hash", "expires_at"):
+        op.create_index(f"ix_sessions_{column}", "sessions", [column])
+    op.create_table(
+        "login_failures",
+        sa.Column("account_hash", sa.Text, primary_key=True),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("last_at", timestamp, nullable=False),
+    )
+
+
+def alter_auth_tables_2(op: Operations) -> None:
+    """Browser sessions. Frozen; the version before this one can run on the result."""
+    op.add_column("sessions", sa.Column("last_seen_at", sa.DateTime(timezone=True)))
+
+
+class Account:
+    """Columns of a service's account table, and what it must say of itself."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    password_hash: Mapped[str]
+    must_change_password: Mapped[bool]
+
+    def account_name(self, privacy: Privacy) -> str:
+        """What the person logs in with, in clear."""
+        raise NotImplementedError
+
+    @property
+    def role_set(self) -> frozenset[str]:
+        raise NotImplementedError
+
+    @property
+    def is_active(self) -> bool:
+        raise NotImplementedError
