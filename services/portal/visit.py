@@ -1,7 +1,7 @@
 """One request of a browser: who it is, what the API says, and the page that answers."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -24,12 +24,13 @@ LOGINS = {"enterprise": "/enterprise/login", "review": "/review/login"}
 
 @dataclass(kw_only=True)
 class Portal(Readiness):
-    """What the pages are made with. Built once per process."""
+    """What the pages are made with. Built once per process. `reference` is services/portal/reference.py's."""
 
     settings: PortalSettings
     gateway: Gateway
     pages: Pages
     cookies: Cookies
+    reference: dict[str, tuple[float, list[dict[str, Any]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
