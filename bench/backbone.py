@@ -86,7 +86,7 @@ async def backbone(backing: Backing, rounds: int) -> None:
         async def relay() -> float:
             await _purge(channel)
             await _fill(database)
-            worker = Relay(database, broker)
+            worker = Relay("bench", database, broker)
             started = time.perf_counter()
             while await worker.drain():
                 pass

@@ -26,6 +26,7 @@ Check = Callable[[], Awaitable[None]]
 class Readiness:
     """`dependencies` are what readiness asks, by name; each raises when it is away."""
 
+    service: str
     dependencies: dict[str, Check] = field(default_factory=dict)
 
     async def failing_dependencies(self) -> list[str]:
@@ -41,7 +42,6 @@ class Readiness:
 
 @dataclass(kw_only=True)
 class Container(Readiness):
-    service: str
     settings: Settings
     database: Database
     clock: Clock

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import alembic.command
 import alembic.config
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import registry
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -84,6 +85,7 @@ class Database:
             hide_parameters=True,
             connect_args=connect_args(),
         )
+        self._pool = cast(AsyncAdaptedQueuePool, self.engine.pool)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.on_commit: list[Callable[[], None]] = []
 
@@ -99,6 +101,10 @@ class Database:
             if session.info.pop("outbox", False):
                 for callback in self.on_commit:
                     callback()
+
+    def pool_usage(self) -> tuple[int, int]:
+        """Connections in use, and how many the pool may open."""
+        return self._pool.checkedout(), self._pool.size()
 
     async def ping(self) -> None:
         """Raises the driver's error when the database does not answer."""

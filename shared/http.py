@@ -1,6 +1,7 @@
 """Every HTTP service is built by `create_app`: errors, transactions, limits, health, documents."""
 
 import re
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +12,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from opentelemetry.trace import StatusCode
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
@@ -22,8 +24,10 @@ from shared.container import Container
 from shared.db import is_transient
 from shared.errors import Invalid, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge, Unavailable
 from shared.idempotency import HEADER, recall, remember
+from shared.metrics import HTTP_REQUESTS
 from shared.openapi import PROBLEM_MEDIA_TYPE, install_openapi, status_of
-from shared.telemetry import bind_trace, current_traceparent, get_logger
+from shared.telemetry import current_traceparent, get_logger
+from shared.tracing import SpanKind, span
 from shared.validation import field_errors
 
 log = get_logger(__name__)
@@ -35,6 +39,7 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HTTP_KINDS: dict[int, type[Problem]] = {400: Malformed, 404: NotFound, 405: MethodNotAllowed, 413: TooLarge}
 
 BodyLimits = Sequence[tuple[str, int, type[TooLarge]]]
@@ -92,9 +97,15 @@ class Surroundings:
     """
 
     def __init__(
-        self, app: ASGIApp, root: str, limits: BodyLimits, on_failure: Callable[[Exception], Response] | None = None
+        self,
+        app: ASGIApp,
+        service: str,
+        root: str,
+        limits: BodyLimits,
+        on_failure: Callable[[Exception], Response] | None = None,
     ) -> None:
         self._app = app
+        self._service = service
         self._on_failure = on_failure or failure_response
         self._root = root
         self._limits = [(re.compile(pattern), size, kind) for pattern, size, kind in limits]
@@ -105,8 +116,22 @@ class Surroundings:
             return
         # With the prefix or without: a gateway may pass either.
         scope["root_path"] = scope.get("root_path") or self._root
+        arrived = time.perf_counter()
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        with span(self._service, method, SpanKind.SERVER, parent) as server:
+            status = await self._answer(scope, receive, send)
+            route = _template(scope)
+            server.update_name(f"{method} {route}")
+            server.set_attributes(
+                {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+            )
+            if status >= 500:
+                server.set_status(StatusCode.ERROR)
+        HTTP_REQUESTS.labels(self._service, method, route, status).observe(time.perf_counter() - arrived)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
         headers = dict(scope["headers"])
-        bind_trace(headers.get(b"traceparent", b"").decode("latin-1"))
         limit, kind = next(
             ((size, kind) for pattern, size, kind in self._limits if pattern.search(scope["path"])),
             (DEFAULT_BODY_LIMIT, TooLarge),
@@ -115,7 +140,7 @@ class Surroundings:
         # Cut, because int() itself refuses thousands of digits.
         announced = int(declared[:20]) if declared.isdigit() else 0
         counted = 0
-        started = False
+        status = 0
 
         async def limited_receive() -> Message:
             nonlocal counted
@@ -128,9 +153,9 @@ class Surroundings:
             return message
 
         async def completed_send(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 present = {name for name, _ in message["headers"]}
                 extra = [header for header in SECURITY_HEADERS if header[0] not in present]
                 trace = (b"traceparent", current_traceparent().encode())
@@ -138,8 +163,8 @@ class Surroundings:
                 log.info(
                     "http.request",
                     method=scope["method"],
-                    route=getattr(scope.get("route"), "path", "unmatched"),
-                    status=message["status"],
+                    route=_template(scope),
+                    status=status,
                 )
             await send(message)
 
@@ -147,10 +172,15 @@ class Surroundings:
             await self._app(scope, limited_receive, completed_send)
         except Exception as error:
             response = self._on_failure(error)
-            if started:
+            if status:
                 # Too late for an answer: the server has to break the connection off.
                 raise ConnectionAbortedError from None
             await response(scope, receive, completed_send)
+        return status
+
+
+def _template(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "unmatched")
 
 
 def problem_document(problem: Problem) -> dict[str, Any]:
@@ -265,7 +295,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.container = container
-    app.add_middleware(Surroundings, root=root, limits=body_limits)
+    app.add_middleware(Surroundings, service=container.service, root=root, limits=body_limits)
     app.add_exception_handler(Problem, _on_failure)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, on_http)

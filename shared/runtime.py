@@ -7,22 +7,25 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from shared.commands import add_dead_letters
 from shared.container import Container
 from shared.contracts.topology import QUEUES
 from shared.db import Database, migrate
 from shared.idempotency import RETENTION
-from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription
+from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription, Watch
+from shared.metrics import Sampler
+from shared.operations import operations, sample_outbox, samplers_of
 from shared.settings import ProcessSettings, Settings, explained_settings
 from shared.tables import IdempotencyRow, InboxRow
 from shared.telemetry import configure_logging, get_logger
+from shared.tracing import configure_tracing
 
 log = get_logger(__name__)
 
@@ -35,7 +38,8 @@ Job = Callable[[Any], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Service:
-    """Everything the runtime needs to know of a service; `jobs` run beside its consumers until cancelled."""
+    """Everything the runtime needs to know of a service. `jobs` run beside its consumers until cancelled; `samplers`
+    set the gauges of its database whenever its worker is asked for metrics."""
 
     name: str
     load_settings: Callable[[], Settings]
@@ -43,9 +47,14 @@ class Service:
     create_app: Callable[[Any], FastAPI]
     subscriptions: Sequence[Subscription] = ()
     jobs: Sequence[Job] = ()
+    samplers: Sequence[Job] = ()
 
     def consumers(self, container: Container) -> list[Consumer]:
         return [Consumer(subscription, container, container.database) for subscription in self.subscriptions]
+
+    def own_samplers(self, container: Container) -> list[Sampler]:
+        """For one process of the service at a time."""
+        return [partial(sample, container) for sample in (sample_outbox, *self.samplers)]
 
 
 async def clean(database: Database) -> None:
@@ -75,12 +84,22 @@ async def run_worker(service: Service, container: Container) -> None:
     Raises an ExceptionGroup when a job fails or the broker holds a topology that differs from ours.
     """
     broker = _broker(service, container.settings)
+    relay = Relay(service.name, container.database, broker)
+    consumers = service.consumers(container)
+    watch = Watch({consumer.queue.name: consumer.queue.states for consumer in consumers})
+    container.dependencies |= {"broker": watch.check, "relay": relay.check}
+    for consumer in consumers:
+        name = consumer.queue.name
+        container.dependencies[f"consumer {name}"] = partial(watch.check_consumer, name, consumer.activity)
+    samplers = [*samplers_of(container), watch.sample, *service.own_samplers(container)]
+    settings = container.settings
     try:
-        async with asyncio.TaskGroup() as group:
+        async with operations(container, samplers, settings.host, settings.metrics_port), asyncio.TaskGroup() as group:
             group.create_task(broker.declare())
-            group.create_task(Relay(container.database, broker).run())
+            group.create_task(broker.watch(watch))
+            group.create_task(relay.run())
             group.create_task(keep_clean(container))
-            for consumer in service.consumers(container):
+            for consumer in consumers:
                 group.create_task(broker.consume(consumer))
             for job in service.jobs:
                 group.create_task(job(container))
@@ -96,9 +115,9 @@ def _broker(service: Service, settings: Settings) -> RabbitMQ:
     return RabbitMQ(settings.broker_url.get_secret_value(), QUEUES, name=service.name)
 
 
-def serve(app: ASGIApp, settings: ProcessSettings) -> None:
-    """HTTP on the settings' address, until interrupted."""
-    uvicorn.run(
+def serve(app: FastAPI, settings: ProcessSettings) -> None:
+    """HTTP on the settings' address, and operators' on their port, until interrupted."""
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -111,8 +130,20 @@ def serve(app: ASGIApp, settings: ProcessSettings) -> None:
         timeout_graceful_shutdown=20,
     )
 
+    async def until_signal() -> None:
+        readiness = app.state.container
+        async with operations(readiness, samplers_of(readiness), settings.host, settings.metrics_port):
+            await uvicorn.Server(config).serve()
+
+    configure_tracing()
+    # The server raises its signal again when it is done: as an exception, so that the last spans are still exported.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(until_signal())
+
 
 async def _worker_until_signal(service: Service, settings: Settings) -> None:
+    configure_tracing()
     task = asyncio.create_task(run_worker(service, service.build(settings)))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

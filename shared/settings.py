@@ -125,6 +125,7 @@ class ProcessSettings(BaseSettings):
     log_level: LogLevel = "INFO"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="the operators' port; 0: none")
     forwarded_allow_ips: str = "127.0.0.1"
 
     def __init__(self, **values: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{4})(?:\d{7}|\d{10,13})([\dXx]{4})(?![0-9A-Za-z])")
 SECRET_KEYS = re.compile(r"password|token|secret|session_id|authorization|answer|id_number|phone", re.IGNORECASE)
 

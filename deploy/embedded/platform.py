@@ -62,7 +62,8 @@ class Platform:
         self.app.router.redirect_slashes = False
         self.app.router.default = self._elsewhere
         self._unknown = Starlette(
-            middleware=[Middleware(Surroundings, root="", limits=())], exception_handlers={HTTPException: on_http}
+            middleware=[Middleware(Surroundings, service="gateway", root="", limits=())],
+            exception_handlers={HTTPException: on_http},
         )
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from services.certnumber.audit import AUDIT_LABELS, AuditAction
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.endpoints import router
+from services.certnumber.queries import numbering_figures
 from services.certnumber.settings import CertnumberSettings
 from services.certnumber.tasks import create_celery
 from services.certnumber.waker import CeleryWaker, EagerWaker
@@ -14,6 +15,7 @@ from shared.audit import audit_router
 from shared.clock import Clock
 from shared.container import Container, build_container
 from shared.http import create_app as create_service_app
+from shared.metrics import APPROVAL_AGE, APPROVALS_FAILED, APPROVALS_WAITING, NUMBERS_ASSIGNED
 from shared.runtime import Service
 
 
@@ -46,4 +48,15 @@ async def sweep(container: CertnumberContainer) -> None:
     await container.waker.sweep()
 
 
-SERVICE = Service("certnumber", CertnumberSettings, build, create_app, SUBSCRIPTIONS, (sweep,))
+async def sample_numbering(container: CertnumberContainer) -> None:
+    async with container.database.transaction() as session:
+        figures = await numbering_figures(session)
+    for gauge, figure in zip(
+        (NUMBERS_ASSIGNED, APPROVALS_WAITING, APPROVALS_FAILED, APPROVAL_AGE), figures, strict=True
+    ):
+        gauge.labels(container.service).set(figure)
+
+
+SERVICE = Service(
+    "certnumber", CertnumberSettings, build, create_app, SUBSCRIPTIONS, jobs=(sweep,), samplers=(sample_numbering,)
+)

@@ -27,7 +27,8 @@ from shared.clock import Clock, business_day
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed
 from shared.db import connect_args
 from shared.messaging import Outbox
-from shared.telemetry import bind_trace
+from shared.telemetry import current_traceparent
+from shared.tracing import SpanKind, span
 
 # A burst comes faster than the planner's statistics of it: no batch may read a whole table or a whole index.
 _PLANS = "".join(f" -c {name}=off" for name in (
@@ -49,6 +50,7 @@ def create_engine(url: str) -> sa.Engine:
 
 def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> int:
     """Number up to `limit` waiting approvals or mark them failed; returns how many. The caller's commit is the act."""
+    run = current_traceparent()
     rules = queries.active_rules(session)
     waiting = queries.claim(session, limit)
     if not waiting:
@@ -59,17 +61,17 @@ def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> 
     ledger, failed = [], []
     for item, placed in _place(session, waiting, rules):
         key = {"application_id": item.application_id, "decision_no": item.decision_no}
-        bind_trace(item.traceparent)
-        if isinstance(placed, Failure):
-            failed.append({**key, "failure_code": placed})
-            outbox.add(session, NumberingFailed(**key, code=placed, detail=placed.detail), now)
-            continue
-        number, replaces = placed.number, replaced.get(item.application_id, item.replaces)
-        place = {"series_id": placed.series_id, "period": placed.period, "serial": number.serial}
-        texts = {"number": number.text, "lookup": lookup_key(number.text), "replaces": replaces}
-        ledger.append({**key, **place, **texts, "issued_on": today})
-        assigned = NumberAssigned(**key, number=number.text, issued_on=today, assigned_at=now, replaces=replaces)
-        outbox.add(session, assigned, now)
+        with span("certnumber", "number", SpanKind.INTERNAL, item.traceparent, [run]):
+            if isinstance(placed, Failure):
+                failed.append({**key, "failure_code": placed})
+                outbox.add(session, NumberingFailed(**key, code=placed, detail=placed.detail), now)
+                continue
+            number, replaces = placed.number, replaced.get(item.application_id, item.replaces)
+            place = {"series_id": placed.series_id, "period": placed.period, "serial": number.serial}
+            texts = {"number": number.text, "lookup": lookup_key(number.text), "replaces": replaces}
+            ledger.append({**key, **place, **texts, "issued_on": today})
+            assigned = NumberAssigned(**key, number=number.text, issued_on=today, assigned_at=now, replaces=replaces)
+            outbox.add(session, assigned, now)
     if ledger:
         queries.write_ledger(session, now, ledger)
     if failed:

@@ -18,6 +18,15 @@ Key = tuple[UUID, int]
 LOCK_SERIES = sa.text("LOCK TABLE series IN SHARE ROW EXCLUSIVE MODE")
 LOCK_SERIES_SHARED = sa.text("LOCK TABLE series IN SHARE MODE")
 
+# Counters, and two partial indexes: what was numbered is not read.
+FIGURES = sa.text("""
+    SELECT (SELECT coalesce(sum(last), 0) FROM counters)::bigint,
+           (SELECT count(*) FROM approvals WHERE status = 'waiting'),
+           (SELECT count(*) FROM approvals WHERE status = 'failed'),
+           (SELECT coalesce(greatest(0, extract(epoch FROM now() - min(approved_at))), 0)
+            FROM approvals WHERE status = 'waiting')::float
+""")
+
 _KEY = sa.tuple_(Approval.application_id, Approval.decision_no)
 
 
@@ -68,6 +77,11 @@ async def get_entries(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, L
         sa.tuple_(LedgerEntry.application_id, LedgerEntry.decision_no).in_(list(keys))
     )
     return {(row.application_id, row.decision_no): row for row in await session.scalars(statement)}
+
+
+async def numbering_figures(session: AsyncSession) -> tuple[int, int, int, float]:
+    """Numbers given, approvals waiting, approvals failed, and the age in seconds of the oldest that waits."""
+    return tuple((await session.execute(FIGURES)).one())
 
 
 async def find_entry(session: AsyncSession, number: str) -> LedgerEntry | None:

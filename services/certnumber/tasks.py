@@ -8,7 +8,7 @@ import time
 from functools import cache
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import setup_logging, worker_process_init
 from kombu import Exchange, Queue
 from sqlalchemy.orm import Session
@@ -18,7 +18,8 @@ from services.certnumber.settings import CertnumberSettings
 from shared.clock import Clock, SystemClock
 from shared.messaging import Outbox
 from shared.settings import explained_settings
-from shared.telemetry import bind_trace, configure_logging, get_logger
+from shared.telemetry import configure_logging, get_logger
+from shared.tracing import SpanKind, span
 
 log = get_logger(__name__)
 
@@ -93,7 +94,6 @@ class Numbering:
 
     def run(self) -> int:
         """Until no full batch waits or RUN_SECONDS are over; returns how many approvals were handled."""
-        bind_trace(None)
         deadline = time.monotonic() + RUN_SECONDS
         total = 0
         while True:
@@ -111,11 +111,13 @@ def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None) -
     app.conf.update(_CONFIGURATION)
 
     # A shared task would be registered with every other application of the process too, and number there.
-    @app.task(name=TASK, shared=False)
-    def assign_numbers() -> None:
-        total = numbering.run()
-        if total:
-            log.info("numbering.done", approvals=total)
+    @app.task(name=TASK, shared=False, bind=True, Request="services.certnumber.celery_operations:CountedRequest")
+    def assign_numbers(self: Task[[], None]) -> None:
+        # The trace of whatever woke us; the sweep's wake-ups belong to none.
+        with span("certnumber", TASK, SpanKind.CONSUMER, (self.request.headers or {}).get("traceparent")):
+            total = numbering.run()
+            if total:
+                log.info("numbering.done", approvals=total)
 
     # A connection inherited over fork would be two processes' at once.
     worker_process_init.connect(lambda **_: numbering.engine.dispose(close=False), weak=False)
@@ -129,7 +131,12 @@ def _from_environment() -> Celery:
     if settings.numbering_broker_url is None:
         raise SystemExit("GANZHENG_BROKER_URL is not set")
     setup_logging.connect(lambda **_: configure_logging(settings.log_level), weak=False)
-    return create_celery(settings)
+    app = create_celery(settings)
+    # Only Celery's own processes need it.
+    from services.certnumber.celery_operations import install
+
+    install(app, settings, _QUEUE.name)
+    return app
 
 
 def __getattr__(name: str) -> Celery:

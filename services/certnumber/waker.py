@@ -8,7 +8,7 @@ from functools import partial
 from celery import Celery
 
 from services.certnumber.tasks import PUBLISH_OPTIONS, SWEEP_SECONDS, TASK
-from shared.telemetry import get_logger
+from shared.telemetry import bind_trace, current_traceparent, get_logger
 
 log = get_logger(__name__)
 
@@ -48,6 +48,10 @@ class Waker(ABC):
         """The sweep of this way to run, until cancelled; returns at once if another process sweeps."""
 
 
+def _trace() -> dict[str, str]:
+    return {"traceparent": current_traceparent()}
+
+
 class CeleryWaker(Waker):
     """Sends the task to Celery's workers. Their sweep is Celery's beat."""
 
@@ -56,7 +60,7 @@ class CeleryWaker(Waker):
         self._send = partial(celery.tasks[TASK].apply_async, **PUBLISH_OPTIONS)
 
     async def _act(self) -> None:
-        await asyncio.to_thread(self._send)
+        await asyncio.to_thread(self._send, headers=_trace())
 
     async def sweep(self) -> None:
         return
@@ -71,11 +75,12 @@ class EagerWaker(Waker):
         self._on_commit = on_commit
 
     async def _act(self) -> None:
-        await asyncio.to_thread(self._run)
+        await asyncio.to_thread(self._run, headers=_trace())
         for callback in self._on_commit:
             callback()
 
     async def sweep(self) -> None:
         while True:
+            bind_trace(None)
             self.wake()
             await asyncio.sleep(SWEEP_SECONDS)

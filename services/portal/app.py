@@ -27,6 +27,7 @@ def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None)
     """`client` reaches the gateway in another way than over the network."""
     gateway = Gateway(client or httpx2.AsyncClient(base_url=settings.api_url))
     return Portal(
+        service="portal",
         settings=settings,
         gateway=gateway,
         pages=Pages(),
@@ -46,7 +47,7 @@ def create_app(portal: Portal) -> FastAPI:
     )
     app.state.portal = app.state.container = portal
     app.add_middleware(BrowserHeaders, settings=portal.settings)
-    app.add_middleware(Surroundings, root="", limits=LIMITS, on_failure=failure_page(portal))
+    app.add_middleware(Surroundings, service="portal", root="", limits=LIMITS, on_failure=failure_page(portal))
     for kind, handler in FAILURES.items():
         app.add_exception_handler(kind, handler)
     app.include_router(health_router())

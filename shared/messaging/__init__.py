@@ -3,6 +3,7 @@
 from shared.messaging.consumer import Consumer, Outcome, Subscription, TooEarly, Verdict, traced
 from shared.messaging.dead_letters import DeadLetter, DeadLetters
 from shared.messaging.events import Envelope, Event, Message, Received
+from shared.messaging.health import Watch
 from shared.messaging.inprocess import InProcessBus
 from shared.messaging.outbox import Outbox
 from shared.messaging.rabbitmq import RabbitMQ
@@ -27,5 +28,6 @@ __all__ = [
     "Subscription",
     "TooEarly",
     "Verdict",
+    "Watch",
     "traced",
 ]

@@ -4,7 +4,8 @@ A transport hands over deliveries and gets one verdict for each; how a verdict b
 redelivery or a dead letter is the transport's affair.
 """
 
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db import Database, is_outage
 from shared.errors import Unavailable
 from shared.messaging.events import E, Envelope, Event, Message, Received
+from shared.messaging.health import Activity
 from shared.messaging.topology import MAX_ATTEMPTS, Queue
+from shared.messaging.tracing import consuming
+from shared.metrics import EVENT_AGE, MESSAGES
 from shared.privacy import Undecipherable
 from shared.tables import InboxRow
 from shared.telemetry import bind_trace, get_logger
@@ -69,6 +73,7 @@ class Consumer:
         self._committed = subscription.committed
         self._container = container
         self.database = database
+        self.activity = Activity()
 
     async def process(self, messages: Sequence[Message]) -> list[Outcome]:
         """Take effect of every message once. A batch is one transaction; if that fails, each message gets its own."""
@@ -78,8 +83,11 @@ class Consumer:
             for entry, message in zip(parsed, messages, strict=True)
             if isinstance(entry, Received)
         }
-        outcomes = await self._attempt(good)
-        return [entry if isinstance(entry, Outcome) else outcomes[entry.id] for entry in parsed]
+        tried = await self._attempt(good)
+        outcomes = [entry if isinstance(entry, Outcome) else tried[entry.id] for entry in parsed]
+        for verdict, count in Counter(outcome.verdict for outcome in outcomes).items():
+            MESSAGES.labels(self.queue.name, verdict).inc(count)
+        return outcomes
 
     async def _attempt(self, good: Mapping[UUID, tuple[Received[Any], int]]) -> dict[UUID, Outcome]:
         if not good:
@@ -111,17 +119,20 @@ class Consumer:
             fields = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
             return self._dead(f"invalid: {', '.join(fields) or 'not an envelope'}")
 
-    async def _handle(self, received: Sequence[Received[Any]]) -> None:
-        async with self.database.transaction() as session:
-            fresh = await self._remember(session, received)
-            batches: defaultdict[type[Event], list[Received[Any]]] = defaultdict(list)
-            for item in fresh:
-                batches[type(item.event)].append(item)
-            for contract, batch in batches.items():
-                _, handler = self._handlers[contract.routing_key()]
-                await handler(self._container, session, batch)
-        if fresh and self._committed is not None:
-            await self._committed(self._container)
+    async def _handle(self, messages: Sequence[Received[Any]]) -> None:
+        with consuming(self.queue, messages) as received:
+            async with self.database.transaction() as session:
+                fresh = await self._remember(session, received)
+                batches: defaultdict[type[Event], list[Received[Any]]] = defaultdict(list)
+                for item in fresh:
+                    batches[type(item.event)].append(item)
+                for contract, batch in batches.items():
+                    _, handler = self._handlers[contract.routing_key()]
+                    await handler(self._container, session, batch)
+            oldest = min(item.time for item in received)
+            EVENT_AGE.labels(self.queue.name).observe(max(0.0, time.time() - oldest.timestamp()))
+            if fresh and self._committed is not None:
+                await self._committed(self._container)
 
     async def _remember(self, session: AsyncSession, received: Sequence[Received[Any]]) -> list[Received[Any]]:
         # Sorted, so that two consumers with the same events in their batches wait for each other and do not deadlock.

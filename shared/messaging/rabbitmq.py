@@ -18,6 +18,7 @@ from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFai
 from shared.messaging.consumer import Consumer, Outcome, Verdict
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.events import Message
+from shared.messaging.health import Watch
 from shared.messaging.topology import EXCHANGE, Queue
 from shared.telemetry import get_logger
 
@@ -62,6 +63,8 @@ class RabbitMQ:
                     await connection.close()
 
     async def _declare(self, channel: AbstractChannel) -> None:
+        if not self._queues:
+            return
         exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
         for queue in self._queues.values():
             # Dead-letter targets first: a work queue without them would drop what it rejects.
@@ -91,6 +94,10 @@ class RabbitMQ:
             return None
 
         await self._keep_at("declare", nothing)
+
+    async def watch(self, watch: Watch) -> None:
+        """Until cancelled. A queue that is missing is declared anew."""
+        await self._keep_at("watch", watch.look)
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         """Pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""
@@ -134,19 +141,21 @@ class RabbitMQ:
         await channel.set_qos(prefetch_count=1)
         probation = await queue.consume(deliveries.put)
         trusted = False
-        while True:
-            batch = [await deliveries.get()]
-            while not deliveries.empty():
-                batch.append(deliveries.get_nowait())
-            held = [delivery for delivery in batch if delivery is not None]
-            if len(held) < len(batch):
-                raise ConnectionError("the broker ended the subscription")
-            await _finish(self._handle(channel, consumer, held))
-            if not trusted and not any(map(_tries, held)):
-                trusted = True
-                await queue.cancel(probation)
-                await channel.set_qos(prefetch_count=PREFETCH)
-                await queue.consume(deliveries.put)
+        with consumer.activity.subscription():
+            while True:
+                batch = [await deliveries.get()]
+                while not deliveries.empty():
+                    batch.append(deliveries.get_nowait())
+                held = [delivery for delivery in batch if delivery is not None]
+                if len(held) < len(batch):
+                    raise ConnectionError("the broker ended the subscription")
+                with consumer.activity.batch():
+                    await _finish(self._handle(channel, consumer, held))
+                if not trusted and not any(map(_tries, held)):
+                    trusted = True
+                    await queue.cancel(probation)
+                    await channel.set_qos(prefetch_count=PREFETCH)
+                    await queue.consume(deliveries.put)
 
     async def _handle(
         self, channel: AbstractChannel, consumer: Consumer, batch: Sequence[AbstractIncomingMessage]

@@ -5,6 +5,7 @@ that dies in between leaves a lease that runs out: the row is published again, a
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -15,6 +16,9 @@ import sqlalchemy as sa
 
 from shared.db import Database
 from shared.messaging.events import Message
+from shared.messaging.health import PATIENCE, Stalled
+from shared.messaging.tracing import note_published
+from shared.metrics import PUBLISHED
 from shared.tables import OutboxRow
 from shared.telemetry import get_logger
 
@@ -32,6 +36,7 @@ class Publisher(Protocol):
 class Relay:
     def __init__(
         self,
+        service: str,
         database: Database,
         publisher: Publisher,
         *,
@@ -42,16 +47,23 @@ class Relay:
     ) -> None:
         self._database = database
         self._publisher = publisher
+        self._service = service
         self._batch = batch
         self._lease = lease
         self._poll = poll
         self._max_backoff = max_backoff
         self._wake = asyncio.Event()
+        self._moved_at = time.monotonic()
         database.on_commit.append(self.wake)
 
     def wake(self) -> None:
         """A hint that rows were committed by this process; polling finds all the others."""
         self._wake.set()
+
+    async def check(self) -> None:
+        """Raises Stalled unless the loop got through of late; an empty outbox counts, a missing broker does not."""
+        if time.monotonic() - self._moved_at > PATIENCE:
+            raise Stalled
 
     async def run(self) -> None:
         """Until cancelled. Nothing short of cancellation ends the loop."""
@@ -67,6 +79,7 @@ class Relay:
                 pause = min(2 * pause, self._max_backoff)
                 continue
             pause = self._poll
+            self._moved_at = time.monotonic()
             if claimed < self._batch:
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._poll.total_seconds())
@@ -79,15 +92,19 @@ class Relay:
         messages = await self._claim(lease)
         if not messages:
             return 0
+        started = time.time_ns()
         try:
             results = await self._publisher.publish(list(messages.values()))
         except BaseException:
             await self._release(lease)
             raise
+        note_published(self._service, list(messages.values()), results, started)
         confirmed: list[int] = []
         failed: list[int] = []
         for row_id, result in zip(messages, results, strict=True):
             (confirmed if result is None else failed).append(row_id)
+        PUBLISHED.labels(self._service, "confirmed").inc(len(confirmed))
+        PUBLISHED.labels(self._service, "failed").inc(len(failed))
         async with self._database.transaction() as session:
             if confirmed:
                 await session.execute(sa.delete(OutboxRow).where(OutboxRow.id.in_(confirmed), OutboxRow.lease == lease))

@@ -32,6 +32,11 @@ class Queue:
     def routing_keys(self) -> tuple[str, ...]:
         return tuple(event.routing_key() for event in self.events)
 
+    @property
+    def states(self) -> dict[str, str]:
+        """Where a message may wait, and the broker's queue for it."""
+        return {"ready": self.name, "retry": self.retry, "dead": self.dead}
+
     def arguments(self) -> dict[str, Any]:
         """Structure is declared here, so that a broker without policies loses nothing; policies may tighten it."""
         return _quorum(self.dead) | {"x-delivery-limit": DELIVERY_LIMIT}

@@ -49,7 +49,7 @@ async def test_what_a_killed_relay_had_published_takes_effect_once(database: Dat
     assert await effects(database, FIRST) == dict.fromkeys(names, 1)
 
     bus = CountingBus([Consumer(subscription(queue), Orders(queue), database) for queue in QUEUES])
-    heir = Relay(database, bus)
+    heir = Relay("test", database, bus)
     assert await heir.drain() == 0, "the dead relay's lease still runs"
     async with database.transaction() as session:
         await session.execute(sa.update(OutboxRow).values(due_at=sa.func.now()))

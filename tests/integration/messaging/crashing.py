@@ -52,7 +52,7 @@ async def relay(database_url: str) -> None:
             sys.stdout.flush()
             return await asyncio.Future()
 
-    await Relay(database, Silent()).run()
+    await Relay("test", database, Silent()).run()
 
 
 if __name__ == "__main__":

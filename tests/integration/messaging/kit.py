@@ -176,7 +176,7 @@ async def backbone(url: str, amqp_url: str | None) -> AsyncIterator[Backbone]:
         transport = RabbitMQ(amqp_url, QUEUES, name="test")
         await transport.declare()
         tasks += [asyncio.create_task(transport.consume(consumer)) for consumer in consumers]
-    tasks.append(asyncio.create_task(Relay(database, transport, max_backoff=timedelta(milliseconds=300)).run()))
+    tasks.append(asyncio.create_task(Relay("test", database, transport, max_backoff=timedelta(milliseconds=300)).run()))
     try:
         yield Backbone(database, transport, orders)
     finally:

@@ -83,7 +83,7 @@ class TestOutbox:
 class TestRelay:
     async def test_publishes_a_late_commit_with_an_earlier_id(self, database: Database) -> None:
         recorder = Recorder()
-        relay = Relay(database, recorder)
+        relay = Relay("test", database, recorder)
         async with database.transaction() as session:
             OUTBOX.add(session, Pinged(name="early id, late commit"), NOW)
             await session.flush()
@@ -97,7 +97,7 @@ class TestRelay:
         names = [f"n{number}" for number in range(400)]
         await emit(database, *(Pinged(name=name) for name in names))
         recorder = Recorder()
-        async with running(*(Relay(database, recorder, batch=30) for _ in range(4))):
+        async with running(*(Relay("test", database, recorder, batch=30) for _ in range(4))):
             await until(lambda: nothing_left(database), what="an empty outbox")
         assert Counter(recorder.published) == Counter(names)
         assert recorder.calls >= 400 / 30
@@ -105,12 +105,12 @@ class TestRelay:
     async def test_claims_no_more_than_a_batch_in_the_order_of_the_rows(self, database: Database) -> None:
         await emit(database, *(Pinged(name=f"n{number}") for number in range(5)))
         recorder = Recorder()
-        assert await Relay(database, recorder, batch=3).drain() == 3
+        assert await Relay("test", database, recorder, batch=3).drain() == 3
         assert recorder.published == ["n0", "n1", "n2"]
 
     async def test_wakes_at_a_commit_of_its_own_process(self, database: Database) -> None:
         recorder = Recorder()
-        async with running(Relay(database, recorder, poll=timedelta(minutes=10))):
+        async with running(Relay("test", database, recorder, poll=timedelta(minutes=10))):
             await emit(database, Pinged(name="first"))
             await until(lambda: recorder.published == ["first"], timeout=10, what="the first event")
             before = time.monotonic()
@@ -120,7 +120,7 @@ class TestRelay:
 
     async def test_finds_rows_of_other_processes_by_polling(self, database: Database, database_url: str) -> None:
         recorder, other = Recorder(), Database(database_url)
-        async with running(Relay(database, recorder)):
+        async with running(Relay("test", database, recorder)):
             await emit(other, Pinged(name="elsewhere"))
             await until(lambda: recorder.published, what="the event of the other process")
         await other.close()
@@ -129,7 +129,7 @@ class TestRelay:
         recorder = Recorder()
         recorder.refused = {"bad"}
         await emit(database, Pinged(name="bad"), Pinged(name="good"))
-        relay = Relay(database, recorder, max_backoff=BRIEF)
+        relay = Relay("test", database, recorder, max_backoff=BRIEF)
         assert await relay.drain() == 2
         assert recorder.published == ["good"]
         assert await relay.drain() == 0, "it is not due at once"
@@ -143,17 +143,17 @@ class TestRelay:
         recorder.error = ConnectionError()
         await emit(database, Pinged(name="kept"))
         with pytest.raises(ConnectionError):
-            await Relay(database, recorder).drain()
-        assert await Relay(database, other := Recorder()).drain() == 1
+            await Relay("test", database, recorder).drain()
+        assert await Relay("test", database, other := Recorder()).drain() == 1
         assert other.published == ["kept"]
 
     async def test_gives_its_rows_back_when_it_is_stopped(self, database: Database) -> None:
         recorder = Recorder()
         recorder.gate.clear()
         await emit(database, Pinged(name="kept"))
-        async with running(Relay(database, recorder)):
+        async with running(Relay("test", database, recorder)):
             await until(lambda: recorder.calls, what="the relay is publishing")
-        assert await Relay(database, other := Recorder()).drain() == 1
+        assert await Relay("test", database, other := Recorder()).drain() == 1
         assert other.published == ["kept"]
 
     async def test_pauses_longer_and_longer_in_an_outage_and_then_catches_up(self, database: Database) -> None:
@@ -161,7 +161,7 @@ class TestRelay:
         recorder.error = ConnectionError()
         names = [f"n{number}" for number in range(20)]
         await emit(database, *(Pinged(name=name) for name in names))
-        async with running(Relay(database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+        async with running(Relay("test", database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
             await until(lambda: recorder.calls == 1, interval=0.005, what="the first try")
             before = time.monotonic()
             for number in range(5):
@@ -175,7 +175,7 @@ class TestRelay:
 
     async def test_survives_an_outage_of_its_database(self, database: Database) -> None:
         recorder = Recorder()
-        async with running(Relay(database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+        async with running(Relay("test", database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
             await kill_connections(database)
             await emit(database, Pinged(name="after"))
             await until(lambda: recorder.published == ["after"], what="the event after the outage")
@@ -185,9 +185,9 @@ class TestRelay:
         slow.gate.clear()
         second.gate.clear()
         await emit(database, Pinged(name="twice"))
-        old = asyncio.create_task(Relay(database, slow, lease=BRIEF).drain())
+        old = asyncio.create_task(Relay("test", database, slow, lease=BRIEF).drain())
         await until(lambda: slow.calls, what="the first owner is publishing")
-        new = Relay(database, second)
+        new = Relay("test", database, second)
         owner = asyncio.create_task(until(new.drain, what="the lease runs out"))
         await until(lambda: second.calls, what="the second owner is publishing")
         slow.gate.set()
@@ -202,7 +202,7 @@ class TestRelay:
         for size in (1, 150):
             await emit(database, *(Pinged(name=f"n{number}") for number in range(size)))
             with statements(database) as seen:
-                assert await Relay(database, Recorder()).drain() == size
+                assert await Relay("test", database, Recorder()).drain() == size
             counts.append(len(seen))
         assert counts == [2, 2], "one claims, one deletes"
 
