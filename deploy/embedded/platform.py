@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from deploy.embedded.preflight import INTERNAL, service_settings
+from deploy.embedded.transport import InProcess
 from services.certnumber import app as certnumber
 from services.enterprise import app as enterprise
 from services.portal import app as portal
@@ -124,7 +125,7 @@ def build_platform(
     bus = InProcessBus()
     settings = service_settings(urls, var, demo=demo, overrides=overrides)
     # The transport learns its app once that exists: the services fetch each other's keys in-process.
-    transport = _LateTransport()
+    transport = InProcess()
     client = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
     containers: dict[str, Any] = {}
     apps: dict[str, FastAPI] = {}
@@ -139,17 +140,6 @@ def build_platform(
     platform = Platform(containers, apps, portal.create_app(portal.build(own, client=pages)), bus, client)
     transport.app = platform.app
     return platform
-
-
-class _LateTransport(httpx2.AsyncBaseTransport):
-    app: Starlette | None = None
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if self.app is None:
-            raise httpx2.ConnectError("the platform is not built yet")
-        # As a gateway's upstream would see it: the browser that the portal asks for.
-        address = request.headers.get("X-Forwarded-For", "127.0.0.1")
-        return await httpx2.ASGITransport(app=self.app, client=(address, 0)).handle_async_request(request)
 
 
 def migrate_all(urls: Mapping[str, str]) -> None:
