@@ -22,6 +22,10 @@ log = get_logger(__name__)
 Check = Callable[[], Awaitable[None]]
 
 
+class Unready(Exception):  # noqa: N818
+    """Names what fails."""
+
+
 @dataclass(kw_only=True)
 class Readiness:
     """`dependencies` are what readiness asks, by name; each raises when it is away."""
@@ -38,6 +42,11 @@ class Readiness:
                 log.warning("readiness.failed", dependency=name, error=type(error).__name__)
                 failed.append(name)
         return failed
+
+    async def check(self) -> None:
+        """Raises Unready, for a process that is several services."""
+        if failed := await self.failing_dependencies():
+            raise Unready(", ".join(failed))
 
 
 @dataclass(kw_only=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from services.portal.settings import PortalSettings
 from services.renewal import app as renewal
 from services.review import app as review
 from shared.clock import Clock
-from shared.container import Container
+from shared.container import Container, Readiness
 from shared.db import migrate
 from shared.http import Surroundings, on_http
 from shared.messaging import InProcessBus, Relay
+from shared.metrics import Sampler
+from shared.operations import operations, sample_dead_letters, samplers_of
 from shared.runtime import Service, keep_clean
 
 SERVICES: dict[str, tuple[Service, Callable[..., Any]]] = {
@@ -78,9 +81,12 @@ class Platform:
         async with AsyncExitStack() as stack:
             for app in (*self.apps.values(), self.portal):
                 await stack.enter_async_context(app.router.lifespan_context(app))
-            tasks = [asyncio.create_task(self._relay(container).run()) for container in self.containers.values()]
+            tasks = []
             for name, (service, _) in SERVICES.items():
                 container = self.containers[name]
+                relay = self._relay(container)
+                container.dependencies["relay"] = relay.check
+                tasks.append(asyncio.create_task(relay.run()))
                 tasks.append(asyncio.create_task(keep_clean(container)))
                 tasks += [asyncio.create_task(job(container)) for job in service.jobs]
             try:
@@ -95,6 +101,22 @@ class Platform:
         await self.client.aclose()
         for container in self.containers.values():
             await container.close()
+
+    @asynccontextmanager
+    async def operations(self) -> AsyncIterator[None]:
+        """Answer operators on GANZHENG_METRICS_PORT of this machine, if it is set, for as long as the block lasts."""
+        readiness = Readiness(
+            service="embedded", dependencies={name: container.check for name, container in self.containers.items()}
+        )
+        samplers: list[Sampler] = []
+        for name, (service, _) in SERVICES.items():
+            container = self.containers[name]
+            queues = [subscription.queue.name for subscription in service.subscriptions]
+            samplers += [*samplers_of(container), *service.own_samplers(container)]
+            samplers.append(partial(sample_dead_letters, container, queues))
+        port = self.containers["review"].settings.metrics_port
+        async with operations(readiness, samplers, "127.0.0.1", port):
+            yield
 
     def _relay(self, container: Container) -> Relay:
         return Relay(container.service, container.database, self.bus)

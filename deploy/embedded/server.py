@@ -14,6 +14,7 @@ from deploy.embedded.preflight import Options
 from shared.contracts.topology import QUEUES
 from shared.runtime import treat_dead_letters
 from shared.telemetry import configure_logging
+from shared.tracing import configure_tracing
 
 
 class _Server(uvicorn.Server):
@@ -46,7 +47,8 @@ async def _serve(platform: Platform, options: Options) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    await _Server(config, greeting).serve()
+    async with platform.operations():
+        await _Server(config, greeting).serve()
 
 
 async def _treat_dead_letters(platform: Platform, arguments: argparse.Namespace) -> None:
@@ -64,4 +66,5 @@ def run(urls: Mapping[str, str], options: Options, arguments: argparse.Namespace
     if arguments.command == "dead-letters":
         asyncio.run(_treat_dead_letters(platform, arguments))
     else:
+        configure_tracing()
         asyncio.run(_serve(platform, options))
