@@ -100,6 +100,8 @@ class Item(Base):
         sa.Index(None, "status", "added_at", "application_id"),
         sa.Index(None, "post", "added_at", "application_id"),
         sa.Index(None, "status", "post", "added_at", "application_id"),
+        # For counting by age what waits, without a look at the rows.
+        sa.Index("ix_items_waiting", "submitted_at", postgresql_where=sa.text("status = 'pending_review'")),
         sa.Index("ix_items_name_characters", characters(sa.column("name")), postgresql_using="gin"),
         sa.Index(
             "ix_items_enterprise_name_characters", characters(sa.column("enterprise_name")), postgresql_using="gin"
@@ -151,5 +153,12 @@ class Decision(Base):
             postgresql_where=sa.text("outcome <> 'refused'"),
         ),
         sa.Index(None, "application_id", "decided_at"),
+        # For counting the decisions of some days, likewise.
+        sa.Index(
+            None,
+            "decided_at",
+            postgresql_include=["action", "reason_code"],
+            postgresql_where=sa.text("outcome <> 'refused'"),
+        ),
         sa.CheckConstraint("outcome IN ('asked', 'accepted', 'refused')", name="outcome"),
     )
