@@ -8,7 +8,7 @@ workers, each of its own database and queues; all copies of a worker say the sam
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from prometheus_client import Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
 from shared.telemetry import get_logger
@@ -21,6 +21,9 @@ Sampler = Callable[[], Awaitable[None]]
 
 # Less than the ten seconds Prometheus gives a scrape.
 SAMPLE_TIMEOUT = 5.0
+
+# A series more for each, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 HTTP_REQUESTS = Histogram(
     "ganzheng_http_request_seconds",

@@ -37,10 +37,9 @@ _OUTBOX = sa.select(
 
 def samplers_of(readiness: Readiness) -> list[Sampler]:
     """What any process can tell of itself."""
-    own: list[Sampler] = [partial(_sample_checks, readiness)]
-    if isinstance(readiness, Container):
-        own.append(partial(_sample_pool, readiness))
-    return own
+    checks = partial(_sample_checks, readiness)
+    # The pool first: the others borrow from it.
+    return [partial(_sample_pool, readiness), checks] if isinstance(readiness, Container) else [checks]
 
 
 async def _sample_checks(readiness: Readiness) -> None:

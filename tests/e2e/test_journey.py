@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -89,22 +88,3 @@ class TestFullStack:
         verified = await stack.api.call("GET", "certnumber", f"/certificates/{number}")
         assert verified["status"] == "valid"
         assert "*" in verified["holder"]
-
-    async def test_no_log_holds_an_identity_number(self, stack: Stack) -> None:
-        sent: list[dict[str, Any]] = []
-        await run(_Recorder(stack.api, sent), REVIEWER, REVIEWER_PASSWORD, lambda _: None)
-        numbers = {request["json"]["id_number"] for request in sent if "id_number" in request.get("json", {})}
-        assert len(numbers) == 1
-        assert not any(number in stack.processes.logs() for number in numbers)
-
-
-class _Recorder(Api):
-    """Notes what is sent."""
-
-    def __init__(self, api: Api, sent: list[dict[str, Any]]) -> None:
-        self._api = api
-        self._sent = sent
-
-    async def call(self, method: str, service: str, path: str, **request: Any) -> Any:
-        self._sent.append(request)
-        return await self._api.call(method, service, path, **request)
