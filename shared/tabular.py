@@ -70,6 +70,12 @@ def rows(file: BinaryIO, columns: Sequence[str], max_rows: int) -> Iterator[tupl
         raise TableError("table_header", "表格是空的，第一行应为表头")
 
 
+def count_rows(file: BinaryIO, columns: Sequence[str], max_rows: int) -> int | None:
+    """How many rows `rows` will yield; None for a workbook, too slow to be read twice. Raises TableError."""
+    file.seek(0)
+    return None if file.read(4) in _ZIP_MAGIC else sum(1 for _ in rows(file, columns, max_rows))
+
+
 # A cell as a person sees it; a number is one that has lost digits on its way into the sheet.
 Cell = str | float
 

@@ -52,7 +52,7 @@ from shared.idnumber import mask
 from shared.openapi import problems
 from shared.pagination import InvalidCursor, Page, Paging, cut
 from shared.ratelimit import rate_limit
-from shared.validation import PRINTABLE, FromMoment, ToMoment
+from shared.validation import PRINTABLE, FromMoment, Ids, ToMoment
 
 router = transactional_router()
 BINARY = {"type": "string", "format": "binary"}
@@ -157,10 +157,16 @@ async def list_applications(
     name: Annotated[str | None, Query(max_length=50, pattern=PRINTABLE)] = None,
     added_from: FromMoment | None = None,
     added_to: ToMoment | None = None,
+    application_ids: Annotated[Ids | None, Query(description="repeated, or with commas between")] = None,
 ) -> Page[ApplicationRead]:
     """The enterprise's own applications, newest first."""
     search = ApplicationSearch(
-        enterprise_id=principal.subject, status=status, name=name, added_from=added_from, added_to=added_to
+        enterprise_id=principal.subject,
+        status=status,
+        name=name,
+        added_from=added_from,
+        added_to=added_to,
+        application_ids=application_ids,
     )
     rows = await queries.search_applications(session, search, page)
     kept, next_cursor = cut(rows, page, lambda row: (row.added_at, row.id))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
+from sqlalchemy.sql.operators import in_op
 
 from services.renewal.domain import LIVE, AgeLimit, Post, Standing, Status
 from services.renewal.models import (
@@ -155,6 +156,7 @@ class ApplicationSearch:
     name: str | None = None
     added_from: datetime | None = None
     added_to: datetime | None = None
+    application_ids: Sequence[UUID] | None = None
 
 
 async def search_applications(
@@ -168,6 +170,7 @@ async def search_applications(
         (Person.name, contains, search.name),
         (Application.added_at, ge, search.added_from),
         (Application.added_at, le, search.added_to),
+        (Application.id, in_op, search.application_ids),
     )
     return (await session.scalars(keyset(statement, page, Application.added_at, Application.id))).all()
 

@@ -30,6 +30,7 @@ RowErrorCode = Literal[
     "certificate_number_invalid",
     "valid_until_invalid",
     "incomplete_certificate",
+    "certificate_taken",
 ]
 
 _DATE = re.compile(r"(\d{4})(?:年(\d{1,2})月(\d{1,2})日|([-/.])(\d{1,2})\4(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.renewal.models import Application, HeldCertificate, Person, PostRow
 
 
-async def people_by_index(session: AsyncSession, indexes: Iterable[str]) -> dict[str, Person]:
+async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock: bool) -> dict[str, Person]:
     """Locked in order of id, as everyone does: a new certificate locks its person too, in whatever order they come."""
     statement = sa.select(Person).where(Person.id_number_index.in_(sorted(set(indexes)))).order_by(Person.id)
-    statement = statement.with_for_update(key_share=True)
+    if lock:
+        statement = statement.with_for_update(key_share=True)
     return {row.id_number_index: row for row in await session.scalars(statement)}
 
 

@@ -127,6 +127,15 @@ class ImportRead(BaseModel):
     errors: list[RowErrorRead]
 
 
+class ImportProgress(BaseModel):
+    rows_done: int
+    rows_total: int | None
+
+
+class ImportDone(BaseModel):
+    report: ImportRead
+
+
 class HeldCertificateRead(BaseModel):
     certificate_number: str
     post: str

@@ -1,6 +1,7 @@
 """Import of people and the certificates they hold, and the registrar's look at one person."""
 
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
@@ -15,14 +16,15 @@ from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
 from services.renewal.errors import TableInvalid
 from services.renewal.models import Application, HeldCertificate, Person
+from services.renewal.registry_changes import Held, Known, Outcome
 from services.renewal.registry_file import TEMPLATE_COLUMNS, RegistryRow, RowError, parse_row
 from services.renewal.service.changes import ID_NUMBER
 from services.renewal.service.eligibility import get_person
-from shared import audit
+from shared import audit, tabular
 from shared.auth.tokens import Principal
 from shared.clock import business_day
 from shared.idnumber import mask
-from shared.tabular import TableError, rows
+from shared.tabular import TableError
 
 MAX_ROWS = 100_000
 MAX_REPORTED_ERRORS = 1_000
@@ -38,36 +40,66 @@ class ImportReport:
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
-    errors: list[tuple[int, str, str, str]] = field(default_factory=list)
+    errors: list[tuple[int, RowError]] = field(default_factory=list)
 
-    def fail(self, row: int, column: str, code: str, message: str, *, first: bool = True) -> None:
-        self.failed += first
-        if len(self.errors) < MAX_REPORTED_ERRORS:
-            self.errors.append((row, column, code, message))
+    def count(self, row: int, outcome: Outcome | RowError) -> None:
+        if isinstance(outcome, RowError):
+            self.fail(row, [outcome])
+        else:
+            setattr(self, outcome, getattr(self, outcome) + 1)
+
+    def fail(self, row: int, errors: Iterable[RowError]) -> None:
+        self.failed += 1
+        room = MAX_REPORTED_ERRORS - len(self.errors)
+        self.errors += [(row, error) for error in islice(errors, room)]
 
 
-async def import_registry(container: RenewalContainer, principal: Principal, file: BinaryIO) -> ImportReport:
-    """Take in a table. Every chunk of rows is a transaction of its own, because an import of a whole province must not
-    hold the persons' locks that submissions wait for; importing the same table again changes nothing.
+async def count_rows(file: BinaryIO) -> int | None:
+    """How many rows an import will go through, None if that is not to be had quickly. Raises TableInvalid."""
+    try:
+        return await anyio.to_thread.run_sync(tabular.count_rows, file, TEMPLATE_COLUMNS, MAX_ROWS)
+    except TableError as error:
+        raise _invalid(error, 0) from None
 
-    Raises TableInvalid; rows before the place where a table breaks off are kept.
+
+async def import_registry(
+    container: RenewalContainer, principal: Principal, file: BinaryIO, *, dry_run: bool = False
+) -> AsyncGenerator[int | ImportReport]:
+    """Take in a table; yields the number of rows done after each chunk, and the report last.
+
+    Every chunk of rows is a transaction of its own, because an import of a whole province must not hold the persons'
+    locks that submissions wait for; importing the same table again changes nothing. A dry run only reads, and keeps
+    what the rows so far would change in memory, some 50 MB for 100,000 new rows.
+
+    Raises TableInvalid; rows before the place where a table breaks off, or before a caller who leaves, are kept.
     """
     async with container.database.transaction() as reading:
         names = await queries.posts(reading)
     posts = {code: code for code in names} | {post.name: code for code, post in names.items()}
     report = ImportReport()
+    ahead = Known({}, {})
     today = business_day(container.clock.now())
-    reader = rows(file, TEMPLATE_COLUMNS, MAX_ROWS)
+    reader = tabular.rows(file, TEMPLATE_COLUMNS, MAX_ROWS)
     try:
-        while chunk := await anyio.to_thread.run_sync(_next_chunk, reader, posts, today):
+        while chunk := await anyio.to_thread.run_sync(_next_chunk, container, reader, posts, today):
             async with container.database.transaction() as own:
-                await _import_chunk(container, own, chunk, report)
+                if dry_run:
+                    await _rehearse_chunk(own, chunk, ahead, report)
+                else:
+                    await _import_chunk(container, own, chunk, report)
+            yield report.rows
     except TableError as error:
-        raise TableInvalid(error.message, table=error.code, row=error.row, imported=report.rows) from None
+        raise _invalid(error, 0 if dry_run else report.rows) from None
     finally:
-        if report.rows:
-            await _remember(container, principal, report)
-    return report
+        if report.rows and not dry_run:
+            # Also for a caller who leaves: what he brought is in.
+            with anyio.CancelScope(shield=True):
+                await _remember(container, principal, report)
+    yield report
+
+
+def _invalid(error: TableError, imported: int) -> TableInvalid:
+    return TableInvalid(error.message, table=error.code, row=error.row, imported=imported)
 
 
 async def _remember(container: RenewalContainer, principal: Principal, report: ImportReport) -> None:
@@ -76,54 +108,89 @@ async def _remember(container: RenewalContainer, principal: Principal, report: I
         audit.add(session, container.clock.now(), principal, AuditAction.registry_imported, None, counts)
 
 
-Parsed = tuple[int, RegistryRow | list[RowError]]
+@dataclass(frozen=True)
+class Parsed:
+    """A row by its number in the sheet; `index` is the blind index of a good one's person."""
+
+    number: int
+    found: RegistryRow | list[RowError]
+    index: str
 
 
-def _next_chunk(reader: Iterator[tuple[int, dict[str, str]]], posts: dict[str, str], today: date) -> list[Parsed]:
-    return [(number, parse_row(row, posts, today)) for number, row in islice(reader, CHUNK)]
+def _next_chunk(
+    container: RenewalContainer, reader: Iterator[tuple[int, dict[str, str]]], posts: dict[str, str], today: date
+) -> list[Parsed]:
+    chunk = []
+    for number, row in islice(reader, CHUNK):
+        found = parse_row(row, posts, today)
+        index = container.privacy.blind_index(found.person.value) if isinstance(found, RegistryRow) else ""
+        chunk.append(Parsed(number, found, index))
+    return chunk
+
+
+def _good(chunk: Sequence[Parsed]) -> list[tuple[str, RegistryRow]]:
+    return [(parsed.index, parsed.found) for parsed in chunk if isinstance(parsed.found, RegistryRow)]
+
+
+def _tally(chunk: Sequence[Parsed], known: Known, report: ImportReport) -> None:
+    for parsed in chunk:
+        report.rows += 1
+        if isinstance(parsed.found, RegistryRow):
+            report.count(parsed.number, known.take(parsed.index, parsed.found))
+        else:
+            report.fail(parsed.number, parsed.found)
+
+
+def _known(people: Mapping[str, Person], certificates: Mapping[str, HeldCertificate]) -> Known:
+    owners = {person.id: index for index, person in people.items()}
+    return Known(
+        {index: person.name for index, person in people.items()},
+        {
+            number: Held(owners.get(held.person_id), held.post, held.valid_until, held.application_id is not None)
+            for number, held in certificates.items()
+        },
+    )
+
+
+async def _rehearse_chunk(session: AsyncSession, chunk: Sequence[Parsed], ahead: Known, report: ImportReport) -> None:
+    good = _good(chunk)
+    people = await registry_queries.people_by_index(session, [index for index, _ in good], lock=False)
+    numbers = [row.certificate.number for _, row in good if row.certificate]
+    known = _known(people, await queries.certificates_by_number(session, numbers))
+    # What is assigned stays in `ahead`.
+    overlaid = Known(ChainMap(ahead.names, known.names), ChainMap(ahead.certificates, known.certificates))
+    _tally(chunk, overlaid, report)
 
 
 async def _import_chunk(
     container: RenewalContainer, session: AsyncSession, chunk: Sequence[Parsed], report: ImportReport
 ) -> None:
-    good: list[tuple[int, RegistryRow, str]] = []
-    for number, parsed in chunk:
-        report.rows += 1
-        if isinstance(parsed, RegistryRow):
-            good.append((number, parsed, container.privacy.blind_index(parsed.person.value)))
-            continue
-        for position, error in enumerate(parsed):
-            report.fail(number, error.column, error.code, error.message, first=position == 0)
+    good = _good(chunk)
     now = container.clock.now()
-    people, new_people, renamed = await _upsert_people(container, session, good, now)
+    people, new_people = await _insert_people(container, session, good, now)
     certificates, new_certificates = await _insert_certificates(session, good, people, now)
-    for number, row, index in good:
-        person, held = people[index], row.certificate
-        created, updated = index in new_people, index in renamed
-        new_people.discard(index)
-        renamed.discard(index)
-        if held is not None:
-            certificate = certificates[held.number]
-            if certificate.person_id != person.id:
-                report.fail(number, "certificate_number", "certificate_taken", "该证书编号已登记在其他人员名下")
-                continue
-            if held.number in new_certificates:
-                created = True
-                new_certificates.discard(held.number)
-            elif certificate.application_id is None:
-                updated |= _change_certificate(certificate, held.post, held.valid_until, now)
-        report.created += created
-        report.updated += updated and not created
-        report.unchanged += not (created or updated)
+    known = _known(people, certificates)
+    for index in new_people:
+        del known.names[index]
+    for number in new_certificates:
+        del known.certificates[number]
+    _tally(chunk, known, report)
+    for index, person in people.items():
+        if person.name != known.names[index]:
+            person.name, person.updated_at = known.names[index], now
+    for number, certificate in certificates.items():
+        held = known.certificates[number]
+        if (certificate.post, certificate.valid_until) != (held.post, held.valid_until):
+            certificate.post, certificate.valid_until, certificate.updated_at = held.post, held.valid_until, now
 
 
-async def _upsert_people(
-    container: RenewalContainer, session: AsyncSession, good: Sequence[tuple[int, RegistryRow, str]], now: datetime
-) -> tuple[dict[str, Person], set[str], set[str]]:
-    """People of the chunk by index, and the indexes that are new and that got another name."""
-    indexes = [index for _, _, index in good]
-    people = await registry_queries.people_by_index(session, indexes)
-    missing = {index: row for _, row, index in good if index not in people}
+async def _insert_people(
+    container: RenewalContainer, session: AsyncSession, good: Sequence[tuple[str, RegistryRow]], now: datetime
+) -> tuple[dict[str, Person], set[str]]:
+    """People of the chunk by index, and the indexes that are new."""
+    indexes = [index for index, _ in good]
+    people = await registry_queries.people_by_index(session, indexes, lock=True)
+    missing = {index: row for index, row in good if index not in people}
     inserted = await registry_queries.insert_people(
         session,
         [
@@ -141,22 +208,15 @@ async def _upsert_people(
         ],
     )
     if missing:
-        people = await registry_queries.people_by_index(session, indexes)
-    renamed = set()
-    for _, row, index in good:
-        person = people[index]
-        if person.name != row.name:
-            person.name, person.updated_at = row.name, now
-            if index not in inserted:
-                renamed.add(index)
-    return people, inserted, renamed
+        people = await registry_queries.people_by_index(session, indexes, lock=True)
+    return people, inserted
 
 
 async def _insert_certificates(
-    session: AsyncSession, good: Sequence[tuple[int, RegistryRow, str]], people: dict[str, Person], now: datetime
+    session: AsyncSession, good: Sequence[tuple[str, RegistryRow]], people: dict[str, Person], now: datetime
 ) -> tuple[dict[str, HeldCertificate], set[str]]:
-    """Certificates of the chunk by number, and the numbers that are new. A number stays with who had it first."""
-    wanted = {row.certificate.number: (row.certificate, index) for _, row, index in reversed(good) if row.certificate}
+    """Certificates of the chunk by number, and the numbers that are new. The first row that names one has it."""
+    wanted = {row.certificate.number: (row.certificate, index) for index, row in reversed(good) if row.certificate}
     known = await queries.certificates_by_number(session, wanted)
     inserted = await registry_queries.insert_certificates(
         session,
@@ -175,13 +235,6 @@ async def _insert_certificates(
         ],
     )
     return await queries.certificates_by_number(session, wanted), inserted
-
-
-def _change_certificate(certificate: HeldCertificate, post: str, valid_until: date | None, now: datetime) -> bool:
-    if (certificate.post, certificate.valid_until) == (post, valid_until):
-        return False
-    certificate.post, certificate.valid_until, certificate.updated_at = post, valid_until, now
-    return True
 
 
 @dataclass(frozen=True)

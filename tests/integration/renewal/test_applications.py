@@ -218,7 +218,7 @@ class TestList:
         second = await office.draft(person, "30", token)
         await office.submit(second["id"], 0, token)
 
-        async def listed(**filters: str) -> list[str]:
+        async def listed(**filters: str | list[str]) -> list[str]:
             response = await office.request("GET", "/applications", token, params=filters)
             assert response.status_code == 200, response.text
             return [item["id"] for item in response.json()["items"]]
@@ -232,10 +232,18 @@ class TestList:
         assert await listed(added_from=second["added_at"]) == [second["id"]]
         assert await listed(added_to=first["added_at"]) == [first["id"]]
         today = business_day(office.harness.clock.now())
+        assert await listed(application_ids=f"{first['id']},{uuid4()}") == [first["id"]]
+        assert await listed(application_ids=[first["id"], second["id"]]) == [second["id"], first["id"]]
         assert len(await listed(added_from=today.isoformat(), added_to=today.isoformat())) == 2
         assert await listed(added_from=(today + timedelta(days=1)).isoformat()) == []
         assert await listed(added_to=(today - timedelta(days=1)).isoformat()) == []
-        for bad in ({"status": "lost"}, {"added_from": "2026-02-30"}, {"limit": "0"}, {"limit": "101"}):
+        for bad in (
+            {"status": "lost"},
+            {"added_from": "2026-02-30"},
+            {"limit": "0"},
+            {"limit": "101"},
+            {"application_ids": "1"},
+        ):
             problem(await office.request("GET", "/applications", token, params=bad), 422, "invalid_request")
         broken = await office.request("GET", "/applications", token, params={"cursor": "x"})
         problem(broken, 422, "invalid_cursor")
