@@ -56,16 +56,12 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.app = Starlette(
-            routes=[
-                *(Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()),
-                Route("/healthz", self._healthz),
-                Route("/readyz", self._readyz),
-            ],
-            lifespan=self._lifespan,
+            routes=[Mount(f"/api/{name}/v1", app) for name, app in self.apps.items()], lifespan=self._lifespan
         )
         self.app.router.redirect_slashes = False
         self.app.router.default = self._elsewhere
-        self._unknown = Starlette(
+        self._own = Starlette(
+            routes=[Route("/healthz", self._healthz), Route("/readyz", self._readyz)],
             middleware=[Middleware(Surroundings, service="gateway", root="", limits=())],
             exception_handlers={HTTPException: on_http},
         )
@@ -131,7 +127,8 @@ class Platform:
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pages for people, problem documents for programs."""
-        await (self._unknown if scope["path"].startswith("/api/") else self.portal)(scope, receive, send)
+        first = scope["path"].lstrip("/").partition("/")[0].lower()
+        await (self._own if first in {"api", "healthz", "readyz"} else self.portal)(scope, receive, send)
 
 
 def build_platform(

@@ -1,0 +1,57 @@
+"""What every page has in common."""
+
+import pytest
+
+from tests.integration.portal.browser import Browser
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+async def test_browsers_are_told_to_be_careful(browser: Browser) -> None:
+    for path in ("/", "/enterprise/login", "/nowhere"):
+        response = (await browser.get(path)).response
+        assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/%00", "/applications/1/2/3", "/static/nothing.css", "/static/../app.py"]
+)
+async def test_an_unknown_address_is_a_page_that_leads_on(browser: Browser, path: str) -> None:
+    page = await browser.get(path)
+    assert page.status == 404
+    assert "返回首页" in page.text
+
+
+async def test_a_form_of_another_site_is_refused(browser: Browser) -> None:
+    page = await browser.get("/enterprise/registration")
+    fields = page.form("/enterprise/registration").fields
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+        refused = await browser.post("/enterprise/registration", fields, headers=headers)
+        assert (refused.status, refused.forms) == (403, [])
+    response = await browser.client.post(
+        "/enterprise/registration", data=dict(fields), headers={"Origin": "https://evil.example"}
+    )
+    assert response.status_code == 403
+
+
+async def test_a_form_without_its_token_asks_before_it_goes_on(browser: Browser) -> None:
+    await browser.get("/enterprise/registration")
+    asked = await browser.post("/enterprise/registration", [("name", "南昌一零企业")])
+    assert asked.status == 403
+    assert ("name", "南昌一零企业") in asked.form("/enterprise/registration").fields
+    again = await browser.send(asked, "/enterprise/registration")
+    assert again.status == 422
+    assert "南昌一零企业" in again.html
+
+
+async def test_static_files_may_be_kept_for_ever(browser: Browser) -> None:
+    page = await browser.get("/")
+    address = page.html.split('rel="stylesheet" href="')[1].split('"')[0]
+    assert "immutable" in (await browser.get(address)).response.headers["cache-control"]
