@@ -114,7 +114,8 @@ def _csv_records(file: BinaryIO) -> Iterator[tuple[int, Sequence[Cell]]]:
     except csv.Error:
         raise TableError("table_invalid", "CSV 格式不正确，请检查引号是否成对", number + 1) from None
     finally:
-        text.detach()  # else collecting the wrapper would close the caller's file
+        if not file.closed:
+            text.detach()  # else collecting the wrapper would close the caller's file
 
 
 def _xlsx_records(file: BinaryIO) -> Iterator[tuple[int, Sequence[Cell]]]:

@@ -264,6 +264,16 @@ def test_callers_file_stays_open() -> None:
     assert not file.closed
 
 
+@pytest.mark.parametrize("content", [f"{','.join(COLUMNS)}\n{ID},张三,\n".encode(), xlsx((ID, "张三", ""))])
+def test_a_reader_may_outlive_its_file(content: bytes) -> None:
+    """As when the client of a streamed import leaves; pytest fails on what is raised by a collected generator."""
+    file = io.BytesIO(content)
+    reader = tabular.rows(file, COLUMNS, 100)
+    assert next(reader)[0] == 2
+    file.close()
+    del reader
+
+
 def read_or_refuse(content: bytes) -> None:
     try:
         read(content)
