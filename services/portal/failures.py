@@ -37,8 +37,12 @@ def carried(form: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     return [
         (name, value)
         for name, value in pairs
-        if isinstance(value, str) and name not in NEVER_CARRIED and "password" not in name
+        if isinstance(value, str) and name not in NEVER_CARRIED and not _is_secret(name)
     ]
+
+
+def _is_secret(name: str) -> bool:
+    return "password" in name
 
 
 def _visit(request: Request) -> Visit:
@@ -93,12 +97,19 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
     if request.method != "POST":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{login}?{urlencode({'next': here})}", 303)
-    form = _form(request)
-    if any(isinstance(value, UploadFile) for value in (form or {}).values()):
-        back = local_path(urlsplit(request.headers.get("referer", "")).path, "/")
-        return await login_page(visit, required.issuer, 401, target=back, detail="登录已过期，登录后请重新选择文件")
-    kept = "登录已过期，您填写的内容已保留，登录后可继续提交"
-    return await login_page(visit, required.issuer, 401, target=request.url.path, again=carried(form), detail=kept)
+    form = _form(request) or FormData()
+    target, again, detail = request.url.path, carried(form), "登录已过期，您填写的内容已保留，登录后可继续提交"
+    if any(isinstance(value, UploadFile) for value in form.values()):
+        target, again = local_path(urlsplit(request.headers.get("referer", "")).path, "/"), []
+        detail = "登录已过期，登录后请重新选择文件"
+    elif any(_is_secret(name) for name in form):
+        # Such a form had better be filled in anew.
+        again, detail = [], required.detail
+    try:
+        return await login_page(visit, required.issuer, 401, target=target, again=again, detail=detail)
+    except ApiProblem as problem:
+        # There is no captcha to be had at the moment.
+        return await _on_api(request, problem)
 
 
 async def _on_password_change(request: Request, _error: Exception) -> Response:

@@ -29,8 +29,14 @@ def form_token(secret: str) -> str:
 
 
 def new_key() -> str:
-    """An Idempotency-Key: the same form sent twice takes effect once."""
+    """What `idempotency_key` of a form is made from."""
     return secrets.token_urlsafe(18)
+
+
+def idempotency_key(form: FormData) -> str:
+    """The same form with the same fields has the same key; gone back to and sent with others, it is another request."""
+    fields = [(name, str(value)) for name, value in form.multi_items() if name != TOKEN_FIELD]
+    return hmac.new(str(form.get(KEY_FIELD, "")).encode(), repr(fields).encode(), hashlib.sha256).hexdigest()
 
 
 def _comes_from_elsewhere(request: Request) -> bool:

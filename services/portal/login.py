@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Response
 
@@ -60,7 +61,7 @@ async def log_in(visit: Visit, issuer: str, credentials: Mapping[str, str]) -> R
     visit.opening = answer["session_id"]
     response: Response
     if answer["must_change_password"]:
-        response = visit.redirect("/password")
+        response = visit.redirect("/password?" + urlencode({"next": target}) if target else "/password")
     elif again:
         response = visit.page("continue.html", target=target, again=again)
     else:

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 
 from services.portal.cookies import Cookies, new_secret
 from services.portal.errors import LoginRequired, PasswordChangeRequired, WrongRole
-from services.portal.forms import KEY_FIELD, form_token, new_key
+from services.portal.forms import KEY_FIELD, form_token, idempotency_key, new_key
 from services.portal.gateway import ApiProblem, Gateway
 from services.portal.pages import NOTICES, Pages
 from services.portal.settings import PortalSettings
@@ -89,7 +89,7 @@ class Visit:
     def _options(self, once: bool, request: dict[str, Any]) -> dict[str, Any]:
         headers = request.pop("headers", {})
         if once and self.field(KEY_FIELD):
-            headers = {**headers, "Idempotency-Key": self.field(KEY_FIELD)}
+            headers = {**headers, "Idempotency-Key": idempotency_key(self.form)}
         return {"address": self.address, "token": self.token, "headers": headers, **request}
 
     def page(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:

@@ -134,9 +134,8 @@ async def change_password(visit: Someone) -> Response:
     except ApiProblem as problem:
         if problem.status >= 500:
             raise
-        return visit.page(
-            "account/password.html", problem.status, target=target, errors=problem.errors, problem=problem.detail
-        )
+        errors = {"old_password": problem.detail} if problem.code == "wrong_old_password" else problem.errors
+        return visit.page("account/password.html", problem.status, target=target, errors=errors, problem=problem.detail)
     # A new id, because the session may now do more than before.
     answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": session_id})
     begin(visit, issuer, answer)
@@ -152,13 +151,15 @@ async def profile_form(visit: Enterprise) -> Response:
 
 @router.post("/enterprise/profile")
 async def change_profile(visit: Enterprise) -> Response:
-    values = given(visit, *PROFILE)
+    # All of them, also what was emptied: left out it would stay as it was, and the page say that it is saved.
+    values: dict[str, str | None] = {name: visit.field(name) for name in PROFILE}
+    values["address"] = values["address"] or None
     try:
         await visit.api("PATCH", "/enterprise/v1/me", json=values)
     except ApiProblem as problem:
         if problem.status >= 500:
             raise
-        shown = {name: visit.field(name) for name in (*PROFILE, "taxpayer_id")}
+        shown = {**values, "taxpayer_id": visit.field("taxpayer_id")}
         return visit.page(
             "account/profile.html", problem.status, values=shown, errors=problem.errors, problem=problem.detail
         )
