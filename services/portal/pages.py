@@ -23,6 +23,9 @@ NOTICES = {
     "post-changed": "岗位已修改",
     "submitted": "已提交，等待省级管理部门审核",
     "cancelled": "申请已撤销",
+    "decided": "审核决定已提交",
+    "decided-next": "审核决定已提交，已打开下一个申请",
+    "decided-last": "审核决定已提交，没有下一个待处理的申请",
     "reviewer-saved": "账号已保存",
     "series-saved": "编号规则已保存",
 }

@@ -1,5 +1,5 @@
 """The pages, by who uses them: read the form, ask the API, render."""
 
-from services.portal.endpoints import accounts
+from services.portal.endpoints import accounts, desk
 
-ROUTERS = (accounts.router,)
+ROUTERS = (accounts.router, desk.router)

@@ -65,6 +65,7 @@ function replaceById(text) {
     const old = document.getElementById(part.id);
     if (old && old.outerHTML !== part.outerHTML) old.replaceWith(part);
   }
+  for (const form of document.forms) offer(form);
 }
 
 function startLive(root) {
@@ -146,6 +147,18 @@ function count(form) {
     const ticked = own.filter((box) => box.checked).length;
     all.checked = own.length > 0 && ticked === own.length;
     all.indeterminate = ticked > 0 && ticked < own.length;
+  }
+  offer(form);
+}
+
+// --- button[data-acts-on="STATUS …"]: usable while a ticked row shows such a state ([data-status]).
+
+function offer(form) {
+  const ticked = [...form.querySelectorAll("td input[type=checkbox]:checked")];
+  const states = ticked.map((box) => box.closest("tr").querySelector("[data-status]")?.dataset.status);
+  for (const button of form.querySelectorAll("[data-acts-on]")) {
+    button.disabled = !states.some((state) => button.dataset.actsOn.split(" ").includes(state));
+    button.title = button.disabled ? "请先勾选可以这样处理的申请" : "";
   }
 }
 

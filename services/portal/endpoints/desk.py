@@ -1,0 +1,304 @@
+"""The review desk: the list, one application, decisions on one or many."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from fastapi import Response
+
+from services.portal.filters import Filters
+from services.portal.forms import page_router
+from services.portal.gateway import ApiProblem
+from services.portal.reference import posts, reasons
+from services.portal.visit import Looking, Reviewing, Visit, response_of
+from shared.errors import NotFound
+
+router = page_router()
+
+HOME = "/review/items"
+ITEMS = "/review/v1/items"
+SIZES = ("20", "50", "100")
+MOST = SIZES[-1]
+STATUSES = {
+    "pending_review": "待审核",
+    "approved": "通过（编号中）",
+    "certified": "通过",
+    "rejected": "驳回",
+    "cancelled": "已撤销",
+}
+# What to offer; whether it is possible, the API says.
+ACTS_ON = {
+    "approve": ("pending_review",),
+    "reject": ("pending_review",),
+    "withdraw": ("approved", "certified"),
+}
+LABELS = {"approve": "证书审核", "reject": "批量驳回", "withdraw": "撤回资质审核"}
+NOTHING_TICKED = "请先勾选申请"
+Kind = Literal["id-front", "id-back", "commitment-letter"]
+KINDS = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An application in the state that the reviewer was shown."""
+
+    application_id: str
+    revision: int
+    decision_no: int
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Raises NotFound for what no page of ours has sent."""
+        application_id, _, numbers = text.partition(":")
+        revision, _, decision_no = numbers.partition(":")
+        if not (revision.isdecimal() and decision_no.isdecimal()):
+            raise NotFound
+        return cls(application_id, int(revision[:10]), int(decision_no[:10]))
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"application_id": self.application_id, "revision": self.revision, "decision_no": self.decision_no}
+
+
+def _filters(visit: Visit, query: str) -> Filters:
+    return Filters.of_query(query, visit.portal.cookies.form_secret(visit.request) or "")
+
+
+def settled(item: Mapping[str, Any]) -> bool:
+    """Whether nothing is on its way that would change the item by itself."""
+    numbering = item["status"] == "approved" and not item["numbering_failure"]
+    return not item["decision_pending"] and not numbering
+
+
+async def _rows(visit: Visit, application_ids: Sequence[str]) -> list[dict[str, Any]]:
+    params = {"application_ids": ",".join(application_ids), "limit": MOST}
+    page = await visit.api("GET", ITEMS, params=params)
+    items: list[dict[str, Any]] = page["items"]
+    return items
+
+
+async def _list(visit: Visit, filters: Filters, page: Mapping[str, Any], status: int = 200, **more: Any) -> Response:
+    given = {
+        "filters": filters,
+        "items": page["items"],
+        "next_cursor": page["next_cursor"],
+        "moving": [item["application_id"] for item in page["items"] if not settled(item)],
+        "posts": [(post["code"], post["name"]) for post in await posts(visit)],
+        "statuses": STATUSES,
+        "sizes": [(size, f"{size} 条") for size in SIZES],
+        "actions": LABELS,
+        "acts_on": ACTS_ON,
+        "ticked": frozenset(),
+        "results": {},
+        "path": HOME,
+    }
+    return visit.page("desk/list.html", status, **{**given, **more})
+
+
+@router.get("/review/items")
+async def show_list(visit: Looking, ticked: str = "") -> Response:
+    filters = _filters(visit, visit.request.url.query)
+    try:
+        page = await visit.api("GET", ITEMS, params={**filters.search, **filters.place})
+    except ApiProblem as problem:
+        if problem.status != 422:
+            raise
+        return await _list(
+            visit, filters, {"items": [], "next_cursor": None}, 422, problem=problem.detail, errors=problem.errors
+        )
+    every = frozenset(item["application_id"] for item in page["items"])
+    return await _list(visit, filters, page, ticked=every if ticked == "all" else frozenset())
+
+
+@router.post("/review/items/search")
+async def search(visit: Looking) -> Response:
+    form = {name: visit.field(name) for name in visit.form}
+    filters = Filters.of_form(form, visit.portal.cookies.form_secret(visit.request) or "")
+    return visit.redirect(f"{HOME}?{filters.query}" if filters.query else HOME)
+
+
+@router.get("/review/items/states")
+async def show_states(visit: Looking, ids: str) -> Response:
+    """Fragment: the cells of a list that change by themselves."""
+    items = await _rows(visit, ids.split(","))
+    response = visit.page("desk/states.html", items=items)
+    if all(settled(item) for item in items):
+        response.headers["X-Live"] = "done"
+    return response
+
+
+# --- many at once
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A posted selection: `shown` are the list's rows by application, `ticked` some of them."""
+
+    action: str
+    shown: Mapping[str, Seen]
+    ticked: Sequence[str]
+
+    @classmethod
+    def of(cls, visit: Visit) -> Self:
+        """Raises NotFound for what no page of ours has sent."""
+        action = visit.field("action")
+        if action not in ACTS_ON:
+            raise NotFound
+        rows = [Seen.of(str(text)) for text in visit.form.getlist("seen")]
+        shown = {row.application_id: row for row in rows}
+        return cls(action, shown, [str(one) for one in visit.form.getlist("ids") if one in shown])
+
+
+@router.post("/review/decisions")
+async def decide(visit: Reviewing) -> Response:
+    batch = Batch.of(visit)
+    if not batch.ticked:
+        return await _again(visit, batch, 422, problem=NOTHING_TICKED)
+    if batch.action != "approve" and not visit.field("asked"):
+        return await _ask_reason(visit, batch)
+    try:
+        results = await _send(visit, batch.action, [batch.shown[one] for one in batch.ticked])
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        wrong = {"problem": problem.detail, "errors": problem.errors}
+        if batch.action != "approve":
+            return await _ask_reason(visit, batch, problem.status, **wrong)
+        return await _again(visit, batch, problem.status, **wrong, ticked=frozenset(batch.ticked))
+    refused = frozenset(one for one, result in results.items() if result["outcome"] == "refused")
+    return await _again(visit, batch, ticked=refused, results=results)
+
+
+async def _send(visit: Visit, action: str, rows: Sequence[Seen]) -> dict[str, dict[str, Any]]:
+    """The API's answers by application."""
+    body: dict[str, Any] = {"action": action, "items": [row.body for row in rows]}
+    body |= {name: visit.field(name) for name in ("reason_code", "comment") if visit.field(name)}
+    answer = await visit.api("POST", "/review/v1/decisions", json=body, once=True)
+    return {result["application_id"]: result for result in answer["results"]}
+
+
+async def _again(visit: Visit, batch: Batch, status: int = 200, **more: Any) -> Response:
+    """The same rows as before, whatever the filters would show by now, so that nothing slips out of sight."""
+    page = {"items": await _rows(visit, list(batch.shown)) if batch.shown else [], "next_cursor": visit.field("next")}
+    return await _list(visit, _filters(visit, visit.field("query")), page, status, action=batch.action, **more)
+
+
+async def _ask_reason(visit: Visit, batch: Batch, status: int = 200, **more: Any) -> Response:
+    return visit.page(
+        "desk/batch.html",
+        status,
+        path=HOME,
+        batch=batch,
+        label=LABELS[batch.action],
+        items=await _rows(visit, batch.ticked),
+        reasons=await _fitting(visit, (batch.action,)),
+        query=visit.field("query"),
+        next_cursor=visit.field("next"),
+        values={name: visit.field(name) for name in ("reason_code", "comment")},
+        **more,
+    )
+
+
+async def _fitting(visit: Visit, actions: Sequence[str]) -> list[tuple[str, str]]:
+    """The reasons one of `actions` may have, as options."""
+    return [
+        (reason["code"], reason["label"] + ("（须填写说明）" if reason["needs_comment"] else ""))
+        for reason in await reasons(visit)
+        if set(reason["actions"]) & set(actions)
+    ]
+
+
+# --- one application
+
+
+@router.get("/review/items/{application_id}")
+async def show_item(visit: Looking, application_id: UUID) -> Response:
+    return await _item(visit, application_id, _filters(visit, visit.request.url.query))
+
+
+async def _item(
+    visit: Visit,
+    application_id: UUID,
+    filters: Filters,
+    status: int = 200,
+    values: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """`values` are what was typed into the decision's form."""
+    item, neighbours = await asyncio.gather(
+        visit.api("GET", f"{ITEMS}/{application_id}"),
+        visit.api("GET", f"{ITEMS}/{application_id}/neighbours", params=filters.search),
+    )
+    for submission in (item, *item["revisions"]):
+        submission["images"].sort(key=lambda image: list(KINDS).index(image["kind"]))
+    actions = [action for action, states in ACTS_ON.items() if item["status"] in states]
+    return visit.page(
+        "desk/item.html",
+        status,
+        item=item,
+        neighbours=neighbours,
+        query=filters.query,
+        actions=actions,
+        reasons=await _fitting(visit, actions),
+        kinds=KINDS,
+        settled=settled(item),
+        changed=False,
+        at=_state(item),
+        values=values or {"reason_code": "", "comment": "", "go_on": "yes"},
+        **more,
+    )
+
+
+def _state(item: Mapping[str, Any]) -> str:
+    return f"{item['revision']}:{item['decision_no']}:{item['status']}"
+
+
+@router.get("/review/items/{application_id}/status")
+async def show_status(visit: Looking, application_id: UUID, at: str = "") -> Response:
+    """Fragment: the state, and whether it is another than `at`, which the page shows."""
+    items = await _rows(visit, [str(application_id)])
+    if not items:
+        raise NotFound
+    response = visit.page("desk/status.html", item=items[0], changed=_state(items[0]) != at)
+    if settled(items[0]):
+        response.headers["X-Live"] = "done"
+    return response
+
+
+@router.get("/review/items/{application_id}/images/{kind}")
+async def show_image(visit: Looking, application_id: UUID, kind: Kind, revision: int | None = None) -> Response:
+    params = {} if revision is None else {"revision": revision}
+    path = f"/renewal/v1/applications/{application_id}/images/{kind}"
+    return response_of(await visit.fetch("GET", path, params=params), "content-disposition")
+
+
+@router.post("/review/items/{application_id}/decision")
+async def decide_one(visit: Reviewing, application_id: UUID) -> Response:
+    filters = _filters(visit, visit.field("query"))
+    action, seen = visit.field("action"), Seen.of(visit.field("seen"))
+    values = {name: visit.field(name) for name in ("reason_code", "comment", "go_on")}
+    try:
+        results = await _send(visit, action, [seen])
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        wrong = {"problem": problem.detail, "errors": problem.errors}
+        return await _item(visit, application_id, filters, problem.status, values, **wrong)
+    result = results[seen.application_id]
+    if result["outcome"] == "refused":
+        return await _item(visit, application_id, filters, 409, values, problem=result["detail"])
+    if not values["go_on"]:
+        return visit.redirect(f"{HOME}/{application_id}?{filters.query}", "decided")
+    return await _go_on(visit, application_id, action, filters)
+
+
+async def _go_on(visit: Visit, application_id: UUID, action: str, filters: Filters) -> Response:
+    waiting = {} if action == "withdraw" else {"status": "pending_review"}
+    path = f"{ITEMS}/{application_id}/neighbours"
+    near = await visit.api("GET", path, params={**filters.search, **waiting})
+    following = near["next"] or near["previous"]
+    if following is None:
+        return visit.redirect(f"{HOME}?{filters.query}", "decided-last")
+    return visit.redirect(f"{HOME}/{following['application_id']}?{filters.query}", "decided-next")
