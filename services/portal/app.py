@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.portal.cookies import Cookies
 from services.portal.endpoints import ROUTERS
+from services.portal.errors import PictureTooLarge
 from services.portal.failures import FAILURES, failure_page
 from services.portal.gateway import Gateway
 from services.portal.pages import STATIC, Pages
@@ -20,7 +21,7 @@ from shared.http import Surroundings, health_router
 
 IMAGE_LIMIT = 6 * 1024 * 1024
 IMPORT_LIMIT = 21 * 1024 * 1024
-LIMITS = ((r"/images/[a-z-]+$", IMAGE_LIMIT, TooLarge), (r"^/registry/imports", IMPORT_LIMIT, TooLarge))
+LIMITS = ((r"/images/[a-z-]+$", IMAGE_LIMIT, PictureTooLarge), (r"^/registry/imports", IMPORT_LIMIT, TooLarge))
 
 
 def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None) -> Portal:

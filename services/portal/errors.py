@@ -1,6 +1,6 @@
 """Refusals of the portal's own; those of the API pass through as ApiProblem."""
 
-from shared.errors import Forbidden, Problem, Unauthenticated
+from shared.errors import Forbidden, Problem, TooLarge, Unauthenticated
 
 
 class LoginRequired(Problem):
@@ -24,6 +24,11 @@ class ForeignForm(Forbidden):
 
     code = "foreign_form"
     detail = "页面已失效，请返回上一页刷新后重新提交"
+
+
+class PictureTooLarge(TooLarge):
+    code = "image_too_large"
+    detail = "图片不能超过 5 MB，请压缩后重新上传"
 
 
 class WrongRole(Forbidden):

@@ -62,8 +62,10 @@ def failed(request: Request, status: int, detail: str) -> Response:
         return JSONResponse({"detail": detail}, status)
     fields = carried(_form(request))
     # A file cannot be sent again by us, and a form with a password had better be filled in anew.
+    back = local_path(urlsplit(request.headers.get("referer", "")).path, "") if request.method == "POST" else ""
+    title = TITLES.get(status, "操作未完成")
     again = fields if request.method == "POST" and len(fields) + 2 >= len(_form(request) or ()) else []
-    return visit.page("error.html", status, title=TITLES.get(status, "操作未完成"), detail=detail, again=again)
+    return visit.page("error.html", status, title=title, detail=detail, again=again, back=back)
 
 
 async def _on_api(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ NOTICES = {
     "profile-saved": "企业信息已保存",
     "draft-saved": "申请已保存为草稿，请上传三张照片后提交",
     "post-changed": "岗位已修改",
-    "submitted": "已提交，等待省级管理部门审核",
+    "submitted": "申请已提交",
     "cancelled": "申请已撤销",
     "decided": "审核决定已提交",
     "decided-next": "审核决定已提交，已打开下一个申请",

@@ -1,0 +1,259 @@
+"""An enterprise's applications: list, eligibility, draft, pictures, submission, progress, cancellation."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Query, Response
+from starlette.datastructures import UploadFile
+
+from services.portal.filters import Filters
+from services.portal.forms import page_router
+from services.portal.gateway import ApiProblem
+from services.portal.reference import posts
+from services.portal.visit import Enterprise, Visit, response_of
+from shared.validation import Ids
+
+router = page_router()
+
+API = "/renewal/v1/applications"
+Kind = Literal["id-front", "id-back", "commitment-letter"]
+KINDS: tuple[Kind, ...] = ("id-front", "id-back", "commitment-letter")
+# What changes without the enterprise doing anything. A numbered certificate may yet be withdrawn, but not soon.
+WAITING = {"pending_review", "approved"}
+EDITABLE = {"draft", "rejected"}
+# The part of the application that a reason to reject is about. The review desk's reasons are not shown to enterprises.
+AT_FAULT = {
+    "id_front_unclear": "id-front",
+    "person_mismatch": "id-front",
+    "id_back_unclear": "id-back",
+    "id_expired": "id-back",
+    "letter_unclear": "commitment-letter",
+    "letter_unsigned": "commitment-letter",
+    "letter_unsealed": "commitment-letter",
+    "letter_outdated": "commitment-letter",
+    "post_mismatch": "post",
+}
+
+
+def at_fault(application: Mapping[str, Any]) -> str:
+    """What has to be changed since the rejection: "post", a kind of picture, or "" when that is done or unknown."""
+    part = AT_FAULT.get(application["reason_code"] or "", "")
+    if application["status"] != "rejected" or not part:
+        return ""
+    rejected = max(entry["change_no"] for entry in application["history"] if entry["action"] == "reject")
+    mended = "change_post" if part == "post" else f"upload_{part}"
+    done = any(entry["action"] == mended and entry["change_no"] > rejected for entry in application["history"])
+    return "" if done else part
+
+
+def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
+    """What the pages of one application, and the parts of them, are made of."""
+    images = {image["kind"]: image for image in application["images"]}
+    return {
+        "application": application,
+        "kinds": KINDS,
+        "images": images,
+        "missing": [kind for kind in KINDS if kind not in images],
+        "fault": at_fault(application),
+        "waiting": application["status"] in WAITING,
+        "image_errors": {},
+    }
+
+
+async def _application_page(
+    visit: Visit, application_id: UUID, status: int = 200, *, refusal: ApiProblem | None = None, **context: Any
+) -> Response:
+    application = await visit.api("GET", f"{API}/{application_id}")
+    editable = application["status"] in EDITABLE
+    choice = [(post["code"], post["name"]) for post in await posts(visit)] if editable else []
+    context = {**_shown(application), "posts": choice, "editable": editable, "refusal": refusal, **context}
+    return visit.page("applications/application.html", status, **context)
+
+
+async def _refused(visit: Visit, application_id: UUID, problem: ApiProblem) -> Response:
+    """The application as it is now, with what was refused on top."""
+    if problem.status >= 500:
+        raise problem
+    return await _application_page(visit, application_id, problem.status, refusal=problem)
+
+
+def _revision(visit: Visit) -> int | str:
+    text = visit.field("revision")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
+
+
+def _live(response: Response, going_on: bool) -> Response:
+    if not going_on:
+        response.headers["X-Live"] = "done"
+    return response
+
+
+def _session_id(visit: Visit) -> str:
+    return visit.portal.cookies.form_secret(visit.request) or ""
+
+
+@router.get("/applications")
+async def list_applications(visit: Enterprise) -> Response:
+    filters = Filters.of_query(visit.request.url.query, _session_id(visit))
+    try:
+        found = await visit.api("GET", API, params={**filters.search, **filters.place})
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        return visit.page(
+            "applications/list.html",
+            problem.status,
+            applications=None,
+            values=filters.values,
+            errors=problem.errors,
+            problem=problem.detail,
+        )
+    cursor = found["next_cursor"]
+    return visit.page(
+        "applications/list.html",
+        applications=found["items"],
+        values=filters.values,
+        next_url=f"/applications?{filters.at(cursor)}" if cursor else "",
+        first_url=f"/applications?{filters.at(None)}" if filters.place.get("cursor") else "",
+        live=any(application["status"] in WAITING for application in found["items"]),
+    )
+
+
+@router.post("/applications/search")
+async def search_applications(visit: Enterprise) -> Response:
+    form = {name: visit.field(name) for name in visit.form}
+    return visit.redirect(f"/applications?{Filters.of_form(form, _session_id(visit)).query}")
+
+
+@router.get("/applications/rows")
+async def list_rows(visit: Enterprise, application_ids: Annotated[Ids, Query()]) -> Response:
+    """The rows of a list that is open, as they are now."""
+    asked = {"application_ids": ",".join(map(str, application_ids)), "limit": len(application_ids)}
+    found = await visit.api("GET", API, params=asked)
+    page = visit.page("applications/rows.html", applications=found["items"])
+    return _live(page, any(application["status"] in WAITING for application in found["items"]))
+
+
+@router.get("/applications/new")
+async def new_application(visit: Enterprise) -> Response:
+    return visit.page("applications/new.html", id_number="")
+
+
+@router.post("/applications/checks")
+async def check(visit: Enterprise) -> Response:
+    return await _checked(visit)
+
+
+async def _checked(visit: Visit, refusal: ApiProblem | None = None) -> Response:
+    """Who the id number is and what the person may apply for, or the form for the number with what is wrong."""
+    id_number = visit.field("id_number")
+    try:
+        result = await visit.api("POST", "/renewal/v1/eligibility-checks", json={"id_number": id_number})
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        errors = {"id_number": problem.detail} if problem.code == "person_not_found" else problem.errors
+        return visit.page(
+            "applications/new.html", problem.status, id_number=id_number, errors=errors, problem=problem.detail
+        )
+    return visit.page(
+        "applications/check.html",
+        refusal.status if refusal else 200,
+        result=result,
+        id_number=id_number,
+        chosen=visit.field("post"),
+        errors=refusal.errors if refusal else {},
+        problem=refusal.detail if refusal else None,
+    )
+
+
+@router.post("/applications")
+async def create(visit: Enterprise) -> Response:
+    body = {"id_number": visit.field("id_number"), "post": visit.field("post")}
+    try:
+        application = await visit.api("POST", API, json=body, once=True)
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        return await _checked(visit, problem)
+    return visit.redirect(f"/applications/{application['id']}", "draft-saved")
+
+
+@router.get("/applications/{application_id}")
+async def show(visit: Enterprise, application_id: UUID) -> Response:
+    return await _application_page(visit, application_id)
+
+
+@router.get("/applications/{application_id}/status")
+async def show_status(visit: Enterprise, application_id: UUID) -> Response:
+    """The part of the page that follows itself."""
+    application = await visit.api("GET", f"{API}/{application_id}")
+    page = visit.page("applications/status.html", **_shown(application))
+    return _live(page, application["status"] in WAITING)
+
+
+@router.post("/applications/{application_id}/post")
+async def change_post(visit: Enterprise, application_id: UUID) -> Response:
+    body = {"post": visit.field("post"), "revision": _revision(visit)}
+    try:
+        await visit.api("PATCH", f"{API}/{application_id}", json=body)
+    except ApiProblem as problem:
+        return await _refused(visit, application_id, problem)
+    return visit.redirect(f"/applications/{application_id}", "post-changed")
+
+
+@router.get("/applications/{application_id}/images/{kind}")
+async def show_image(visit: Enterprise, application_id: UUID, kind: Kind) -> Response:
+    return response_of(await visit.fetch("GET", f"{API}/{application_id}/images/{kind}"))
+
+
+@router.post("/applications/{application_id}/images/{kind}")
+async def upload(visit: Enterprise, application_id: UUID, kind: Kind) -> Response:
+    file = visit.form.get("file")
+    status, error = 200, ""
+    if isinstance(file, UploadFile) and file.filename:
+        try:
+            await visit.api("PUT", f"{API}/{application_id}/images/{kind}", files={"file": ("picture", file.file)})
+        except ApiProblem as problem:
+            # Also a store that is away is said beside the slot: the other pictures are not lost by it.
+            status, error = problem.status, problem.detail
+    else:
+        status, error = 422, "请先选择照片，再点“上传”"
+    if not error and not visit.wants_fragment:
+        return visit.redirect(f"/applications/{application_id}#slot-{kind}")
+    errors = {kind: error} if error else {}
+    if not visit.wants_fragment:
+        return await _application_page(visit, application_id, status, image_errors=errors)
+    shown = _shown(await visit.api("GET", f"{API}/{application_id}"))
+    return visit.page("applications/uploaded.html", status, **{**shown, "image_errors": errors}, kind=kind)
+
+
+@router.get("/applications/{application_id}/commitment-letter")
+async def show_letter(visit: Enterprise, application_id: UUID) -> Response:
+    letter = await visit.fetch("GET", f"{API}/{application_id}/commitment-letter")
+    return response_of(letter, "content-disposition")
+
+
+@router.post("/applications/{application_id}/submission")
+async def submit(visit: Enterprise, application_id: UUID) -> Response:
+    return await _move(visit, application_id, "submission", "submitted")
+
+
+@router.get("/applications/{application_id}/cancellation")
+async def confirm_cancellation(visit: Enterprise, application_id: UUID) -> Response:
+    application = await visit.api("GET", f"{API}/{application_id}")
+    return visit.page("applications/cancellation.html", application=application)
+
+
+@router.post("/applications/{application_id}/cancellation")
+async def cancel(visit: Enterprise, application_id: UUID) -> Response:
+    return await _move(visit, application_id, "cancellation", "cancelled")
+
+
+async def _move(visit: Visit, application_id: UUID, step: str, notice: str) -> Response:
+    try:
+        await visit.api("POST", f"{API}/{application_id}/{step}", json={"revision": _revision(visit)}, once=True)
+    except ApiProblem as problem:
+        return await _refused(visit, application_id, problem)
+    return visit.redirect(f"/applications/{application_id}", notice)
