@@ -74,7 +74,8 @@ async def test_a_dry_run_only_reads(office: Office) -> None:
     statements: list[str] = []
 
     def note(*arguments: Any) -> None:
-        statements.append(arguments[2])
+        if "outbox" not in arguments[2]:  # the relay, which looks into it all the time
+            statements.append(arguments[2])
 
     engine = office.renewal.database.engine.sync_engine
     stranger = new_person()
