@@ -1,0 +1,120 @@
+"""What anyone may see: the front page, what is published, and the verification of a certificate."""
+
+import io
+from typing import Annotated
+from urllib.parse import quote
+
+import segno
+from fastapi import Path, Response
+
+from services.portal.articles import NEWS, NOTICES, POLICIES
+from services.portal.forms import page_router
+from services.portal.gateway import ApiProblem
+from services.portal.pages import STATIC
+from services.portal.visit import Anyone, Visit
+from shared.clock import SystemClock
+from shared.errors import NotFound
+
+router = page_router()
+
+ON_FRONT_PAGE = 5
+# Longer numbers than the API takes are not worth a picture.
+MAX_NUMBER = 50
+# (address, label, whom it is for, its file under static/ where that has been made)
+MANUALS = tuple(
+    (f"/manuals/{name}", label, reader, f"manuals/{name}.pdf" if (STATIC / "manuals" / f"{name}.pdf").exists() else "")
+    for name, label, reader in (
+        ("enterprise", "企业操作手册", "企业经办人：注册、添加换证人员、上传照片、查看审核结果"),
+        ("reviewer", "管理员操作手册", "管理部门：查询、审核、驳回、撤回资质审核、人员导入"),
+    )
+)
+
+
+@router.get("/")
+async def front_page(visit: Anyone) -> Response:
+    return visit.page("public/front.html", notices=NOTICES[:ON_FRONT_PAGE], manuals=MANUALS)
+
+
+@router.get("/policies")
+async def policies(visit: Anyone) -> Response:
+    return visit.page("public/articles.html", heading="政策文件", articles=POLICIES)
+
+
+@router.get("/news")
+async def news(visit: Anyone) -> Response:
+    return visit.page("public/articles.html", heading="信息动态", articles=NEWS)
+
+
+@router.get("/notices")
+async def notices(visit: Anyone) -> Response:
+    return visit.page("public/notices.html", notices=NOTICES)
+
+
+@router.get("/notices/{slug}")
+async def notice(visit: Anyone, slug: str) -> Response:
+    for article in NOTICES:
+        if article.slug == slug:
+            return visit.page("public/notice.html", article=article)
+    raise NotFound("没有这条通知，可能已被撤下")
+
+
+@router.get("/downloads")
+async def downloads(visit: Anyone) -> Response:
+    return visit.page("public/downloads.html", manuals=MANUALS)
+
+
+@router.get("/certificates")
+async def certificate_search(visit: Anyone, number: str | None = None) -> Response:
+    if number is None:
+        return visit.page("public/certificates.html", number="")
+    if not number.strip():
+        return visit.page("public/certificates.html", 422, number="", errors={"number": "请输入证书编号"})
+    return await _certificate(visit, number.strip())
+
+
+@router.get("/certificates/{number}")
+async def certificate(visit: Anyone, number: str) -> Response:
+    return await _certificate(visit, number)
+
+
+async def _certificate(visit: Visit, number: str) -> Response:
+    try:
+        found = await visit.api("GET", f"/certnumber/v1{_address(number)}")
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        wait = problem.document.get("retry_after")
+        response: Response = visit.page(
+            "public/certificates.html",
+            problem.status,
+            number=number,
+            problem=problem.detail,
+            errors=problem.errors,
+            wait=wait,
+        )
+        if wait:
+            response.headers["Retry-After"] = str(wait)
+        return response
+    here = _address(found["number"])
+    return visit.page(
+        "public/certificate.html",
+        certificate=found,
+        here=here,
+        link=visit.portal.settings.public_url + here,
+        successor=_address(found["replaced_by"]) if found["replaced_by"] else "",
+        asked_at=SystemClock().now().isoformat(),
+    )
+
+
+@router.get("/certificates/{number}/qr.svg")
+async def certificate_code(visit: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
+    """The link to the certificate's page, for a telephone's camera."""
+    picture = io.BytesIO()
+    segno.make(visit.portal.settings.public_url + _address(number), micro=False).save(
+        picture, kind="svg", light="#fff", omitsize=True, svgclass=None, lineclass=None
+    )
+    return Response(picture.getvalue(), media_type="image/svg+xml")
+
+
+def _address(number: str) -> str:
+    return f"/certificates/{quote(number, safe='')}"
