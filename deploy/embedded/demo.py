@@ -102,7 +102,8 @@ async def seed(platform: Platform) -> date:
         return business_day(first)
     today = business_day(renewal.clock.now())
     operator = Principal("embedded", UUID(int=0), UUID(int=0), "演示数据", frozenset({"registrar"}), False)
-    await import_registry(renewal, operator, io.BytesIO(registry_csv(today)))
+    async for _ in import_registry(renewal, operator, io.BytesIO(registry_csv(today))):
+        pass
     return today
 
 

@@ -83,7 +83,8 @@ async def give(container: RenewalContainer, history: History, command: Command) 
     """Carry out a command on renewal itself."""
     if command.what == "import":
         registrar = Principal("review", uuid4(), uuid4(), "登记员", frozenset({"registrar"}), False)
-        await registry.import_registry(container, registrar, io.BytesIO(command.table))
+        async for _ in registry.import_registry(container, registrar, io.BytesIO(command.table)):
+            pass
         return
     act = applications.submit_application if command.what == "submit" else applications.cancel_application
     async with container.database.transaction() as session:
