@@ -7,7 +7,7 @@ ROUNDS ?= 3
 ONLY ?= backbone,numbering,listing
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-journey test bench check format lock asyncapi clean
+.PHONY: help run demo-journey test bench check format lock asyncapi secrets compose-test clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,12 @@ check: $(VENV)/.installed  ## lint, types, layers, generated documents
 format: $(VENV)/.installed  ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+secrets: $(VENV)/.installed  ## the secrets of docker compose, in deploy/compose/secrets; never changes one
+	@$(RUN) -m deploy.compose.make_secrets
+
+compose-test: $(VENV)/.installed  ## the whole installation with docker compose: load, restarts, scaling (needs Docker)
+	@$(RUN) -m deploy.compose.trial
 
 asyncapi: $(VENV)/.installed  ## write docs/asyncapi.json anew
 	@$(RUN) -m tools.asyncapi

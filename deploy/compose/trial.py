@@ -1,0 +1,282 @@
+"""`make compose-test`: the installation put to the test, in containers of its own that are removed at the end.
+
+Builds the image, starts everything, drives the journey through the gateway, restarts each service under load, scales,
+stops and starts again; in the end every accepted submission has its number, the numbers are 1..N and no log holds an id
+number. Prints a line for each step; exit status 1 if one failed.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from deploy.compose.load import FAILURES, Load
+from deploy.compose.make_secrets import make
+from deploy.compose.project import Project
+from deploy.journey import Api, log_in_reviewer
+from deploy.journey import run as run_journey
+from deploy.synthetic import AREA
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "ganzheng-trial"
+PORT = 18080
+USERNAME, INITIAL, PASSWORD = "compose-reviewer", "Initial-2026-pass", "Desk-2026-pass"
+SCALE = {"renewal-worker": 3, "certnumber-celery": 2}
+LOAD_SECONDS = 20.0
+# What any id number of ours looks like, wherever it may stand.
+ID_NUMBER = re.compile(rf"{AREA}\d{{11}}[\dXx]")
+
+
+class Failed(Exception):  # noqa: N818
+    """A step ended otherwise than it must."""
+
+
+class LocalNames(httpx2.AsyncHTTPTransport):
+    """Finds every name under .localhost on this machine, as browsers do; the request keeps its Host."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.host.endswith(".localhost"):
+            request = httpx2.Request(
+                request.method,
+                request.url.copy_with(host="localhost"),
+                headers=request.headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+        return await super().handle_async_request(request)
+
+
+def require(holds: object, what: str) -> None:
+    if not holds:
+        raise Failed(what)
+
+
+def environment(secrets: Path) -> dict[str, str]:
+    """Demo mode is for the captcha's answer; everything else is as by default, on ports and networks of its own."""
+    return {
+        "SECRETS_DIR": str(secrets),
+        "GANZHENG_DEMO": "true",
+        "HTTP_BIND": "127.0.0.1",
+        "HTTP_PORT": str(PORT),
+        "PUBLIC_URL": f"http://localhost:{PORT}",
+        "S3_PUBLIC_URL": f"http://s3.localhost:{PORT}",
+        "EDGE_SUBNET": "172.30.65.0/25",
+        "PORTAL_SUBNET": "172.30.65.128/25",
+    }
+
+
+class Trial:
+    """`steps` run one after the other; a failed one ends the trial."""
+
+    def __init__(self, project: Project, secrets: Path, client: httpx2.AsyncClient) -> None:
+        self._project = project
+        self._secrets = secrets
+        self._client = client
+        self._base = f"http://localhost:{PORT}"
+        self._api = Api(client, self._base)
+        self._load = Load(self._api, USERNAME, PASSWORD)
+        self._numbers: set[str] = set()
+        self._logs = ""
+
+    async def compose(self, *arguments: str, stdin: str | None = None) -> str:
+        return await asyncio.to_thread(self._project.run, *arguments, stdin=stdin)
+
+    async def steps(self, say: Callable[[str, float, str], None]) -> None:
+        """Raises Failed, RuntimeError, TimeoutError or an error of HTTP in the step that fails."""
+        plan: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+            ("build", self.build),
+            ("up --wait", self.up),
+            ("ports", self.ports),
+            ("reviewer", self.reviewer),
+            ("journey", self.journey),
+            ("gateway", self.gateway),
+            ("load", self.begin_load),
+            *((f"restart {name}", self.restarting(name)) for name in self._project.services),
+            ("scale", self.scale),
+            ("all certified", self.settle),
+            ("proof", self.proof),
+            ("picture links", self.picture_links),
+            ("down and up", self.down_and_up),
+            ("journey again", self.journey),
+            ("proof again", self.proof),
+            ("logs", self.logs),
+        ]
+        for name, step in plan:
+            started = time.monotonic()
+            try:
+                told = await step()
+            except (Failed, RuntimeError, TimeoutError, *FAILURES) as error:
+                say(name, time.monotonic() - started, f"FAILED: {error or type(error).__name__}")
+                raise
+            say(name, time.monotonic() - started, told)
+
+    async def build(self) -> str:
+        await self.compose("build")
+        return str(self._project.config["services"]["enterprise-api"]["image"])
+
+    async def up(self) -> str:
+        await self.compose("up", "--detach", "--wait")
+        return f"{len(self._project.services)} services ready"
+
+    async def ports(self) -> str:
+        published = await asyncio.to_thread(self._project.published_ports)
+        require(set(published) == {"gateway"}, f"published: {published}")
+        return f"only the gateway's: {published['gateway']}"
+
+    async def reviewer(self) -> str:
+        account = ("--username", USERNAME, "--name", "试运行审核员", "--roles", "reviewer,registrar,admin")
+        command = ("python", "-m", "services.review", "add-reviewer", *account, "--password-stdin")
+        await self.compose("exec", "-T", "review-api", *command, stdin=f"{INITIAL}\n")
+        token = await log_in_reviewer(self._api, USERNAME, INITIAL)
+        change = {"old_password": INITIAL, "new_password": PASSWORD}
+        await self._api.call("PUT", "review", "/password", token=token, json=change, expect=204)
+        return "added, password changed"
+
+    async def journey(self) -> str:
+        number = await run_journey(self._api, USERNAME, PASSWORD, lambda _: None)
+        self._numbers.add(number)
+        return f"number {number}"
+
+    async def gateway(self) -> str:
+        """What it adds, and what it keeps out."""
+        page = await self._client.get(f"{self._base}/")
+        require(page.headers["X-Content-Type-Options"] == "nosniff", "no security headers")
+        for path in ("/api/", "/api/renewal/v2/posts", "/api/renewal"):
+            answer = await self._client.get(self._base + path)
+            require(answer.status_code == 404 and "json" not in answer.headers["Content-Type"], f"{path} is routed")
+        large = await self._client.post(f"{self._base}/api/review/v1/sessions", content=bytes(3 * 1024**2))
+        require(large.status_code == 413, f"3 MiB of JSON: {large.status_code}")
+        return "headers, closed paths, body limit"
+
+    async def begin_load(self) -> str:
+        await self._load.prepare()
+        self._load.start()
+        await self._load.recover(time.monotonic())
+        return "clerks submit, a reviewer approves"
+
+    def restarting(self, name: str) -> Callable[[], Awaitable[str]]:
+        async def restart() -> str:
+            failures, accepted = self._load.failures, len(self._load.accepted)
+            await self.compose("restart", name)
+            since = time.monotonic()
+            seconds = await self._load.recover(since)
+            return (
+                f"{len(self._load.accepted) - accepted:4} accepted, {self._load.failures - failures:3} refused, "
+                f"submitted after it and certified within {seconds:.1f} s"
+            )
+
+        return restart
+
+    async def scale(self) -> str:
+        copies = [f"--scale={name}={count}" for name, count in SCALE.items()]
+        await self.compose("up", "--detach", "--wait", "--no-recreate", *copies)
+        since, accepted = time.monotonic(), len(self._load.accepted)
+        await asyncio.sleep(LOAD_SECONDS)
+        await self._load.recover(since)
+        return f"{SCALE}: {len(self._load.accepted) - accepted} accepted in {LOAD_SECONDS:.0f} s"
+
+    async def settle(self) -> str:
+        await self._load.pause()
+        found = await self._load.applications()
+        lost = [one for one in self._load.accepted if found[one]["status"] != "certified"]
+        require(not lost, f"accepted, not certified: {lost}")
+        certified = {one["certificate_number"] for one in found.values() if one["status"] == "certified"}
+        self._numbers |= certified
+        accepted, failures = len(self._load.accepted), self._load.failures
+        return f"{accepted} accepted, {failures} refused, {len(certified)} certified, none lost"
+
+    async def proof(self) -> str:
+        """Numbers as the clerks see them and as the ledger counts them."""
+        await self.compose("exec", "-T", "certnumber-api", "python", "-m", "services.certnumber", "prove")
+        serials = sorted(int(number[-7:]) for number in self._numbers)
+        require(serials == list(range(1, len(serials) + 1)), f"not 1..{len(serials)}: {serials}")
+        return f"1..{len(serials)}, without gap or repeat"
+
+    async def picture_links(self) -> str:
+        answers: list[httpx2.Response] = []
+        self._client.event_hooks["response"].append(_remember(answers))
+        picture = await self._load.picture(next(iter(self._load.accepted)))
+        self._client.event_hooks["response"].clear()
+        redirect = next((answer for answer in answers if answer.is_redirect), None)
+        if redirect is None or not picture:
+            raise Failed("the picture came without a link")
+        require(answers[-1].headers["X-Content-Type-Options"] == "nosniff", "no security headers")
+        link = redirect.headers["Location"]
+        forged = await self._client.get(f"{link}0")
+        require(forged.status_code == 403, f"a forged link: {forged.status_code}")
+        written = await self._client.put(link, content=b"")
+        require(written.status_code == 404, f"writing through the link: {written.status_code}")
+        return f"{len(picture)} bytes from the store's own host; a forged link does not open"
+
+    async def down_and_up(self) -> str:
+        before = await self._load.applications()
+        some = next(iter(self._load.accepted))
+        picture = await self._load.picture(some)
+        self._logs += await asyncio.to_thread(self._project.logs)
+        await self.compose("down")
+        await self.compose("up", "--detach", "--wait")
+        require(await self._load.applications() == before, "applications differ")
+        require(await self._load.picture(some) == picture, "a picture differs")
+        return f"{len(before)} applications and their pictures are as before"
+
+    async def logs(self) -> str:
+        await self._load.stop()
+        self._logs += await asyncio.to_thread(self._project.logs)
+        require("http.request" in self._logs, "the logs are empty")
+        require(not ID_NUMBER.search(self._logs), "an id number is in a log")
+        for secret in self._secrets.iterdir():
+            # An account's name is no secret, and the definitions are no single value.
+            if secret.name not in ("s3_access_key", "s3_root_user") and secret.suffix != ".json":
+                require(secret.read_text() not in self._logs, f"{secret.name} is in a log")
+        return f"{len(self._logs.splitlines())} lines without an id number or a secret"
+
+
+def _remember(answers: list[httpx2.Response]) -> Callable[[httpx2.Response], Awaitable[None]]:
+    async def remember(response: httpx2.Response) -> None:
+        answers.append(response)
+
+    return remember
+
+
+@asynccontextmanager
+async def installation(keep: bool) -> AsyncIterator[tuple[Project, Path]]:
+    secrets = ROOT / "var" / "compose-test" / "secrets"
+    make(secrets)
+    project = Project(PROJECT, environment(secrets))
+    # Whatever an interrupted trial has left behind.
+    await asyncio.to_thread(project.run, "down", "--volumes")
+    try:
+        yield project, secrets
+    finally:
+        if not keep:
+            await asyncio.to_thread(project.run, "down", "--volumes")
+
+
+async def run(keep: bool) -> int:
+    def say(step: str, seconds: float, told: str) -> None:
+        print(f"{step:28} {seconds:7.1f} s  {told}", flush=True)
+
+    limits: Mapping[str, Any] = {"timeout": 30, "trust_env": False, "transport": LocalNames()}
+    async with installation(keep) as (project, secrets), httpx2.AsyncClient(**limits) as client:
+        try:
+            await Trial(project, secrets, client).steps(say)
+        except (Failed, RuntimeError, TimeoutError, *FAILURES):
+            return 1
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.compose.trial", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the containers running, to look at them")
+    return asyncio.run(run(parser.parse_args().keep))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
