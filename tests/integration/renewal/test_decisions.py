@@ -163,6 +163,7 @@ class TestThroughThePlatform:
         assert (await office.cancel(application, 1)).status_code == 200
         await hear(office, review(ReviewApproved, application, 1, 0))
         assert (await office.read(application))["history"][-1]["action"] == "decision_refused"
+        await office.quiet()
         item = await office.item(application, status="cancelled", decision_pending=False)
         assert item["refusal"]["code"] == "wrong_state"
         assert "已撤销" in item["refusal"]["detail"]
