@@ -1,11 +1,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from uuid import uuid4
 
 import httpx2
 import pytest
 
 from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser
+from tests.integration.portal.desk import Desk
+from tests.integration.portal.people import become_reviewer
 
 # Cookies without the prefix __Host- are for http://localhost only, and httpx2 keeps them by host.
 ADDRESS = "http://localhost"
@@ -32,3 +35,16 @@ async def new_browser(platform: Harness) -> AsyncIterator[Callable[[], Awaitable
 @pytest.fixture
 async def browser(new_browser: Callable[[], Awaitable[Browser]]) -> Browser:
     return await new_browser()
+
+
+@pytest.fixture
+async def reviewing(browser: Browser, platform: Harness) -> Browser:
+    """A browser in which the reviewer with all roles is logged in."""
+    await become_reviewer(browser, platform)
+    return browser
+
+
+@pytest.fixture
+async def desk(platform: Harness) -> Desk:
+    enterprise = f"审核测试{uuid4().hex[:8]}有限公司"
+    return Desk(platform, enterprise, await platform.enterprise(enterprise), await platform.reviewer("other-reviewer"))
