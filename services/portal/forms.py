@@ -69,7 +69,9 @@ class PageRoute(APIRoute):
 
 def _is_ours(request: Request, form: FormData) -> bool:
     secret = request.app.state.portal.cookies.form_secret(request)
-    return secret is not None and hmac.compare_digest(form_token(secret), str(form.get(TOKEN_FIELD, "")))
+    return secret is not None and hmac.compare_digest(
+        form_token(secret).encode(), str(form.get(TOKEN_FIELD, "")).encode()
+    )
 
 
 def page_router() -> APIRouter:

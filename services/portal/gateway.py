@@ -22,6 +22,9 @@ class ApiProblem(Exception):  # noqa: N818 - the term of RFC 9457
         self.document = document
         self.code = str(document.get("code", "unavailable"))
         self.detail = str(document.get("detail", "服务暂时不可用，请稍后再试"))
+        wait = document.get("retry_after", 0)
+        if isinstance(wait, int) and wait >= 60:
+            self.detail += f"（约{-(-wait // 60)}分钟后）"
         super().__init__(self.code)
 
     @property

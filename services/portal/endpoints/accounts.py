@@ -46,8 +46,9 @@ async def register(visit: Anyone) -> Response:
     except ApiProblem as problem:
         if problem.status >= 500:
             raise
+        errors = {"taxpayer_id": problem.detail} if problem.code == "enterprise_exists" else problem.errors
         return visit.page(
-            "account/registration.html", problem.status, values=values, errors=problem.errors, problem=problem.detail
+            "account/registration.html", problem.status, values=values, errors=errors, problem=problem.detail
         )
     return visit.page("account/registered.html", 201, enterprise=enterprise)
 

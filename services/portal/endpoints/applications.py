@@ -75,7 +75,8 @@ async def _refused(visit: Visit, application_id: UUID, problem: ApiProblem) -> R
     """The application as it is now, with what was refused on top."""
     if problem.status >= 500:
         raise problem
-    return await _application_page(visit, application_id, problem.status, refusal=problem)
+    missing = dict.fromkeys(problem.document.get("kinds", ()), "还没有上传")
+    return await _application_page(visit, application_id, problem.status, refusal=problem, image_errors=missing)
 
 
 def _revision(visit: Visit) -> int | str:

@@ -1,0 +1,406 @@
+"""Registering, logging in and out, passwords, profile; and what happens to forms when the session is not the one of
+the page that showed them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from deploy.journey import register_enterprise
+from deploy.synthetic import jpeg, taxpayer_id
+from services.portal.app import build, create_app
+from services.portal.settings import PortalSettings
+from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
+from tests.integration.portal.browser import Browser, Page
+from tests.integration.portal.conftest import ADDRESS
+from tests.integration.portal.people import become_enterprise, become_reviewer, log_in_enterprise, log_in_reviewer
+
+NEW_PASSWORD = "Gan-jiang-2026-pass"
+EXPIRED = "登录已过期"
+
+
+def registration() -> dict[str, Any]:
+    return {
+        "taxpayer_id": taxpayer_id(secrets.randbelow(10_000_000)),
+        "name": "南昌一零企业",
+        "contact_name": "联系人",
+        "contact_phone": "0791-88888888",
+    }
+
+
+async def register(browser: Browser, **changes: str) -> Page:
+    page = await browser.get("/enterprise/registration")
+    return await browser.send(page, "/enterprise/registration", **{**registration(), **changes})
+
+
+def session_id(browser: Browser) -> str:
+    return str(browser.client.cookies.get("sid"))
+
+
+class TestRegistration:
+    async def test_leads_from_nothing_to_the_work(self, browser: Browser) -> None:
+        page = await register(browser, taxpayer_id=(number := registration()["taxpayer_id"]))
+        assert page.status == 201
+        assert number in page.text
+        assert "111111" in page.text
+        page = await log_in_enterprise(browser, number, "111111")
+        assert page.path == "/password"
+        assert "您正在使用初始密码" in page.text
+        # Nothing else opens before that.
+        assert (await browser.get("/applications")).path == "/password"
+        page = await change_password(browser, "111111")
+        assert page.path == "/applications"
+        assert "密码已修改" in page.text
+
+    async def test_keeps_what_was_typed(self, browser: Browser) -> None:
+        page = await register(browser, taxpayer_id="123", contact_phone="打电话", address="南昌市")
+        assert page.status == 422
+        for value in ("123", "打电话", "南昌市", "南昌一零企业"):
+            assert f'value="{value}"' in page.html
+        assert 'href="#contact_phone"' in page.html
+        assert 'id="contact_phone-error"' in page.html
+
+    async def test_says_what_is_left_out(self, browser: Browser) -> None:
+        page = await register(browser, name="  ")
+        assert page.status == 422
+        assert "企业名称：必填" in page.text
+
+    async def test_knows_an_enterprise_that_is_there(self, browser: Browser) -> None:
+        values = registration()
+        await register(browser, **values)
+        page = await register(browser, **values)
+        assert page.status == 409
+        assert 'id="taxpayer_id-error"' in page.html
+        assert "已注册" in page.text
+
+    async def test_a_double_click_registers_once(self, browser: Browser) -> None:
+        page, values = await browser.get("/enterprise/registration"), registration()
+        answers = await asyncio.gather(*(browser.send(page, "/enterprise/registration", **values) for _ in range(2)))
+        assert [answer.status for answer in answers] == [201, 201]
+        # Gone back to and filled in anew it is another registration.
+        assert (await browser.send(page, "/enterprise/registration", **registration())).status == 201
+
+
+async def change_password(browser: Browser, old: str, new: str = NEW_PASSWORD, repeated: str | None = None) -> Page:
+    page = await browser.get("/password")
+    return await browser.send(
+        page, "/password", old_password=old, new_password=new, repeated_password=new if repeated is None else repeated
+    )
+
+
+class TestPassword:
+    @pytest.mark.parametrize(
+        ("old", "new", "repeated", "field", "words"),
+        [
+            ("not the password", NEW_PASSWORD, NEW_PASSWORD, "old_password", "原密码不正确"),
+            (ENTERPRISE_PASSWORD, NEW_PASSWORD, "other", "repeated_password", "两次输入的新密码不一致"),
+            (ENTERPRISE_PASSWORD, "short", "short", "new_password", "8"),
+        ],
+    )
+    async def test_says_beside_the_field_what_is_wrong(
+        self, browser: Browser, platform: Harness, old: str, new: str, repeated: str, field: str, words: str
+    ) -> None:
+        await become_enterprise(browser, platform)
+        page = await change_password(browser, old, new, repeated)
+        assert page.status == 422
+        assert words in page.html.split(f'id="{field}-error"')[1].split("</p>")[0]
+
+    async def test_goes_on_where_it_was_asked_for(self, browser: Browser) -> None:
+        number = registration()["taxpayer_id"]
+        await register(browser, taxpayer_id=number)
+        page = await browser.get("/enterprise/profile")
+        page = await browser.send(page, "/enterprise/login", taxpayer_id=number, password="111111")
+        values: dict[str, Any] = {
+            "old_password": "111111",
+            "new_password": NEW_PASSWORD,
+            "repeated_password": NEW_PASSWORD,
+        }
+        assert (await browser.send(page, "/password", **values)).path == "/enterprise/profile"
+
+
+class TestSession:
+    async def test_has_a_new_id_after_login_and_after_a_password_change(
+        self, browser: Browser, new_browser: Callable[[], Awaitable[Browser]], platform: Harness
+    ) -> None:
+        await become_enterprise(browser, platform)
+        first = session_id(browser)
+        await change_password(browser, ENTERPRISE_PASSWORD)
+        second = session_id(browser)
+        assert first != second
+        thief = await new_browser()
+        thief.client.cookies.set("sid", first, domain="localhost.local", path="/")
+        assert (await thief.get("/applications")).path == "/enterprise/login"
+        assert (await browser.get("/applications")).path == "/applications"
+
+    async def test_logout_kills_it(
+        self, browser: Browser, new_browser: Callable[[], Awaitable[Browser]], platform: Harness
+    ) -> None:
+        await become_enterprise(browser, platform)
+        identity = session_id(browser)
+        page = await browser.send(await browser.get("/applications"), "/logout")
+        assert page.path == "/"
+        assert "您已安全退出" in page.text
+        assert browser.client.cookies.get("sid") is None
+        thief = await new_browser()
+        thief.client.cookies.set("sid", identity, domain="localhost.local", path="/")
+        assert (await thief.get("/applications")).path == "/enterprise/login"
+
+    async def test_an_ended_one_can_be_logged_out(self, browser: Browser, platform: Harness) -> None:
+        await become_enterprise(browser, platform)
+        page = await browser.get("/applications")
+        platform.clock.advance(minutes=31)
+        assert (await browser.send(page, "/logout")).path == "/"
+        assert browser.client.cookies.get("sid") is None
+
+    async def test_of_an_enterprise_opens_nothing_at_the_desk(self, browser: Browser, platform: Harness) -> None:
+        await become_enterprise(browser, platform)
+        assert (await browser.get("/review/items")).path == "/review/login"
+        # Still an enterprise until somebody else logs in.
+        assert (await browser.get("/applications")).path == "/applications"
+        await become_reviewer(browser, platform)
+        assert (await browser.get("/review/items")).path == "/review/items"
+        assert (await browser.get("/applications")).path == "/enterprise/login"
+
+    async def test_a_name_of_the_other_issuer_opens_nothing(self, browser: Browser, platform: Harness) -> None:
+        await become_enterprise(browser, platform)
+        identity = session_id(browser)
+        browser.client.cookies.clear()
+        browser.client.cookies.set("sid", identity.replace("e.", "r.", 1), domain="localhost.local", path="/")
+        assert (await browser.get("/review/items")).path == "/review/login"
+
+
+class TestExpiredSession:
+    async def test_leads_back_to_the_page(self, browser: Browser, platform: Harness) -> None:
+        taxpayer = await become_enterprise(browser, platform)
+        platform.clock.advance(minutes=31)
+        page = await browser.get("/applications?status=draft")
+        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
+        assert str(page.response.url) == f"{ADDRESS}/applications?status=draft"
+
+    async def test_keeps_the_form_and_goes_on_after_the_login(self, browser: Browser, platform: Harness) -> None:
+        taxpayer = await become_enterprise(browser, platform)
+        page = await browser.get("/enterprise/profile")
+        platform.clock.advance(minutes=31)
+        page = await browser.send(page, "/enterprise/profile", address="南昌市红谷滩区")
+        assert page.status == 401
+        assert EXPIRED in page.text
+        # A mistyped password loses nothing either.
+        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password="wrong")
+        assert page.status == 401
+        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
+        assert "继续刚才的操作" in page.text
+        page = await browser.send(page, "/enterprise/profile")
+        assert "企业信息已保存" in page.text
+        assert 'value="南昌市红谷滩区"' in page.html
+
+    async def test_asks_for_the_file_again(self, browser: Browser, platform: Harness) -> None:
+        taxpayer = await become_enterprise(browser, platform)
+        page = await browser.get("/enterprise/profile")
+        (token,) = [value for name, value in page.form("/enterprise/profile").fields if name == "_token"]
+        platform.clock.advance(minutes=31)
+        page = await browser.post(
+            f"/applications/{'0' * 8}-0000-4000-8000-{'0' * 12}/images/id-front",
+            [("_token", token)],
+            {"file": ("a.jpg", jpeg(), "image/jpeg")},
+            {"Referer": f"{ADDRESS}/enterprise/profile"},
+        )
+        assert page.status == 401
+        assert "重新选择文件" in page.text
+        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
+        assert page.path == "/enterprise/profile"
+
+    async def test_carries_no_password(self, browser: Browser, platform: Harness) -> None:
+        taxpayer = await become_enterprise(browser, platform)
+        page = await browser.get("/password")
+        platform.clock.advance(minutes=31)
+        values: dict[str, Any] = {
+            "old_password": ENTERPRISE_PASSWORD,
+            "new_password": NEW_PASSWORD,
+            "repeated_password": NEW_PASSWORD,
+        }
+        page = await browser.send(page, "/password", **values)
+        assert page.status == 401
+        assert NEW_PASSWORD not in page.html
+        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
+        assert page.path == "/password"
+
+    async def test_tells_the_script_where_to_log_in(self, browser: Browser, platform: Harness) -> None:
+        await become_enterprise(browser, platform)
+        platform.clock.advance(minutes=31)
+        answer = await browser.get("/applications", headers={"X-Requested-With": "fetch"})
+        assert answer.status == 401
+        assert answer.response.json()["login"] == "/enterprise/login"
+
+
+class TestForeignForms:
+    @pytest.mark.parametrize(
+        "headers",
+        [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}],
+    )
+    async def test_from_elsewhere_are_refused(
+        self, browser: Browser, platform: Harness, headers: dict[str, str]
+    ) -> None:
+        await become_enterprise(browser, platform)
+        form = (await browser.get("/enterprise/profile")).form("/enterprise/profile")
+        fields = {**dict(form.fields), "name": "被改的名称"}
+        answer = await browser.client.post("/enterprise/profile", data=fields, headers=headers)
+        assert answer.status_code == 403
+        assert "被改的名称" not in (await browser.get("/enterprise/profile")).html
+
+    @pytest.mark.parametrize("token", [None, "", "0" * 64, "汉字"])
+    async def test_without_our_token_are_asked_about(
+        self, browser: Browser, platform: Harness, token: str | None
+    ) -> None:
+        await become_enterprise(browser, platform)
+        form = (await browser.get("/enterprise/profile")).form("/enterprise/profile")
+        fields = [(name, value) for name, value in form.fields if name not in {"_token", "name"}]
+        page = await browser.post(
+            "/enterprise/profile", [*fields, ("name", "新名称"), *([] if token is None else [("_token", token)])]
+        )
+        assert page.status == 403
+        assert "新名称" not in (await browser.get("/enterprise/profile")).html
+        # Whoever meant it can go on.
+        assert 'value="新名称"' in (await browser.send(page, "/enterprise/profile")).html
+
+    async def test_a_login_needs_a_form_of_ours(self, browser: Browser, platform: Harness) -> None:
+        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
+        fields = [("taxpayer_id", taxpayer), ("password", ENTERPRISE_PASSWORD)]
+        page = await browser.post("/enterprise/login", fields)
+        assert page.status == 403
+        assert browser.client.cookies.get("sid") is None
+
+
+class TestNext:
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "https://evil.example/",
+            "//evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "javascript:alert(1)",
+            "\n//evil.example",
+        ],
+    )
+    async def test_never_leads_away(self, browser: Browser, platform: Harness, target: str) -> None:
+        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
+        page = await browser.get("/enterprise/login", params={"next": target})
+        assert ("target", "") in page.form("/enterprise/login").fields
+        # Nor does a form that somebody changed.
+        values: dict[str, Any] = {"taxpayer_id": taxpayer, "password": ENTERPRISE_PASSWORD, "target": target}
+        page = await browser.send(page, "/enterprise/login", **values)
+        assert str(page.response.url) == f"{ADDRESS}/applications"
+
+
+class TestEnterpriseLogin:
+    async def test_keeps_the_account(self, browser: Browser, platform: Harness) -> None:
+        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
+        page = await log_in_enterprise(browser, taxpayer, "wrong password")
+        assert page.status == 401
+        assert "账号或密码错误" in page.text
+        assert f'value="{taxpayer}"' in page.html
+        assert "wrong password" not in page.html
+
+    async def test_tells_when_a_locked_account_opens_again(self, browser: Browser, platform: Harness) -> None:
+        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
+        for _attempt in range(5):
+            await log_in_enterprise(browser, taxpayer, "wrong password")
+        page = await log_in_enterprise(browser, taxpayer)
+        assert page.status == 429
+        assert "账号已临时锁定，请稍后再试（约15分钟后）" in page.text
+
+
+class TestReviewerLogin:
+    async def test_another_captcha_keeps_the_rest(self, browser: Browser) -> None:
+        page = await browser.get("/review/items?status=approved")
+        first = dict(page.form("/review/login").fields)
+        page = await browser.send(page, "/review/login", press=("refresh", "captcha"), username=REVIEWER)
+        second = dict(page.form("/review/login").fields)
+        assert page.status == 200
+        assert first["captcha_id"] != second["captcha_id"]
+        assert (second["username"], second["target"]) == (REVIEWER, "/review/items?status=approved")
+
+    async def test_a_wrong_captcha_is_said_beside_it(self, browser: Browser, platform: Harness) -> None:
+        await platform.reviewer()
+        page = await browser.get("/review/login")
+        values: dict[str, Any] = {"username": REVIEWER, "password": REVIEWER_PASSWORD, "captcha_answer": "00000"}
+        page = await browser.send(page, "/review/login", **values)
+        assert page.status == 422
+        assert 'id="captcha_answer-error"' in page.html
+        assert f'value="{REVIEWER}"' in page.html
+        assert (await log_in_reviewer(browser)).path == "/review/items"
+
+
+class TestProfile:
+    async def test_is_saved(self, browser: Browser, platform: Harness) -> None:
+        await become_enterprise(browser, platform)
+        page = await browser.get("/enterprise/profile")
+        page = await browser.send(page, "/enterprise/profile", name="南昌二零企业", address="南昌市")
+        assert "企业信息已保存" in page.text
+        page = await browser.send(page, "/enterprise/profile", address="")
+        assert dict(page.form("/enterprise/profile").fields)["address"] == ""
+        assert 'value="南昌二零企业"' in page.html
+
+    async def test_says_what_is_missing_and_keeps_the_rest(self, browser: Browser, platform: Harness) -> None:
+        taxpayer = await become_enterprise(browser, platform)
+        page = await browser.get("/enterprise/profile")
+        page = await browser.send(page, "/enterprise/profile", contact_name="", address="南昌市")
+        assert page.status == 422
+        assert 'id="contact_name-error"' in page.html
+        assert 'value="南昌市"' in page.html
+        assert taxpayer in page.text
+
+
+@asynccontextmanager
+async def browser_before(answer: Callable[[httpx2.Request], httpx2.Response]) -> AsyncIterator[Browser]:
+    """A browser at a portal whose gateway answers like this."""
+    settings = PortalSettings(demo=True, api_url="http://gateway", public_url=ADDRESS)
+    gateway = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://gateway")
+    transport = httpx2.ASGITransport(app=create_app(build(settings, client=gateway)), raise_app_exceptions=False)
+    async with gateway, httpx2.AsyncClient(transport=transport, base_url=ADDRESS) as client:
+        yield Browser(client)
+
+
+def problem(status: int, **document: Any) -> httpx2.Response:
+    return httpx2.Response(status, json={"status": status, **document})
+
+
+class TestGatewayInTrouble:
+    @pytest.mark.parametrize("answer", [httpx2.Response(502, text="<html>Bad Gateway"), problem(503), None])
+    async def test_is_told_in_words_and_loses_nothing(self, answer: httpx2.Response | None) -> None:
+        def give(request: httpx2.Request) -> httpx2.Response:
+            if answer is None:
+                raise httpx2.ConnectError("away", request=request)
+            return answer
+
+        async with browser_before(give) as browser:
+            page = await register(browser, name="南昌三零企业")
+            assert page.status == 503
+            assert "服务暂时不可用，请稍后再试" in page.text
+            assert ("name", "南昌三零企业") in page.form("/enterprise/registration").fields
+
+    async def test_too_many_requests_keep_the_form(self) -> None:
+        detail = "操作过于频繁，请稍后再试"
+        async with browser_before(lambda _: problem(429, code="too_many_requests", detail=detail)) as browser:
+            page = await register(browser, name="南昌三零企业")
+            assert page.status == 429
+            assert detail in page.text
+            assert 'value="南昌三零企业"' in page.html
+
+    async def test_without_a_captcha_an_interrupted_form_is_kept(self) -> None:
+        def give(request: httpx2.Request) -> httpx2.Response:
+            if request.url.path.endswith("/browser-sessions/access"):
+                return problem(401, code="invalid_session", detail="登录已失效")
+            return problem(503)
+
+        async with browser_before(give) as browser:
+            browser.client.cookies.set("sid", "r.ended", domain="localhost.local", path="/")
+            page = await browser.get("/enterprise/registration")
+            token = dict(page.form("/enterprise/registration").fields)["_token"]
+            page = await browser.post("/review/decisions", [("_token", token), ("comment", "写了很久的意见")])
+            assert page.status == 503
+            assert ("comment", "写了很久的意见") in page.form("/review/decisions").fields
