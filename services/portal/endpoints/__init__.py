@@ -1,5 +1,23 @@
 """The pages, by who uses them: read the form, ask the API, render."""
 
-from services.portal.endpoints import accounts, applications, desk, public
+from services.portal.endpoints import (
+    accounts,
+    administration,
+    applications,
+    desk,
+    manuals,
+    public,
+    registry,
+    statistics,
+)
 
-ROUTERS = (accounts.router, applications.router, desk.router, public.router)
+ROUTERS = (
+    accounts.router,
+    administration.router,
+    applications.router,
+    desk.router,
+    manuals.router,
+    public.router,
+    registry.router,
+    statistics.router,
+)

@@ -1,0 +1,118 @@
+"""For registrars: the import of people and certificates, and the look at one person."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx2
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from starlette.datastructures import UploadFile
+
+from services.portal.forms import page_router
+from services.portal.gateway import ApiProblem
+from services.portal.visit import Registering, Visit, response_of
+
+router = page_router()
+
+IMPORTS = "/renewal/v1/registry/imports"
+NDJSON = "application/x-ndjson"
+COLUMNS = {
+    "id_number": "身份证号",
+    "name": "姓名",
+    "post": "岗位",
+    "certificate_number": "证书编号",
+    "valid_until": "有效期至",
+}
+# Where the pages are cut, so that the lines of an import can be sent in between.
+CUT = b"<!--lines-->"
+
+
+@router.get("/registry/imports")
+async def import_form(visit: Registering) -> Response:
+    return visit.page("registry/imports.html", dry_run=None)
+
+
+@router.get("/registry/imports/template")
+async def import_template(visit: Registering) -> Response:
+    return response_of(await visit.fetch("GET", f"{IMPORTS}/template"), "content-disposition")
+
+
+@router.post("/registry/imports")
+async def import_file(visit: Registering) -> Response:
+    file = visit.form.get("file")
+    # A browser without script cannot be stopped from sending what does not change anything first: that is the default.
+    dry_run = visit.field("mode") != "import"
+    template = "registry/report.html" if visit.wants_fragment else "registry/imports.html"
+    if not isinstance(file, UploadFile) or not file.filename:
+        return visit.page(template, 422, dry_run=None, errors={"file": "请选择要导入的文件"})
+    stack = AsyncExitStack()
+    try:
+        # The API answers once it has the whole file, so the form may be closed while its answer is passed on.
+        answer = await stack.enter_async_context(
+            visit.portal.gateway.stream(
+                "POST",
+                IMPORTS,
+                address=visit.address,
+                token=visit.token,
+                headers={"Accept": NDJSON},
+                params={"dry_run": dry_run},
+                files={"file": (file.filename, file.file, file.content_type or "application/octet-stream")},
+            )
+        )
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        return visit.page(template, problem.status, dry_run=None, problem=problem.detail, errors=problem.errors)
+    return StreamingResponse(_report(visit, template, dry_run, answer, stack), media_type="text/html")
+
+
+async def _report(
+    visit: Visit, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
+) -> AsyncIterator[bytes]:
+    """The page in pieces: what comes before the lines, a line for each step, the report, what comes after."""
+    outcome: dict[str, object] = {}
+    try:
+        async with stack:
+            before, _, after = bytes(visit.page(template, dry_run=dry_run).body).partition(CUT)
+            yield before
+            async for line in answer.aiter_lines():
+                step = json.loads(line)
+                if "rows_done" in step:
+                    yield _part(visit, "step", step=step)
+                else:
+                    outcome = step
+    except ApiProblem as problem:
+        outcome = {"problem": {"detail": problem.detail}}
+    yield _part(visit, "outcome", outcome=outcome, dry_run=dry_run)
+    yield after
+
+
+def _part(visit: Visit, name: str, **context: Any) -> bytes:
+    return bytes(visit.page(f"registry/{name}.html", columns=COLUMNS, **context).body)
+
+
+@router.get("/registry/people")
+async def person_form(visit: Registering) -> Response:
+    return visit.page("registry/people.html", person=None, value="")
+
+
+@router.post("/registry/people")
+async def find_person(visit: Registering) -> Response:
+    """The answer to the form itself, because an id number is never part of an address."""
+    number = visit.field("id_number")
+    try:
+        person = await visit.api("GET", "/renewal/v1/registry/people", params={"id_number": number})
+    except ApiProblem as problem:
+        if problem.status >= 500:
+            raise
+        return visit.page(
+            "registry/people.html",
+            problem.status,
+            person=None,
+            value=number,
+            problem=None if problem.errors else problem.detail,
+            errors=problem.errors,
+        )
+    return visit.page("registry/people.html", person=person, value="")

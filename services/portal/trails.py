@@ -1,0 +1,100 @@
+"""The audit trails in words. What the services name, they name; this is for what their entries only hold as codes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+ROLES: Mapping[str, str] = {"reviewer": "审核员", "registrar": "登记员", "admin": "管理员"}
+
+# By service: what the trail is called, and the actions to choose from.
+TRAILS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "review": (
+        "审核与账号",
+        {
+            "log_in": "登录",
+            "log_in_failed": "登录失败",
+            "log_out": "退出登录",
+            "password_changed": "修改密码",
+            "password_change_failed": "修改密码失败",
+            "id_number_revealed": "查看完整身份证号",
+            "approve": "审核通过",
+            "reject": "审核驳回",
+            "withdraw": "撤回资质审核",
+            "reviewer_added": "新增审核人员",
+            "reviewer_changed": "修改审核人员",
+            "password_reset": "重置密码",
+        },
+    ),
+    "renewal": (
+        "申请与人员数据",
+        {"image_viewed": "查看申请图片", "registry_imported": "导入人员名册", "person_viewed": "查询人员信息"},
+    ),
+    "certnumber": ("编号规则", {"series_created": "新增编号规则", "series_changed": "修改编号规则"}),
+}
+# Actions whose subject is an application, which the desk can show.
+ON_APPLICATIONS = frozenset({"id_number_revealed", "approve", "reject", "withdraw", "image_viewed"})
+
+_OUTCOMES = {"accepted": "已受理", "refused": "未受理"}
+_CODES = {
+    "wrong_credentials": "账号或密码错误",
+    "account_locked": "账号已锁定",
+    "item_not_found": "未找到该申请",
+    "duplicate_item": "同一申请重复出现",
+    "stale_revision": "申请已有更新",
+    "wrong_state": "申请的状态不允许",
+    "already_decided": "他人已提交审核决定",
+}
+_FIELDS = {"name": "姓名", "roles": "角色", "disabled": "停用"}
+_KINDS = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
+_RULE = {"name": "名称", "layout": "编号格式", "posts": "适用岗位", "yearly": "按年重新编号", "active": "启用"}
+
+
+def _yes(value: Any) -> str:
+    return "是" if value else "否"
+
+
+def _counted(value: Any) -> str:
+    return f"{value} 行"
+
+
+_DETAILS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "outcome": ("结果", lambda value: _OUTCOMES.get(value, value)),
+    "code": ("原因", lambda value: _CODES.get(value, value)),
+    "revision": ("版本", lambda value: "当前" if value is None else f"第 {value} 次提交"),
+    "kind": ("图片", lambda value: _KINDS.get(value, value)),
+    "fields": ("修改了", lambda value: "、".join(_FIELDS.get(field, field) for field in value)),
+    "roles": ("角色", lambda value: "、".join(ROLES.get(role, role) for role in value)),
+    "disabled": ("停用", _yes),
+    "rows": ("共", _counted),
+    "created": ("新增", _counted),
+    "updated": ("更新", _counted),
+    "unchanged": ("未变", _counted),
+    "failed": ("有问题", _counted),
+}
+
+
+def details(
+    entry: Mapping[str, Any], posts: Mapping[str, str], reasons: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """(label, text) of what an entry holds; `posts` and `reasons` give names by code."""
+    detail = entry["detail"]
+    for name, (label, words) in _DETAILS.items():
+        if name in detail:
+            yield label, words(detail[name])
+    if "reason_code" in detail:
+        yield "审核原因", reasons.get(detail["reason_code"], detail["reason_code"])
+    yield from _rule_changes(detail.get("old", {}), detail.get("new", {}), posts)
+
+
+def _rule_changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], posts: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for name, label in _RULE.items():
+        if name in new and (not old or old[name] != new[name]):
+            words = _rule_words(name, new[name], posts)
+            yield label, f"{_rule_words(name, old[name], posts)} → {words}" if old else words
+
+
+def _rule_words(name: str, value: Any, posts: Mapping[str, str]) -> str:
+    if name == "posts":
+        return "、".join(posts.get(post, post) for post in value) if value else "其余岗位（默认）"
+    return value if isinstance(value, str) else _yes(value)
