@@ -6,9 +6,11 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import httpx2
 import psycopg
 import pytest
 
@@ -16,7 +18,7 @@ from services.certnumber.app import SERVICE, build
 from shared.db import Database, migrate
 from shared.messaging import Message
 from tests.fixtures.backing import Postgres
-from tests.fixtures.stack import CELERY, Process, Processes, base_environment, processes
+from tests.fixtures.stack import CELERY, Process, Processes, base_environment, free_port, processes
 from tests.fixtures.wait import until
 from tests.integration.certnumber.support import (
     approved,
@@ -89,8 +91,15 @@ async def reach(database: Database, count: int) -> None:
     await until(reached, timeout=40, interval=0.01, what=f"{count} numbers")
 
 
-def start_worker(started: Processes, number: int) -> Process:
-    return started.start(f"worker-{number}", *WORKER, "-n", f"cert{number}@%h")
+def start_worker(started: Processes, number: int, **environment: str) -> Process:
+    return started.start(f"worker-{number}", *WORKER, "-n", f"cert{number}@%h", **environment)
+
+
+async def returned(port: int) -> bool:
+    """Whether the worker counts tasks whose process was lost."""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{port}/metrics")
+    return 'ganzheng_tasks_total{outcome="returned"' in answer.text
 
 
 @pytest.mark.timeout(120)
@@ -104,7 +113,8 @@ async def test_one_number_each_whatever_is_killed(postgres: Postgres, vhost: str
         own = environment(url, broker_url=vhost, numbering_batch="20")
         with processes(tmp_path, base_environment() | own) as started:
             started.start("beat", *CELERY, "beat")
-            worker = start_worker(started, 0)
+            port = free_port()
+            worker = start_worker(started, 0, GANZHENG_METRICS_PORT=str(port))
             halves = all_messages[::2], all_messages[1::2]
 
             async def consume(messages: list[Message]) -> None:
@@ -114,6 +124,7 @@ async def test_one_number_each_whatever_is_killed(postgres: Postgres, vhost: str
             await asyncio.gather(*map(consume, halves))
             await reach(database, 200)
             await kill_in_the_middle(url, database, *children(worker), group=False)
+            await until(partial(returned, port), what="the lost task to be counted")
             for number, threshold in enumerate((700, 1500), start=1):
                 await reach(database, threshold)
                 await kill_in_the_middle(url, database, worker.popen.pid, group=True)

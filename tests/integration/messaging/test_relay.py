@@ -161,7 +161,8 @@ class TestRelay:
         recorder.error = ConnectionError()
         names = [f"n{number}" for number in range(20)]
         await emit(database, *(Pinged(name=name) for name in names))
-        async with running(Relay("test", database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+        relay = Relay("test", database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)
+        async with running(relay):
             await until(lambda: recorder.calls == 1, interval=0.005, what="the first try")
             before = time.monotonic()
             for number in range(5):

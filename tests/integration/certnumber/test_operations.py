@@ -1,0 +1,131 @@
+"""What operators are told of certnumber's worker and of Celery's, and that neither can stop without their notice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aio_pika
+import httpx2
+import pytest
+
+from services.certnumber.app import SERVICE, build
+from services.certnumber.celery_operations import Pulse
+from services.certnumber.tasks import TASK
+from shared.db import Database
+from shared.messaging import Outbox, RabbitMQ
+from shared.messaging.health import Stalled
+from shared.runtime import run_worker
+from tests.fixtures.stack import CELERY, base_environment, free_port, processes
+from tests.fixtures.wait import until
+from tests.integration.certnumber.support import EPOCH, approved, environment, new_settings
+
+QUEUE = "certnumber.numbering"
+
+
+class Operators:
+    """A client of one process's port."""
+
+    def __init__(self, http: httpx2.AsyncClient, port: int) -> None:
+        self._http = http
+        self.port = port
+
+    async def _get(self, path: str) -> httpx2.Response:
+        return await self._http.get(f"http://127.0.0.1:{self.port}{path}")
+
+    async def failing(self, *names: str) -> bool:
+        """Whether exactly these checks fail."""
+        try:
+            answer = await self._get("/readyz")
+        except httpx2.TransportError:
+            return False
+        assert answer.status_code == (503 if answer.json()["failed"] else 200)
+        return set(answer.json()["failed"]) == set(names)
+
+    async def alive(self) -> bool:
+        return bool((await self._get("/healthz")).status_code == 200)
+
+    async def shows(self, line: str) -> bool:
+        return line in (await self._get("/metrics")).text.splitlines()
+
+
+@pytest.fixture
+async def operators() -> AsyncIterator[Operators]:
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        yield Operators(http, free_port())
+
+
+async def test_a_worker(operators: Operators, url: str, vhost: str) -> None:
+    container = build(new_settings(url, broker_url=vhost, metrics_port=operators.port))
+    worker = asyncio.create_task(run_worker(SERVICE, container))
+    try:
+        await until(operators.failing, what="a worker with nothing that fails")
+        other = Database(url)
+        async with other.transaction() as session:
+            Outbox("certnumber").add(session, approved(uuid4()), EPOCH)
+        await other.close()
+        await until(lambda: operators.shows('ganzheng_approvals_waiting{service="certnumber"} 1.0'), what="an approval")
+        for line in (
+            'ganzheng_numbers_assigned{service="certnumber"} 0.0',
+            'ganzheng_db_connections_max{service="certnumber"} 10.0',
+            'ganzheng_check_ok{check="consumer certnumber.approvals",service="certnumber"} 1.0',
+        ):
+            assert await operators.shows(line), line
+        await until(lambda: operators.shows('ganzheng_outbox_rows{service="certnumber"} 0.0'), what="an empty outbox")
+
+        (consumer,) = (task for task in asyncio.all_tasks() if _runs(task, RabbitMQ.consume))
+        consumer.cancel()
+        await until(lambda: operators.failing("consumer certnumber.approvals"), timeout=30, what="it to be noticed")
+        assert await operators.alive()
+        assert await operators.shows(
+            'ganzheng_check_ok{check="consumer certnumber.approvals",service="certnumber"} 0.0'
+        )
+    finally:
+        worker.cancel()
+        with suppress(asyncio.CancelledError):
+            await worker
+
+
+def _runs(task: asyncio.Task[Any], function: Any) -> bool:
+    return bool(getattr(task.get_coro(), "__qualname__", "") == function.__qualname__)
+
+
+@pytest.mark.timeout(120)
+async def test_celery(operators: Operators, url: str, vhost: str, tmp_path: Path) -> None:
+    own = environment(url, broker_url=vhost, metrics_port=str(operators.port))
+    command = (*CELERY, "worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "-n", "cert@%h")
+    container = build(new_settings(url, broker_url=vhost))
+    with processes(tmp_path, base_environment() | own) as started:
+        started.start("celery", *command)
+        await until(operators.failing, timeout=60, interval=0.2, what="a worker with nothing that fails")
+        container.waker.wake()
+        done = f'ganzheng_tasks_total{{outcome="done",task="{TASK}"}} 1.0'
+        await until(lambda: operators.shows(done), what="a task")
+        assert await operators.shows(f'ganzheng_queue_messages{{queue="{QUEUE}",state="ready"}} 0.0')
+
+        async with await aio_pika.connect(vhost) as administrator:
+            channel = await administrator.channel()
+            await channel.queue_delete(QUEUE)
+        await until(lambda: _is_consumed(vhost), timeout=60, what="the queue and its consumer")
+        await until(operators.failing, timeout=60, interval=0.2, what="a worker with nothing that fails")
+    await container.close()
+
+
+async def test_a_main_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pulse, "beaten_at", float("-inf"))
+    with pytest.raises(Stalled):
+        await Pulse.check()
+    Pulse.beat()
+    await Pulse.check()
+    monkeypatch.setattr("services.certnumber.celery_operations.PATIENCE", 0.0)
+    with pytest.raises(Stalled):
+        await Pulse.check()
+
+
+async def _is_consumed(vhost: str) -> bool:
+    with suppress(aio_pika.exceptions.ChannelNotFoundEntity):
+        async with await aio_pika.connect(vhost) as connection:
+            return bool((await (await connection.channel()).get_queue(QUEUE)).declaration_result.consumer_count)
+    return False

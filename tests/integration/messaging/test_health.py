@@ -1,0 +1,161 @@
+"""A consumer or relay that has silently stopped shows, whatever stopped it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import aio_pika
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db import Database
+from shared.messaging import Consumer, Message, RabbitMQ, Relay, Subscription, Watch
+from shared.messaging.health import Activity, Stalled
+from shared.metrics import exposition
+from tests.fixtures.wait import until
+from tests.integration.messaging.kit import FIRST, QUEUES, Orders, Pinged, emit, message, subscription
+
+Check = Any
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.messaging.health.PATIENCE", 0.5)
+    monkeypatch.setattr("shared.messaging.health.LOOK_INTERVAL", 0.05)
+    monkeypatch.setattr("shared.messaging.relay.PATIENCE", 0.5)
+
+
+@asynccontextmanager
+async def watched(vhost: str) -> AsyncIterator[tuple[RabbitMQ, Watch, list[asyncio.Task[None]]]]:
+    """A broker with a watch on FIRST; the tasks added to the list end with the block."""
+    broker, watch = RabbitMQ(vhost, QUEUES, name="test"), Watch({FIRST.name: FIRST.states})
+    tasks = [asyncio.create_task(broker.watch(watch))]
+    yield broker, watch, tasks
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await broker.close()
+
+
+async def passes(check: Check) -> bool:
+    try:
+        await check()
+    except Stalled:
+        return False
+    return True
+
+
+async def fails(check: Check) -> bool:
+    return not await passes(check)
+
+
+class TestConsumer:
+    @pytest.fixture
+    def consumer(self, database: Database) -> Consumer:
+        return Consumer(subscription(FIRST), Orders(FIRST), database)
+
+    async def test_a_cancelled_one_fails(self, vhost: str, consumer: Consumer) -> None:
+        async with watched(vhost) as (broker, watch, tasks):
+            check = partial(watch.check_consumer, FIRST.name, consumer.activity)
+            assert await fails(check)
+            task = asyncio.create_task(broker.consume(consumer))
+            tasks.append(task)
+            await until(lambda: passes(check), what="a consumer at work")
+            task.cancel()
+            await until(lambda: fails(check), timeout=2, what="the check to fail")
+
+    async def test_one_whose_queue_was_deleted_passes_again(self, vhost: str, consumer: Consumer) -> None:
+        async with watched(vhost) as (broker, watch, tasks), await aio_pika.connect(vhost) as administrator:
+            check = partial(watch.check_consumer, FIRST.name, consumer.activity)
+            tasks.append(asyncio.create_task(broker.consume(consumer)))
+            await until(lambda: passes(check), what="a consumer at work")
+            await (await administrator.channel()).queue_delete(FIRST.name)
+            await until(lambda: fails(check), what="the check to fail")
+            await until(lambda: passes(check), what="the consumer to be back")
+
+    async def test_one_whose_handler_hangs_fails(self, vhost: str, database: Database) -> None:
+        async def hang(_orders: Orders, _session: AsyncSession, _batch: Sequence[Any]) -> None:
+            await asyncio.Event().wait()
+
+        hanging = Consumer(Subscription(FIRST, dict.fromkeys(FIRST.events, hang)), Orders(FIRST), database)
+        async with watched(vhost) as (broker, watch, tasks):
+            check = partial(watch.check_consumer, FIRST.name, hanging.activity)
+            tasks.append(asyncio.create_task(broker.consume(hanging)))
+            await until(lambda: passes(check), what="a consumer at work")
+            assert await broker.publish([message(Pinged(name="x"))]) == [None]
+            await until(lambda: fails(check), what="the check to fail")
+
+    async def test_one_that_gets_nothing_of_a_backlog_fails(self, vhost: str) -> None:
+        async with watched(vhost) as (broker, watch, _), await aio_pika.connect(vhost) as other:
+            await broker.declare()
+            channel = await other.channel()
+            await channel.set_qos(prefetch_count=1)
+            # To the broker somebody consumes.
+            await (await channel.get_queue(FIRST.name)).consume(asyncio.Queue[Any]().put)
+            activity = Activity(subscribed=True)
+            check = partial(watch.check_consumer, FIRST.name, activity)
+            await until(lambda: passes(check), what="the first look")
+            assert await broker.publish([message(Pinged(name=str(n))) for n in range(3)]) == [None] * 3
+            await until(lambda: fails(check), what="the check to fail")
+
+            with activity.batch():
+                assert await passes(check), "it has got something"
+
+
+class TestBroker:
+    async def test_a_queue_nobody_declared_anew_fails(self, vhost: str) -> None:
+        celery, watch = RabbitMQ(vhost, (), name="test"), Watch({"alien": {"ready": "alien"}})
+        task = asyncio.create_task(celery.watch(watch))
+        async with await aio_pika.connect(vhost) as administrator:
+            channel = await administrator.channel()
+            await channel.declare_queue("alien", durable=True)
+            await until(lambda: passes(watch.check), what="the queue to be seen")
+            await channel.queue_delete("alien")
+            await until(lambda: fails(watch.check), what="the check to fail")
+        task.cancel()
+
+    async def test_depths_are_measured(self, vhost: str) -> None:
+        async with watched(vhost) as (broker, watch, _):
+            assert await broker.publish([message(Pinged(name="x"))] * 3) == [None] * 3
+
+            async def measured() -> bool:
+                shown = (await exposition([watch.sample])).decode()
+                expected = {("ready", 3), ("retry", 0), ("dead", 0)}
+                return f'ganzheng_queue_consumers{{queue="{FIRST.name}"}} 0.0' in shown and all(
+                    f'ganzheng_queue_messages{{queue="{FIRST.name}",state="{state}"}} {depth}.0' in shown
+                    for state, depth in expected
+                )
+
+            await until(measured, what="the depths")
+
+
+class TestRelay:
+    async def test_one_that_cannot_publish_fails_and_passes_again(self, database: Database) -> None:
+        class Broker:
+            away = True
+
+            async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+                if self.away:
+                    raise ConnectionError
+                return [None] * len(messages)
+
+        broker = Broker()
+        relay = Relay("test", database, broker)
+        task = asyncio.create_task(relay.run())
+        try:
+            assert await passes(relay.check)
+            await emit(database, Pinged(name="x"))
+            await until(lambda: fails(relay.check), what="the check to fail")
+            broker.away = False
+            await until(lambda: passes(relay.check), what="the relay to move")
+        finally:
+            task.cancel()
+
+    async def test_one_that_ended_fails(self, database: Database) -> None:
+        relay = Relay("test", database, RabbitMQ("amqp://127.0.0.1:1", QUEUES, name="test"))
+        task = asyncio.create_task(relay.run())
+        await until(lambda: passes(relay.check), what="the relay to move")
+        task.cancel()
+        await until(lambda: fails(relay.check), what="the check to fail")
