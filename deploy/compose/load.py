@@ -64,7 +64,7 @@ class Load:
         self._people: Iterator[str] = iter(())
         self._owner: dict[str, Login] = {}
         self._clerks: list[asyncio.Task[None]] = []
-        self._reviewing: asyncio.Task[None] | None = None
+        self._reviewing: list[asyncio.Task[None]] = []
 
     async def prepare(self) -> None:
         people = [id_number("female", date(1980, 1, 1) + timedelta(days=n // 2), n % 2) for n in range(PEOPLE)]
@@ -80,8 +80,7 @@ class Load:
 
     def start(self) -> None:
         self._clerks = [asyncio.create_task(self._submit(enterprise)) for enterprise in self._enterprises]
-        if self._reviewing is None:
-            self._reviewing = asyncio.create_task(self._review())
+        self._reviewing = [asyncio.create_task(self._review())]
 
     async def _submit(self, enterprise: Login) -> None:
         while True:
@@ -124,24 +123,20 @@ class Load:
         token = await self._owner[application].token()
         return str((await self._api.call("GET", "renewal", f"/applications/{application}", token=token))["status"])
 
-    async def pause(self) -> None:
+    async def finish(self) -> None:
         """Submit nothing more; returns when everything submitted has its number. Raises TimeoutError."""
-        for clerk in self._clerks:
-            clerk.cancel()
-        await asyncio.gather(*self._clerks, return_exceptions=True)
+        await _end(self._clerks)
         async with asyncio.timeout(SETTLE_SECONDS):
             while not await self._all_certified():  # noqa: ASYNC110 - in other processes
                 await asyncio.sleep(1)
+        await self.stop()
 
     async def _all_certified(self) -> bool:
         """A submission whose answer was lost counts as well; a draft was never submitted."""
         return {one["status"] for one in (await self.applications()).values()} <= {"draft", "certified"}
 
     async def stop(self) -> None:
-        if self._reviewing is not None:
-            self._reviewing.cancel()
-            await asyncio.gather(self._reviewing, return_exceptions=True)
-            self._reviewing = None
+        await _end([*self._clerks, *self._reviewing])
 
     async def applications(self) -> dict[str, Any]:
         """All applications of all enterprises, by id, as their lists show them; waits for a service that is away."""
@@ -166,3 +161,9 @@ class Load:
         return bytes(
             await self._api.call("GET", "renewal", f"/applications/{application}/images/id-front", token=token)
         )
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

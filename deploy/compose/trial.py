@@ -108,14 +108,17 @@ class Trial:
             ("proof again", self.proof),
             ("logs", self.logs),
         ]
-        for name, step in plan:
-            started = time.monotonic()
-            try:
-                told = await step()
-            except (Failed, RuntimeError, TimeoutError, *FAILURES) as error:
-                say(name, time.monotonic() - started, f"FAILED: {error or type(error).__name__}")
-                raise
-            say(name, time.monotonic() - started, told)
+        try:
+            for name, step in plan:
+                started = time.monotonic()
+                try:
+                    told = await step()
+                except (Failed, RuntimeError, TimeoutError, *FAILURES) as error:
+                    say(name, time.monotonic() - started, f"FAILED: {str(error) or type(error).__name__}")
+                    raise
+                say(name, time.monotonic() - started, told)
+        finally:
+            await self._load.stop()
 
     async def build(self) -> str:
         await self.compose("build")
@@ -183,7 +186,7 @@ class Trial:
         return f"{SCALE}: {len(self._load.accepted) - accepted} accepted in {LOAD_SECONDS:.0f} s"
 
     async def settle(self) -> str:
-        await self._load.pause()
+        await self._load.finish()
         found = await self._load.applications()
         lost = [one for one in self._load.accepted if found[one]["status"] != "certified"]
         require(not lost, f"accepted, not certified: {lost}")
@@ -227,7 +230,6 @@ class Trial:
         return f"{len(before)} applications and their pictures are as before"
 
     async def logs(self) -> str:
-        await self._load.stop()
         self._logs += await asyncio.to_thread(self._project.logs)
         require("http.request" in self._logs, "the logs are empty")
         require(not ID_NUMBER.search(self._logs), "an id number is in a log")
