@@ -101,6 +101,8 @@ def configure_logging(level: str = "INFO") -> None:
     root.setLevel(level)
     for noisy in ("aio_pika", "aiormq", "alembic", "urllib3", "httpcore2", "httpx2"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Every retry of an export, beside the line for its failure.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     # An error for every try to connect during an outage, which our own broker.reconnect reports already.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 

@@ -29,6 +29,9 @@ from shared.telemetry import TRACEPARENT, bind_trace
 
 __all__ = ["SpanKind", "configure_tracing", "enabled", "export_to", "flush", "span", "start_span", "traceparent_of"]
 
+# With all retries: a collector that is away must not hold up the end of a process.
+EXPORT_SECONDS = 3
+
 _processor: SpanProcessor | None = None
 
 
@@ -38,7 +41,7 @@ def configure_tracing() -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        export_to(BatchSpanProcessor(OTLPSpanExporter()))
+        export_to(BatchSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
 
 
 def export_to(processor: SpanProcessor | None) -> None:
