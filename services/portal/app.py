@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -47,15 +47,33 @@ def create_app(portal: Portal) -> FastAPI:
         title="赣证 portal", openapi_url=None, docs_url=None, redoc_url=None, lifespan=run, redirect_slashes=False
     )
     app.state.portal = app.state.container = portal
-    app.add_middleware(BrowserHeaders, settings=portal.settings)
     app.add_middleware(Surroundings, service="portal", root="", limits=LIMITS, on_failure=failure_page(portal))
+    # Outermost, so that the page for a failure has them too.
+    app.add_middleware(BrowserHeaders, settings=portal.settings)
     for kind, handler in FAILURES.items():
         app.add_exception_handler(kind, handler)
     app.include_router(health_router())
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(portal.pages), name="static")
     return app
+
+
+class VersionedFiles(StaticFiles):
+    """Files of static/, to be kept for ever when asked for by the version that is here.
+
+    Another version is asked for while copies of two releases answer side by side; keeping that would be wrong for ever.
+    """
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(directory=STATIC)
+        self._pages = pages
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        known = scope["query_string"] == f"v={self._pages.version(path)}".encode()
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if known else "no-cache"
+        return response
 
 
 class BrowserHeaders:
@@ -68,7 +86,7 @@ class BrowserHeaders:
             f"default-src 'none'; img-src {images}; style-src 'self'; script-src 'self'; connect-src 'self';"
             " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
-        self._headers = {
+        headers = {
             "content-security-policy": policy,
             # Not no-referrer: with it browsers send "Origin: null" with our own forms.
             "referrer-policy": "same-origin",
@@ -77,15 +95,14 @@ class BrowserHeaders:
             "permissions-policy": "camera=(), geolocation=(), microphone=()",
         }
         if settings.secure:
-            self._headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+            headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+        self._headers = {name.encode(): value.encode() for name, value in headers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def dressed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = dict(self._headers)
-                if scope["path"].startswith("/static/") and b"v=" in scope["query_string"]:
-                    extra["cache-control"] = "public, max-age=31536000, immutable"
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
+                message["headers"] = [header for header in message["headers"] if header[0] not in self._headers]
+                message["headers"] += self._headers.items()
             await send(message)
 
         await self._app(scope, receive, dressed_send)

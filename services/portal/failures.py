@@ -15,7 +15,7 @@ from services.portal.forms import KEY_FIELD, TOKEN_FIELD
 from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
 from services.portal.visit import LOGINS, Portal, Visit, local_path
-from shared.errors import NotFound, Problem
+from shared.errors import Problem
 from shared.http import failure_response
 from shared.openapi import status_of
 
@@ -28,6 +28,7 @@ TITLES = {
     500: "系统错误",
     503: "服务暂时不可用",
 }
+DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "请从首页重新进入"}
 NEVER_CARRIED = (TOKEN_FIELD, KEY_FIELD)
 
 
@@ -80,14 +81,14 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, _error: Exception) -> Response:
     # Only addresses are validated here: what a path or query cannot hold does not exist.
-    return failed(request, 404, NotFound.detail)
+    return failed(request, 404, DETAILS[404])
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
     http = cast(HTTPException, error)
     if isinstance(http.__cause__, Problem):
         return await _on_problem(request, http.__cause__)
-    return failed(request, http.status_code, TITLES.get(http.status_code, "请求无法解析"))
+    return failed(request, http.status_code, DETAILS.get(http.status_code, "请求无法解析"))
 
 
 async def _on_login_required(request: Request, error: Exception) -> Response:

@@ -64,8 +64,11 @@ class Pages:
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         return self._environment.get_template(template).render(context)
 
-    def _static(self, name: str) -> str:
-        """The address of a file in static/, which changes with its content so that browsers may keep it for ever."""
+    def version(self, name: str) -> str:
+        """Of a file in static/: changes with its content."""
         if name not in self._versions:
             self._versions[name] = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-        return f"/static/{name}?v={self._versions[name]}"
+        return self._versions[name]
+
+    def _static(self, name: str) -> str:
+        return f"/static/{name}?v={self.version(name)}"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser
 
 HEADERS = {
@@ -51,7 +52,24 @@ async def test_a_form_without_its_token_asks_before_it_goes_on(browser: Browser)
     assert "南昌一零企业" in again.html
 
 
-async def test_static_files_may_be_kept_for_ever(browser: Browser) -> None:
+async def test_static_files_may_be_kept_for_ever_by_their_version(browser: Browser) -> None:
     page = await browser.get("/")
     address = page.html.split('rel="stylesheet" href="')[1].split('"')[0]
     assert "immutable" in (await browser.get(address)).response.headers["cache-control"]
+    for other in ("/static/portal.css", "/static/portal.css?v=another"):
+        assert (await browser.get(other)).response.headers["cache-control"] == "no-cache"
+
+
+async def test_a_failure_is_a_page_of_ours(
+    platform: Harness, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = platform.platform.portal.state.portal.gateway
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("36019919900101001X")
+
+    monkeypatch.setattr(type(gateway), "call", fail)
+    page = await browser.get("/review/login")
+    assert page.status == 500
+    assert "系统内部错误" in page.text
+    assert {name: page.response.headers.get(name) for name in HEADERS} == HEADERS
