@@ -42,6 +42,11 @@ async def _found(visit: Visit, path: str, identity: UUID) -> dict[str, Any]:
     raise NotFound
 
 
+def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the fields left empty, which are then missing and not too short."""
+    return {name: value for name, value in values.items() if value != ""}
+
+
 def _place(visit: Visit) -> str:
     """The query that leads back to the same page of the list."""
     cursor = visit.request.query_params.get("cursor")
@@ -79,7 +84,7 @@ async def reviewer_form(visit: Administering) -> Response:
 async def add_reviewer(visit: Administering) -> Response:
     values = {"username": visit.field("username"), **_account(visit)}
     try:
-        added = await visit.api("POST", REVIEWERS, json=values)
+        added = await visit.api("POST", REVIEWERS, json=_filled(values))
     except ApiProblem as problem:
         if problem.status >= 500:
             raise
@@ -183,7 +188,7 @@ async def series_form(visit: Administering) -> Response:
 async def add_series(visit: Administering) -> Response:
     values = _series(visit)
     try:
-        await visit.api("POST", SERIES, json=values, once=True)
+        await visit.api("POST", SERIES, json=_filled(values), once=True)
     except ApiProblem as problem:
         if problem.status >= 500:
             raise
