@@ -59,8 +59,16 @@ def require(holds: object, what: str) -> None:
 
 
 def environment(secrets: Path) -> dict[str, str]:
-    """Demo mode is for the captcha's answer; everything else is as by default, on ports and networks of its own."""
+    """Demo mode is for the captcha's answer; everything else is as by default, whatever .env says, on an image, ports and
+    networks of its own."""
     return {
+        "COMPOSE_PROFILES": "",
+        "GANZHENG_IMAGE": "ganzheng:trial",
+        "GATEWAY_RATE": "100",
+        "GATEWAY_PROXIES": "0",
+        "GATEWAY_TRUSTED_IPS": "",
+        "GRAFANA_URL": "",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
         "SECRETS_DIR": str(secrets),
         "GANZHENG_DEMO": "true",
         "HTTP_BIND": "127.0.0.1",
