@@ -59,8 +59,8 @@ def require(holds: object, what: str) -> None:
 
 
 def environment(secrets: Path) -> dict[str, str]:
-    """Demo mode is for the captcha's answer; everything else is as by default, whatever .env says, on an image, ports and
-    networks of its own."""
+    """Demo mode is for the captcha's answer; everything else is as by default, whatever .env says, on an image, ports
+    and networks of its own."""
     return {
         "COMPOSE_PROFILES": "",
         "GANZHENG_IMAGE": "ganzheng:trial",
