@@ -5,10 +5,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.fixtures.platform import Harness
+from deploy.journey import log_in_enterprise
+from tests.fixtures.platform import ENTERPRISE_PASSWORD, Harness
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.desk import Desk
-from tests.integration.portal.people import become_reviewer
+from tests.integration.portal.people import become_enterprise, become_reviewer
 
 # Cookies without the prefix __Host- are for http://localhost only, and httpx2 keeps them by host.
 ADDRESS = "http://localhost"
@@ -48,3 +49,15 @@ async def reviewing(browser: Browser, platform: Harness) -> Browser:
 async def desk(platform: Harness) -> Desk:
     enterprise = f"审核测试{uuid4().hex[:8]}有限公司"
     return Desk(platform, enterprise, await platform.enterprise(enterprise), await platform.reviewer("other-reviewer"))
+
+
+@pytest.fixture
+async def taxpayer(browser: Browser, platform: Harness) -> str:
+    """Of a new enterprise that is logged in in the browser."""
+    return await become_enterprise(browser, platform)
+
+
+@pytest.fixture
+async def token(taxpayer: str, platform: Harness) -> str:
+    """For the same enterprise to use the API."""
+    return str((await log_in_enterprise(platform.api, taxpayer, ENTERPRISE_PASSWORD))["access_token"])

@@ -4,6 +4,8 @@ from deploy.journey import register_enterprise
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 
+NEW_PASSWORD = "Gan-jiang-2026-pass"
+
 
 async def log_in_enterprise(browser: Browser, taxpayer: str, password: str = ENTERPRISE_PASSWORD) -> Page:
     page = await browser.get("/enterprise/login")
@@ -28,3 +30,10 @@ async def become_reviewer(browser: Browser, platform: Harness) -> None:
     await platform.reviewer()
     page = await log_in_reviewer(browser)
     assert page.status == 200, page.text
+
+
+async def change_password(browser: Browser, old: str, new: str = NEW_PASSWORD, repeated: str | None = None) -> Page:
+    page = await browser.get("/password")
+    return await browser.send(
+        page, "/password", old_password=old, new_password=new, repeated_password=new if repeated is None else repeated
+    )

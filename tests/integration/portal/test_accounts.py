@@ -1,26 +1,24 @@
-"""Registering, logging in and out, passwords, profile; and what happens to forms when the session is not the one of
-the page that showed them."""
+"""Registering, logging in, password and profile; and what is told when the gateway is in trouble."""
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import pytest
 
 from deploy.journey import register_enterprise
-from deploy.synthetic import jpeg, taxpayer_id
-from services.portal.app import build, create_app
-from services.portal.settings import PortalSettings
+from deploy.synthetic import taxpayer_id
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
-from tests.integration.portal.conftest import ADDRESS
-from tests.integration.portal.people import become_enterprise, become_reviewer, log_in_enterprise, log_in_reviewer
-
-NEW_PASSWORD = "Gan-jiang-2026-pass"
-EXPIRED = "登录已过期"
+from tests.integration.portal.gateway import browser_before, problem
+from tests.integration.portal.people import (
+    NEW_PASSWORD,
+    become_enterprise,
+    change_password,
+    log_in_enterprise,
+    log_in_reviewer,
+)
 
 
 def registration() -> dict[str, Any]:
@@ -35,10 +33,6 @@ def registration() -> dict[str, Any]:
 async def register(browser: Browser, **changes: str) -> Page:
     page = await browser.get("/enterprise/registration")
     return await browser.send(page, "/enterprise/registration", **{**registration(), **changes})
-
-
-def session_id(browser: Browser) -> str:
-    return str(browser.client.cookies.get("sid"))
 
 
 class TestRegistration:
@@ -85,13 +79,6 @@ class TestRegistration:
         assert (await browser.send(page, "/enterprise/registration", **registration())).status == 201
 
 
-async def change_password(browser: Browser, old: str, new: str = NEW_PASSWORD, repeated: str | None = None) -> Page:
-    page = await browser.get("/password")
-    return await browser.send(
-        page, "/password", old_password=old, new_password=new, repeated_password=new if repeated is None else repeated
-    )
-
-
 class TestPassword:
     @pytest.mark.parametrize(
         ("old", "new", "repeated", "field", "words"),
@@ -120,180 +107,6 @@ class TestPassword:
             "repeated_password": NEW_PASSWORD,
         }
         assert (await browser.send(page, "/password", **values)).path == "/enterprise/profile"
-
-
-class TestSession:
-    async def test_has_a_new_id_after_login_and_after_a_password_change(
-        self, browser: Browser, new_browser: Callable[[], Awaitable[Browser]], platform: Harness
-    ) -> None:
-        await become_enterprise(browser, platform)
-        first = session_id(browser)
-        await change_password(browser, ENTERPRISE_PASSWORD)
-        second = session_id(browser)
-        assert first != second
-        thief = await new_browser()
-        thief.client.cookies.set("sid", first, domain="localhost.local", path="/")
-        assert (await thief.get("/applications")).path == "/enterprise/login"
-        assert (await browser.get("/applications")).path == "/applications"
-
-    async def test_logout_kills_it(
-        self, browser: Browser, new_browser: Callable[[], Awaitable[Browser]], platform: Harness
-    ) -> None:
-        await become_enterprise(browser, platform)
-        identity = session_id(browser)
-        page = await browser.send(await browser.get("/applications"), "/logout")
-        assert page.path == "/"
-        assert "您已安全退出" in page.text
-        assert browser.client.cookies.get("sid") is None
-        thief = await new_browser()
-        thief.client.cookies.set("sid", identity, domain="localhost.local", path="/")
-        assert (await thief.get("/applications")).path == "/enterprise/login"
-
-    async def test_an_ended_one_can_be_logged_out(self, browser: Browser, platform: Harness) -> None:
-        await become_enterprise(browser, platform)
-        page = await browser.get("/applications")
-        platform.clock.advance(minutes=31)
-        assert (await browser.send(page, "/logout")).path == "/"
-        assert browser.client.cookies.get("sid") is None
-
-    async def test_of_an_enterprise_opens_nothing_at_the_desk(self, browser: Browser, platform: Harness) -> None:
-        await become_enterprise(browser, platform)
-        assert (await browser.get("/review/items")).path == "/review/login"
-        # Still an enterprise until somebody else logs in.
-        assert (await browser.get("/applications")).path == "/applications"
-        await become_reviewer(browser, platform)
-        assert (await browser.get("/review/items")).path == "/review/items"
-        assert (await browser.get("/applications")).path == "/enterprise/login"
-
-    async def test_a_name_of_the_other_issuer_opens_nothing(self, browser: Browser, platform: Harness) -> None:
-        await become_enterprise(browser, platform)
-        identity = session_id(browser)
-        browser.client.cookies.clear()
-        browser.client.cookies.set("sid", identity.replace("e.", "r.", 1), domain="localhost.local", path="/")
-        assert (await browser.get("/review/items")).path == "/review/login"
-
-
-class TestExpiredSession:
-    async def test_leads_back_to_the_page(self, browser: Browser, platform: Harness) -> None:
-        taxpayer = await become_enterprise(browser, platform)
-        platform.clock.advance(minutes=31)
-        page = await browser.get("/applications?status=draft")
-        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
-        assert str(page.response.url) == f"{ADDRESS}/applications?status=draft"
-
-    async def test_keeps_the_form_and_goes_on_after_the_login(self, browser: Browser, platform: Harness) -> None:
-        taxpayer = await become_enterprise(browser, platform)
-        page = await browser.get("/enterprise/profile")
-        platform.clock.advance(minutes=31)
-        page = await browser.send(page, "/enterprise/profile", address="南昌市红谷滩区")
-        assert page.status == 401
-        assert EXPIRED in page.text
-        # A mistyped password loses nothing either.
-        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password="wrong")
-        assert page.status == 401
-        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
-        assert "继续刚才的操作" in page.text
-        page = await browser.send(page, "/enterprise/profile")
-        assert "企业信息已保存" in page.text
-        assert 'value="南昌市红谷滩区"' in page.html
-
-    async def test_asks_for_the_file_again(self, browser: Browser, platform: Harness) -> None:
-        taxpayer = await become_enterprise(browser, platform)
-        page = await browser.get("/enterprise/profile")
-        (token,) = [value for name, value in page.form("/enterprise/profile").fields if name == "_token"]
-        platform.clock.advance(minutes=31)
-        page = await browser.post(
-            f"/applications/{'0' * 8}-0000-4000-8000-{'0' * 12}/images/id-front",
-            [("_token", token)],
-            {"file": ("a.jpg", jpeg(), "image/jpeg")},
-            {"Referer": f"{ADDRESS}/enterprise/profile"},
-        )
-        assert page.status == 401
-        assert "重新选择文件" in page.text
-        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
-        assert page.path == "/enterprise/profile"
-
-    async def test_carries_no_password(self, browser: Browser, platform: Harness) -> None:
-        taxpayer = await become_enterprise(browser, platform)
-        page = await browser.get("/password")
-        platform.clock.advance(minutes=31)
-        values: dict[str, Any] = {
-            "old_password": ENTERPRISE_PASSWORD,
-            "new_password": NEW_PASSWORD,
-            "repeated_password": NEW_PASSWORD,
-        }
-        page = await browser.send(page, "/password", **values)
-        assert page.status == 401
-        assert NEW_PASSWORD not in page.html
-        page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
-        assert page.path == "/password"
-
-    async def test_tells_the_script_where_to_log_in(self, browser: Browser, platform: Harness) -> None:
-        await become_enterprise(browser, platform)
-        platform.clock.advance(minutes=31)
-        answer = await browser.get("/applications", headers={"X-Requested-With": "fetch"})
-        assert answer.status == 401
-        assert answer.response.json()["login"] == "/enterprise/login"
-
-
-class TestForeignForms:
-    @pytest.mark.parametrize(
-        "headers",
-        [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}],
-    )
-    async def test_from_elsewhere_are_refused(
-        self, browser: Browser, platform: Harness, headers: dict[str, str]
-    ) -> None:
-        await become_enterprise(browser, platform)
-        form = (await browser.get("/enterprise/profile")).form("/enterprise/profile")
-        fields = {**dict(form.fields), "name": "被改的名称"}
-        answer = await browser.client.post("/enterprise/profile", data=fields, headers=headers)
-        assert answer.status_code == 403
-        assert "被改的名称" not in (await browser.get("/enterprise/profile")).html
-
-    @pytest.mark.parametrize("token", [None, "", "0" * 64, "汉字"])
-    async def test_without_our_token_are_asked_about(
-        self, browser: Browser, platform: Harness, token: str | None
-    ) -> None:
-        await become_enterprise(browser, platform)
-        form = (await browser.get("/enterprise/profile")).form("/enterprise/profile")
-        fields = [(name, value) for name, value in form.fields if name not in {"_token", "name"}]
-        page = await browser.post(
-            "/enterprise/profile", [*fields, ("name", "新名称"), *([] if token is None else [("_token", token)])]
-        )
-        assert page.status == 403
-        assert "新名称" not in (await browser.get("/enterprise/profile")).html
-        # Whoever meant it can go on.
-        assert 'value="新名称"' in (await browser.send(page, "/enterprise/profile")).html
-
-    async def test_a_login_needs_a_form_of_ours(self, browser: Browser, platform: Harness) -> None:
-        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
-        fields = [("taxpayer_id", taxpayer), ("password", ENTERPRISE_PASSWORD)]
-        page = await browser.post("/enterprise/login", fields)
-        assert page.status == 403
-        assert browser.client.cookies.get("sid") is None
-
-
-class TestNext:
-    @pytest.mark.parametrize(
-        "target",
-        [
-            "https://evil.example/",
-            "//evil.example",
-            "/\\evil.example",
-            "/\t/evil.example",
-            "javascript:alert(1)",
-            "\n//evil.example",
-        ],
-    )
-    async def test_never_leads_away(self, browser: Browser, platform: Harness, target: str) -> None:
-        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
-        page = await browser.get("/enterprise/login", params={"next": target})
-        assert ("target", "") in page.form("/enterprise/login").fields
-        # Nor does a form that somebody changed.
-        values: dict[str, Any] = {"taxpayer_id": taxpayer, "password": ENTERPRISE_PASSWORD, "target": target}
-        page = await browser.send(page, "/enterprise/login", **values)
-        assert str(page.response.url) == f"{ADDRESS}/applications"
 
 
 class TestEnterpriseLogin:
@@ -353,20 +166,6 @@ class TestProfile:
         assert 'id="contact_name-error"' in page.html
         assert 'value="南昌市"' in page.html
         assert taxpayer in page.text
-
-
-@asynccontextmanager
-async def browser_before(answer: Callable[[httpx2.Request], httpx2.Response]) -> AsyncIterator[Browser]:
-    """A browser at a portal whose gateway answers like this."""
-    settings = PortalSettings(demo=True, api_url="http://gateway", public_url=ADDRESS)
-    gateway = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://gateway")
-    transport = httpx2.ASGITransport(app=create_app(build(settings, client=gateway)), raise_app_exceptions=False)
-    async with gateway, httpx2.AsyncClient(transport=transport, base_url=ADDRESS) as client:
-        yield Browser(client)
-
-
-def problem(status: int, **document: Any) -> httpx2.Response:
-    return httpx2.Response(status, json={"status": status, **document})
 
 
 class TestGatewayInTrouble:
