@@ -20,6 +20,10 @@ function made(tag, properties, ...children) {
   return element;
 }
 
+function loginLink(address) {
+  return made("a", { href: `${address}?next=${encodeURIComponent(location.pathname)}` }, "登录后重新选择");
+}
+
 // --- data-live="URL": a part that follows the server. data-live-rows="URL": elements that are replaced by their id.
 
 function follow(element, address, show) {
@@ -94,10 +98,14 @@ function upload(form) {
     state.setAttribute("role", "alert");
     const again = made("button", { type: "button", className: "button" }, "重试");
     again.addEventListener("click", () => upload(form));
-    const parts = [text, " "];
-    if (login) parts.push(made("a", { href: login, target: "_blank" }, "在新窗口登录"), " 后点 ");
-    state.replaceChildren(...parts, again);
+    // A new session has new forms, so after logging in the file has to be chosen again.
+    state.replaceChildren(text, " ", login ? loginLink(login) : again);
   };
+  if (input.files[0].size > Number(input.dataset.maxBytes || Infinity)) {
+    failed("照片过大，请选择不超过 5 MB 的 JPEG 或 PNG 文件。");
+    state.querySelector("button").remove();
+    return;
+  }
   const request = new XMLHttpRequest();
   request.open("POST", form.action);
   for (const [name, value] of Object.entries(OURS)) request.setRequestHeader(name, value);
@@ -212,7 +220,7 @@ async function stream(form, button) {
     if ((answer.headers.get("Content-Type") || "").includes("json")) {
       const problem = await answer.json();
       place.replaceChildren(made("p", { className: "notice notice--wrong" }, problem.detail || "操作未完成"));
-      if (problem.login) place.append(made("a", { href: problem.login, target: "_blank" }, "在新窗口登录"));
+      if (problem.login) place.append(loginLink(problem.login));
       return;
     }
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
