@@ -35,6 +35,8 @@ ACTS_ON = {
     "withdraw": ("approved", "certified"),
 }
 LABELS = {"approve": "证书审核", "reject": "批量驳回", "withdraw": "撤回资质审核"}
+# What the Enter key on a ticked box sends: it must not decide anything.
+NO_ACTION = ""
 NOTHING_TICKED = "请先勾选申请"
 Kind = Literal["id-front", "id-back", "commitment-letter"]
 KINDS = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
@@ -144,7 +146,7 @@ class Batch:
     def of(cls, visit: Visit) -> Self:
         """Raises NotFound for what no page of ours has sent."""
         action = visit.field("action")
-        if action not in ACTS_ON:
+        if action not in {*ACTS_ON, NO_ACTION}:
             raise NotFound
         rows = [Seen.of(str(text)) for text in visit.form.getlist("seen")]
         shown = {row.application_id: row for row in rows}
@@ -154,6 +156,8 @@ class Batch:
 @router.post("/review/decisions")
 async def decide(visit: Reviewing) -> Response:
     batch = Batch.of(visit)
+    if batch.action == NO_ACTION:
+        return await _again(visit, batch, ticked=frozenset(batch.ticked))
     if not batch.ticked:
         return await _again(visit, batch, 422, problem=NOTHING_TICKED)
     if batch.action != "approve" and not visit.field("asked"):
@@ -261,7 +265,8 @@ async def show_status(visit: Looking, application_id: UUID, at: str = "") -> Res
     items = await _rows(visit, [str(application_id)])
     if not items:
         raise NotFound
-    response = visit.page("desk/status.html", item=items[0], changed=_state(items[0]) != at)
+    query = _filters(visit, visit.request.url.query).query
+    response = visit.page("desk/status.html", item=items[0], query=query, changed=_state(items[0]) != at)
     if settled(items[0]):
         response.headers["X-Live"] = "done"
     return response
@@ -279,6 +284,8 @@ async def decide_one(visit: Reviewing, application_id: UUID) -> Response:
     filters = _filters(visit, visit.field("query"))
     action, seen = visit.field("action"), Seen.of(visit.field("seen"))
     values = {name: visit.field(name) for name in ("reason_code", "comment", "go_on")}
+    if action == NO_ACTION:
+        return await _item(visit, application_id, filters, values=values)
     try:
         results = await _send(visit, action, [seen])
     except ApiProblem as problem:

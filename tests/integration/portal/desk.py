@@ -85,4 +85,5 @@ def tick(*application_ids: str) -> list[tuple[str, str]]:
 
 
 def buttons(page: Page) -> set[str]:
-    return {value for form in page.forms for name, value in form.buttons if name == "action"}
+    """The decisions that are offered."""
+    return {value for form in page.forms for name, value in form.buttons if name == "action" and value}

@@ -83,7 +83,7 @@ class TestList:
         page = await find(reviewing, desk)
         assert ticked(page) == []
         (link,) = re.findall(r'href="([^"]*ticked=all)"', page.html)
-        page = await reviewing.get(f"{page.path}{link.replace('&amp;', '&')}")
+        page = await reviewing.get(link.replace("&amp;", "&"))
         assert ticked(page) == desk.ids
 
 
@@ -155,6 +155,19 @@ class TestBatch:
         assert page.status == 422
         assert "请先勾选申请" in page.text
         assert rows(page) == [one]
+
+    async def test_the_enter_key_decides_nothing(self, reviewing: Browser, desk: Desk) -> None:
+        one = await desk.add()
+        page = await find(reviewing, desk)
+        assert page.form(BATCH).buttons[0] == ("action", "")
+        page = await reviewing.send(page, BATCH, ("action", ""), add=tick(one))
+        assert (page.status, ticked(page)) == (200, [one])
+        page = await reviewing.get(f"{LIST}/{one}")
+        decision = f"{page.path}/decision"
+        assert page.form(decision).buttons[0] == ("action", "")
+        page = await reviewing.send(page, decision, ("action", ""), comment="未写完")
+        assert (page.status, dict(page.form(decision).fields)["comment"]) == (200, "未写完")
+        assert (await desk.item(one))["decisions"] == []
 
     async def test_forms_of_other_sites_are_refused(self, reviewing: Browser, desk: Desk) -> None:
         one = await desk.add()
