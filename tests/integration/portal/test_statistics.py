@@ -81,7 +81,7 @@ async def test_what_was_decided_and_what_waits_shows(browser: Browser, platform:
     page = await browser.get("/review/statistics?days=7")
     assert page.status == 200
     for text in (
-        "1 待审核",
+        "待审核 1",
         "近 7 天通过 1",
         "近 7 天驳回 1",
         "近 7 天撤回 0",
