@@ -11,6 +11,8 @@ import alembic.command
 import alembic.config
 import sqlalchemy as sa
 from alembic import context as alembic_context
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -128,6 +130,16 @@ def alembic_config(service: str, url: str) -> alembic.config.Config:
 def migrate(service: str, url: str) -> None:
     """Bring the database to the newest revision. Copies that start together wait for each other."""
     alembic.command.upgrade(alembic_config(service, url), "head")
+
+
+def is_migrated(service: str, url: str) -> bool:
+    """Whether the database has this version's newest revision, or one unknown to it, which is newer. Only reads."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args=connect_args())
+    with engine.connect() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    scripts = ScriptDirectory.from_config(alembic_config(service, url))
+    known = {script.revision for script in scripts.walk_revisions()}
+    return revision is not None and (revision == scripts.get_current_head() or revision not in known)
 
 
 def run_migrations(metadata: Sequence[sa.MetaData]) -> None:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from fastapi import FastAPI
 from shared.commands import add_dead_letters
 from shared.container import Container
 from shared.contracts.topology import QUEUES
-from shared.db import Database, migrate
+from shared.db import Database, is_migrated, migrate
 from shared.idempotency import RETENTION
 from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription, Watch
 from shared.metrics import Sampler
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 # Longer than any dead letter may lie before it is replayed.
 INBOX_RETENTION_DAYS = 30
 CLEANING_INTERVAL = 3600.0
+MIGRATION_POLL = 2.0
 
 Job = Callable[[Any], Coroutine[Any, Any, None]]
 
@@ -152,6 +154,18 @@ async def _worker_until_signal(service: Service, settings: Settings) -> None:
         await task
 
 
+def await_migration(service: str, url: str) -> None:
+    """Return when `is_migrated`; a database that does not answer yet is asked again."""
+    while True:
+        try:
+            if is_migrated(service, url):
+                return
+            log.info("migration.awaited", service=service)
+        except sa.exc.OperationalError as error:
+            log.warning("migration.awaited", service=service, error=type(error).__name__)
+        time.sleep(MIGRATION_POLL)
+
+
 async def treat_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:
     for queue in queues:
         if arguments.action == "list":
@@ -178,6 +192,7 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
     subparsers.add_parser("api", help="serve HTTP")
     subparsers.add_parser("worker", help="relay outbox rows and consume events")
     subparsers.add_parser("migrate", help="bring the database to the newest revision")
+    subparsers.add_parser("await-migration", help="wait until the database has this version's revision; only reads")
     add_dead_letters(subparsers)
     own = commands(subparsers) if commands else {}
     arguments = parser.parse_args()
@@ -191,6 +206,8 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
             asyncio.run(_worker_until_signal(service, settings))
         case "migrate":
             migrate(service.name, settings.database_url.get_secret_value())
+        case "await-migration":
+            await_migration(service.name, settings.database_url.get_secret_value())
         case "dead-letters":
             asyncio.run(_dead_letters(service, settings, arguments))
         case name:

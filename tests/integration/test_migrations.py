@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.embedded.platform import SERVICES
-from shared.db import alembic_config, migrate
+from shared.db import alembic_config, is_migrated, migrate
 from tests.fixtures.backing import Postgres
 
 
@@ -19,6 +19,19 @@ async def test_migrations_make_what_the_models_say(postgres: Postgres, service: 
         # Raises when a difference is left.
         await asyncio.to_thread(alembic.command.check, alembic_config(service, url))
         await asyncio.to_thread(migrate, service, url)
+
+
+async def test_a_new_version_waits_for_its_revision_and_an_old_one_for_none(postgres: Postgres) -> None:
+    with postgres.temporary() as url:
+        assert not is_migrated("review", url)
+        await asyncio.to_thread(alembic.command.upgrade, alembic_config("review", url), "0001")
+        assert not is_migrated("review", url)
+        await asyncio.to_thread(migrate, "review", url)
+        assert is_migrated("review", url)
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = 'of-tomorrow'"))
+        assert is_migrated("review", url)
 
 
 @pytest.mark.parametrize("service", ["enterprise", "review"])
