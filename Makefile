@@ -26,6 +26,10 @@ test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TE
 	@tools/install-test-packages.sh
 	@$(RUN) -m pytest $(TESTS)
 
+manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print their PDFs anew
+	@tools/install-test-packages.sh
+	@$(RUN) -m tests.browser.manuals
+
 bench: $(VENV)/.installed  ## measure: ratios against the raw limits (ROUNDS=, ONLY=)
 	@tools/install-test-packages.sh
 	@$(RUN) -m bench --rounds $(ROUNDS) --only $(ONLY)

@@ -10,7 +10,8 @@ packages=()
 broker_is_elsewhere() { [[ ${BACKING:-} == env || ${BACKING:-} == docker || -n ${TEST_AMQP_URL:-} ]]; }
 broker_is_here() { command -v rabbitmq-server >/dev/null && command -v epmd >/dev/null; }
 broker_is_elsewhere || broker_is_here || packages+=(rabbitmq-server)
-command -v chromium >/dev/null || packages+=(chromium)
+# With what it writes on pages itself in Chinese, for the manuals' pictures.
+command -v chromium >/dev/null || packages+=(chromium chromium-l10n)
 [[ -n $(find /usr/share/fonts /usr/local/share/fonts ~/.fonts -iname '*CJK*' -print -quit 2>/dev/null) ]] ||
   packages+=(fonts-noto-cjk)
 [[ ${#packages[@]} == 0 ]] && exit 0
