@@ -182,6 +182,11 @@ def changed(before: Submission | None, after: Submission) -> list[str]:
     return posts + [kind for kind in kinds if before.images.get(kind) != after.images.get(kind)]
 
 
+def age_on(birth_date: date, day: date) -> int:
+    """Full years of age; who is born on 29 February has the birthday on 1 March of a common year."""
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
 def normalise_username(text: str) -> str:
     """The form under which a login name is unique: full-width forms and capitals make no difference."""
     return unicodedata.normalize("NFKC", text).casefold().strip()

@@ -129,6 +129,7 @@ class ItemDetail(ItemRead):
     id_number: str
     sex: Literal["male", "female"]
     birth_date: date
+    age: int = Field(description="in full years, on the day of submission in Asia/Shanghai")
     held: list[HeldCertificate]
     images: list[ImageRead]
     decisions: list[DecisionRead] = Field(description="newest first")

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, changed
+from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, age_on, changed
 from services.review.models import Decision, Item, ItemRevision, Reviewer
 from services.review.schemas import (
     DayRead,
@@ -22,6 +22,7 @@ from services.review.schemas import (
 )
 from services.review.service.desk import Dossier, Statistics
 from shared import idnumber
+from shared.clock import business_day
 
 IMAGE_URL = "/api/renewal/v1/applications/{application_id}/images/{kind}"
 
@@ -72,6 +73,7 @@ def detail(dossier: Dossier, person: Mapping[str, Any]) -> ItemDetail:
         id_number=person["id_number"],
         sex=person["sex"],
         birth_date=person["birth_date"],
+        age=age_on(date.fromisoformat(person["birth_date"]), business_day(item.submitted_at or item.added_at)),
         held=person["held"],
         images=_images(item.application_id, item.images),
         decisions=[_decision(decision) for decision in dossier.decisions],

@@ -13,6 +13,7 @@ from services.review.domain import (
     LastDecision,
     State,
     Submission,
+    age_on,
     captcha_answer,
     changed,
     contains_id_number,
@@ -116,3 +117,17 @@ def test_finds_an_id_number_in_a_comment(wrapping: str) -> None:
 def test_other_numbers_in_a_comment_are_fine() -> None:
     wrong = factories.id_number()[:-1] + ("0" if factories.id_number()[-1] != "0" else "1")
     assert not contains_id_number(f"证书 00707100019207，流水 {wrong}", TODAY)
+
+
+@pytest.mark.parametrize(
+    ("birth", "day", "age"),
+    [
+        (date(1966, 11, 22), date(2026, 11, 21), 59),
+        (date(1966, 11, 22), date(2026, 11, 22), 60),
+        (date(1968, 2, 29), date(2026, 2, 28), 57),
+        (date(1968, 2, 29), date(2026, 3, 1), 58),
+        (date(1968, 2, 29), date(2028, 2, 29), 60),
+    ],
+)
+def test_age_in_full_years(birth: date, day: date, age: int) -> None:
+    assert age_on(birth, day) == age
