@@ -158,13 +158,14 @@ class Trial:
     async def gateway(self) -> str:
         """What it adds, and what it keeps out."""
         page = await self._client.get(f"{self._base}/")
+        require(page.status_code == 200 and "安全" in page.text, "the portal does not show its front page")
         require(page.headers["X-Content-Type-Options"] == "nosniff", "no security headers")
         for path in ("/api/", "/api/renewal/v2/posts", "/api/renewal"):
             answer = await self._client.get(self._base + path)
             require(answer.status_code == 404 and "json" not in answer.headers["Content-Type"], f"{path} is routed")
         large = await self._client.post(f"{self._base}/api/review/v1/sessions", content=bytes(3 * 1024**2))
         require(large.status_code == 413, f"3 MiB of JSON: {large.status_code}")
-        return "headers, closed paths, body limit"
+        return "front page, headers, closed paths, body limit"
 
     async def begin_load(self) -> str:
         await self._load.prepare()
