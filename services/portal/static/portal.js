@@ -58,7 +58,10 @@ function replaceContent(element) {
   return (text) => {
     const fresh = document.createElement("template");
     fresh.innerHTML = text;
-    if (fresh.innerHTML.trim() !== element.innerHTML.trim()) element.replaceChildren(fresh.content);
+    if (fresh.innerHTML.trim() === element.innerHTML.trim()) return;
+    element.replaceChildren(fresh.content);
+    // What was said after the last form is the past now.
+    document.querySelector("main > .notice--done")?.remove();
   };
 }
 
@@ -91,7 +94,7 @@ function upload(form) {
   progress.setAttribute("aria-label", "上传进度");
   const state = made("p", { className: "upload-slot__state" }, "正在上传… ", progress);
   state.setAttribute("role", "status");
-  slot.querySelector(".upload-slot__state")?.remove();
+  for (const past of slot.querySelectorAll(".upload-slot__state, [role=alert]")) past.remove();
   slot.append(state);
   const failed = (text, login) => {
     state.className = "upload-slot__state field__error";
