@@ -74,7 +74,7 @@ SIGHTS = (
     Sight("list", "enterprise", "/applications"),
     Sight("new", "enterprise", "/applications/new"),
     *(
-        Sight(f"application-{status}", "enterprise", "/applications/{application_id}", application(status))
+        Sight(f"own-{status}", "enterprise", "/applications/{application_id}", application(status))
         for status in ("draft", "pending_review", "rejected", "certified", "cancelled")
     ),
     Sight("cancellation", "enterprise", "/applications/{application_id}/cancellation", application("pending_review")),

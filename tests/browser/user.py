@@ -28,6 +28,11 @@ OUTPUT = Path(__file__).parent / "output"
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 DESK: ViewportSize = {"width": 1366, "height": 768}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+# Also those that wait until somebody scrolls to them.
+SHOW_PICTURES = """Promise.all([...document.images].map(image => {
+    image.loading = "eager";
+    return image.decode();
+}))"""
 PATIENCE = 40_000
 GRAVE = {"serious", "critical"}
 # Said again of every answer that `refused` is about.
@@ -111,6 +116,7 @@ class User:
         """
         if not self.scripted:
             return None
+        await self.page.evaluate(SHOW_PICTURES)
         if os.environ.get("MANUALS"):
             return await take_picture(self.page, name)
         OUTPUT.mkdir(exist_ok=True)
