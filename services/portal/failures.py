@@ -61,11 +61,11 @@ def failed(request: Request, status: int, detail: str) -> Response:
     visit = _visit(request)
     if visit.wants_fragment:
         return JSONResponse({"detail": detail}, status)
-    fields = carried(_form(request))
-    # A file cannot be sent again by us, and a form with a password had better be filled in anew.
+    form = _form(request) or FormData()
     back = local_path(urlsplit(request.headers.get("referer", "")).path, "") if request.method == "POST" else ""
     title = TITLES.get(status, "操作未完成")
-    again = fields if request.method == "POST" and len(fields) + 2 >= len(_form(request) or ()) else []
+    # A file cannot be sent again by us, and a form with a password had better be filled in anew.
+    again = carried(form) if all(isinstance(v, str) and not _is_secret(name) for name, v in form.multi_items()) else []
     return visit.page("error.html", status, title=title, detail=detail, again=again, back=back)
 
 
