@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
-from services.portal.forms import KEY_FIELD, TOKEN_FIELD
+from services.portal.forms import TOKEN_FIELD
 from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
 from services.portal.visit import LOGINS, Portal, Visit, local_path
@@ -29,16 +29,15 @@ TITLES = {
     503: "服务暂时不可用",
 }
 DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "请从首页重新进入"}
-NEVER_CARRIED = (TOKEN_FIELD, KEY_FIELD)
 
 
 def carried(form: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """The text fields of a form, to be sent again; no password and no file."""
+    """The text fields of a form, to be sent again under the same key; no password and no file."""
     pairs = form.multi_items() if isinstance(form, FormData) else []
     return [
         (name, value)
         for name, value in pairs
-        if isinstance(value, str) and name not in NEVER_CARRIED and not _is_secret(name)
+        if isinstance(value, str) and name != TOKEN_FIELD and not _is_secret(name)
     ]
 
 
