@@ -1,6 +1,6 @@
 """Refusals of the portal's own; those of the API pass through as ApiProblem."""
 
-from shared.errors import Forbidden, Problem, TooLarge, Unauthenticated
+from shared.errors import Forbidden, Problem, TooLarge
 
 
 class LoginRequired(Problem):
@@ -34,7 +34,3 @@ class PictureTooLarge(TooLarge):
 class WrongRole(Forbidden):
     code = "wrong_role"
     detail = "您的账号没有使用此功能的权限"
-
-
-class NotLoggedIn(Unauthenticated):
-    code = "not_logged_in"

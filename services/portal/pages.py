@@ -15,7 +15,6 @@ STATIC = HERE / "static"
 
 # Shown once after a redirect, chosen by ?notice=; anything else is not shown, so that nobody can put words in a link.
 NOTICES = {
-    "registered": "注册成功",
     "logged-out": "您已安全退出",
     "password-changed": "密码已修改",
     "profile-saved": "企业信息已保存",
