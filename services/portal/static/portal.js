@@ -215,7 +215,9 @@ function zoom(link) {
 
 async function stream(form, button) {
   const place = document.querySelector(form.dataset.stream);
-  const data = new FormData(form, button);
+  const data = new FormData(form);
+  // Not new FormData(form, button): browsers from before 2023 would leave the button out, and only check.
+  if (button) data.append(button.name, button.value);
   const buttons = form.querySelectorAll("button");
   for (const each of buttons) each.disabled = true;
   try {
