@@ -176,12 +176,13 @@ function offer(form) {
 // --- a[data-zoom]: the picture in a dialog, with + and - and the wheel.
 
 function zoom(link) {
-  const picture = made("img", { src: link.href, alt: link.querySelector("img")?.alt || "" });
+  const picture = made("img", { src: link.href, alt: link.querySelector("img")?.alt || link.textContent.trim() });
   const bigger = made("button", { type: "button", className: "button" }, "放大 +");
   const smaller = made("button", { type: "button", className: "button" }, "缩小 −");
   const close = made("button", { type: "button", className: "button" }, "关闭");
   const stage = made("div", { className: "zoom__stage", tabIndex: 0 }, picture);
   const dialog = made("dialog", { className: "zoom" }, made("div", { className: "toolbar" }, bigger, smaller, close), stage);
+  dialog.setAttribute("aria-label", picture.alt);
   let scale = 1;
   const resize = (factor) => {
     scale = Math.min(8, Math.max(1, scale * factor));
