@@ -23,6 +23,8 @@ FOLDER = STATIC / "manuals"
 TEMPLATES = HERE / "templates" / "manuals"
 LIMIT = 60 * 1024
 WIDTH, HEIGHT, TALLEST = 1200, 700, 1150
+CONTENT_END = """Math.max(...[...document.querySelectorAll("#main, .sidenav")].map(
+    part => part.getBoundingClientRect().bottom)) + 16"""
 # Where the story looks at what the manuals show.
 SCENES = ("test_story.py", "test_office.py", "test_hindrances.py", "test_pages.py")
 PAPER = (
@@ -67,9 +69,7 @@ async def take_picture(page: Page, name: str) -> None:
         return
     before = page.viewport_size
     await page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-    end = await page.evaluate(
-        "Math.ceil(document.querySelector('.frame').lastElementChild.getBoundingClientRect().bottom)"
-    )
+    end = min(await page.evaluate(CONTENT_END), TALLEST)
     shot = await page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": end})
     if before:
         await page.set_viewport_size(before)

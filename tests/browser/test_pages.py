@@ -75,7 +75,7 @@ SIGHTS = (
     Sight("new", "enterprise", "/applications/new"),
     *(
         Sight(f"own-{status}", "enterprise", "/applications/{application_id}", application(status))
-        for status in ("draft", "pending_review", "rejected", "certified", "cancelled")
+        for status in ("draft", "cancelled")
     ),
     Sight("cancellation", "enterprise", "/applications/{application_id}/cancellation", application("pending_review")),
     Sight("profile", "enterprise", "/enterprise/profile"),
@@ -83,7 +83,7 @@ SIGHTS = (
     Sight("items", "reviewer", "/review/items"),
     *(
         Sight(f"item-{status}", "reviewer", "/review/items/{application_id}", application(status))
-        for status in ("pending_review", "rejected", "certified", "cancelled")
+        for status in ("certified", "cancelled")
     ),
     Sight("statistics", "reviewer", "/review/statistics"),
     Sight("proof", "reviewer", "/review/proof"),

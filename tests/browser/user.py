@@ -133,7 +133,7 @@ class User:
         return None
 
     async def _examine(self, name: str) -> None:
-        result: dict[str, Any] = await self.page.evaluate("axe.run({resultTypes: ['violations']})")
+        result: dict[str, Any] = await self.page.evaluate("axe.run({resultTypes: ['violations'], selectors: false})")
         found = [
             f"{name}: {violation['id']} ({violation['impact']}): {violation['help']}: {node['html'][:300]}"
             for violation in result["violations"]
