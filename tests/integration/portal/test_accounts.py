@@ -182,6 +182,22 @@ class TestGatewayInTrouble:
             assert "服务暂时不可用，请稍后再试" in page.text
             assert ("name", "南昌三零企业") in page.form("/enterprise/registration").fields
 
+    async def test_a_retry_is_the_same_request(self) -> None:
+        keys: list[str] = []
+
+        def give(request: httpx2.Request) -> httpx2.Response:
+            keys.append(request.headers["Idempotency-Key"])
+            return problem(503)
+
+        async with browser_before(give) as browser:
+            await browser.send(await register(browser), "/enterprise/registration")
+        assert (len(keys), len(set(keys))) == (2, 1)
+
+    async def test_a_login_is_not_offered_again_without_its_password(self) -> None:
+        async with browser_before(lambda _: problem(503)) as browser:
+            page = await log_in_enterprise(browser, "91360100000000000X", "a password")
+            assert (page.status, page.forms) == (503, [])
+
     async def test_too_many_requests_keep_the_form(self) -> None:
         detail = "操作过于频繁，请稍后再试"
         async with browser_before(lambda _: problem(429, code="too_many_requests", detail=detail)) as browser:
