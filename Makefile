@@ -7,7 +7,7 @@ ROUNDS ?= 3
 ONLY ?= backbone,numbering,listing
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-journey test bench check format lock asyncapi secrets compose-test clean
+.PHONY: help run demo-journey test bench check format lock asyncapi secrets rotate backup restore compose-test clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,15 @@ secrets: $(VENV)/.installed  ## the secrets of docker compose, in deploy/compose
 
 compose-test: $(VENV)/.installed  ## the whole installation with docker compose: load, restarts, scaling (needs Docker)
 	@$(RUN) -m deploy.compose.trial
+
+rotate: $(VENV)/.installed  ## one step of a key rotation (KEYS=data_keys STEP=add|promote|drop), see docs/operations.md
+	@$(RUN) -m deploy.compose.rotate $(KEYS) $(STEP) $(if $(SECRETS_DIR),--directory $(SECRETS_DIR))
+
+backup: $(VENV)/.installed  ## back up the docker compose installation while it runs (TO=)
+	@$(RUN) -m deploy.compose.backup "$(TO)"
+
+restore: $(VENV)/.installed  ## restore such a backup into an empty installation (FROM=)
+	@$(RUN) -m deploy.compose.restore "$(FROM)"
 
 asyncapi: $(VENV)/.installed  ## write docs/asyncapi.json anew
 	@$(RUN) -m tools.asyncapi

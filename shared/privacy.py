@@ -24,7 +24,7 @@ class Undecipherable(ValueError):  # noqa: N818
 
 
 class Privacy:
-    """`data_keys` maps key id to 32 bytes, the first one encrypts; `index_key` is 32 bytes."""
+    """`data_keys` maps key id to 32 bytes, the first one (`current`) encrypts; `index_key` is 32 bytes."""
 
     def __init__(self, data_keys: Mapping[str, bytes], index_key: bytes) -> None:
         if not data_keys:
@@ -32,14 +32,14 @@ class Privacy:
         for key in (*data_keys.values(), index_key):
             if len(key) != KEY_BYTES:
                 raise ValueError(f"keys must be {KEY_BYTES} bytes")
-        self._current = next(iter(data_keys))
+        self.current = next(iter(data_keys))
         self._ciphers = {key_id: AESGCM(key) for key_id, key in data_keys.items()}
         self._index_key = index_key
 
     def encrypt(self, text: str, context: str) -> str:
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._ciphers[self._current].encrypt(nonce, text.encode(), context.encode())
-        return f"{self._current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+        sealed = self._ciphers[self.current].encrypt(nonce, text.encode(), context.encode())
+        return f"{self.current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, ciphertext: str, context: str) -> str:
         """Raises Undecipherable."""

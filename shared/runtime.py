@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
+from shared.auth.sessions import Sessions
 from shared.commands import add_dead_letters
 from shared.container import Container
 from shared.contracts.topology import QUEUES
@@ -23,7 +24,9 @@ from shared.idempotency import RETENTION
 from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription, Watch
 from shared.metrics import Sampler
 from shared.operations import operations, sample_outbox, samplers_of
-from shared.settings import ProcessSettings, Settings, explained_settings
+from shared.privacy import Undecipherable
+from shared.rotation import Encrypted, reencrypt
+from shared.settings import IssuerSettings, ProcessSettings, Settings, explained_settings
 from shared.tables import IdempotencyRow, InboxRow
 from shared.telemetry import configure_logging, get_logger
 from shared.tracing import configure_tracing
@@ -41,15 +44,17 @@ Job = Callable[[Any], Coroutine[Any, Any, None]]
 @dataclass(frozen=True)
 class Service:
     """Everything the runtime needs to know of a service. `jobs` run beside its consumers until cancelled; `samplers`
-    set the gauges of its database whenever its worker is asked for metrics."""
+    set the gauges of its database whenever its worker is asked for metrics; `encrypted` are all its columns of
+    ciphertext."""
 
     name: str
-    load_settings: Callable[[], Settings]
+    load_settings: type[Settings]
     build: Callable[[Any], Container]
     create_app: Callable[[Any], FastAPI]
     subscriptions: Sequence[Subscription] = ()
     jobs: Sequence[Job] = ()
     samplers: Sequence[Job] = ()
+    encrypted: Sequence[Encrypted] = ()
 
     def consumers(self, container: Container) -> list[Consumer]:
         return [Consumer(subscription, container, container.database) for subscription in self.subscriptions]
@@ -59,8 +64,8 @@ class Service:
         return [partial(sample, container) for sample in (sample_outbox, *self.samplers)]
 
 
-async def clean(database: Database) -> None:
-    """Delete what the backbone no longer needs: old inbox rows and stored answers."""
+async def clean(database: Database, sessions: Sessions | None = None) -> None:
+    """Delete what nobody needs any more: old inbox rows, stored answers, and an issuer's sessions that are over."""
     async with database.transaction() as session:
         await session.execute(
             sa.delete(InboxRow).where(
@@ -68,13 +73,15 @@ async def clean(database: Database) -> None:
             )
         )
         await session.execute(sa.delete(IdempotencyRow).where(IdempotencyRow.created_at < sa.func.now() - RETENTION))
+        if sessions is not None:
+            await sessions.clean(session)
 
 
 async def keep_clean(container: Container) -> None:
     """Until cancelled."""
     while True:
         try:
-            await clean(container.database)
+            await clean(container.database, container.sessions)
         except Exception as error:
             log.warning("cleaning.failed", error=type(error).__name__)
         await asyncio.sleep(CLEANING_INTERVAL)
@@ -185,6 +192,41 @@ async def _dead_letters(service: Service, settings: Settings, arguments: argpars
         await broker.close()
 
 
+async def _print_queues(service: Service, settings: Settings) -> None:
+    broker = _broker(service, settings)
+    try:
+        for queue, depths in (await broker.depths()).items():
+            sys.stdout.write("\t".join([queue, *(f"{state} {number}" for state, number in depths.items())]) + "\n")
+    finally:
+        await broker.close()
+
+
+async def _reencrypt(service: Service, settings: Settings) -> None:
+    container = service.build(settings)
+    try:
+        for encrypted in service.encrypted:
+            changed = 0
+            async for count in reencrypt(container.database, container.privacy, encrypted):
+                changed += count
+            sys.stdout.write(f"{encrypted}: {changed} changed, all under {container.privacy.current}\n")
+    except Undecipherable as error:
+        raise SystemExit(str(error)) from None
+    finally:
+        await container.close()
+
+
+async def _unlock(service: Service, settings: Settings) -> None:
+    container = service.build(settings)
+    name = sys.stdin.readline().strip()
+    try:
+        async with container.database.transaction() as session:
+            unlocked = container.sessions is not None and await container.sessions.unlock(session, name)
+    finally:
+        await container.close()
+    if not unlocked:
+        raise SystemExit("no failed login is counted for this name")
+
+
 def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], None]]] | None = None) -> None:
     """Parse the command line and run. `commands(subparsers)` adds a service's own commands to the common ones."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
@@ -193,7 +235,12 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
     subparsers.add_parser("worker", help="relay outbox rows and consume events")
     subparsers.add_parser("migrate", help="bring the database to the newest revision")
     subparsers.add_parser("await-migration", help="wait until the database has this version's revision; only reads")
+    subparsers.add_parser("queues", help="count what waits in every queue of the platform")
     add_dead_letters(subparsers)
+    if service.encrypted:
+        subparsers.add_parser("reencrypt", help="bring all stored ciphertext under the first data key")
+    if issubclass(service.load_settings, IssuerSettings):
+        subparsers.add_parser("unlock", help="forget the failed logins of the account named on standard input")
     own = commands(subparsers) if commands else {}
     arguments = parser.parse_args()
     with explained_settings():
@@ -210,5 +257,11 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
             await_migration(service.name, settings.database_url.get_secret_value())
         case "dead-letters":
             asyncio.run(_dead_letters(service, settings, arguments))
+        case "queues":
+            asyncio.run(_print_queues(service, settings))
+        case "reencrypt":
+            asyncio.run(_reencrypt(service, settings))
+        case "unlock":
+            asyncio.run(_unlock(service, settings))
         case name:
             own[name](arguments)

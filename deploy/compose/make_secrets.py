@@ -51,17 +51,17 @@ def _password() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _key() -> str:
+def new_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def make(directory: Path) -> list[str]:
     """Names of the secrets that were made."""
     files = SecretFiles(directory)
-    files.keep("data_keys", lambda: f"k1:{_key()}")
-    files.keep("index_key", _key)
+    files.keep("data_keys", lambda: f"k1:{new_key()}")
+    files.keep("index_key", new_key)
     for issuer in ISSUERS:
-        files.keep(f"{issuer}_signing_keys", lambda: f"s1:{_key()}")
+        files.keep(f"{issuer}_signing_keys", lambda: f"s1:{new_key()}")
     files.keep("postgres_password", _password)
     broker_passwords = {}
     for service in SERVICES:

@@ -5,10 +5,12 @@ from fastapi import FastAPI
 
 from services.enterprise.consumers import SUBSCRIPTIONS
 from services.enterprise.endpoints import router, sessions_router
+from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.settings import EnterpriseSettings
 from shared.clock import Clock
 from shared.container import Container, build_container
 from shared.http import create_app as create_service_app
+from shared.rotation import Encrypted
 from shared.runtime import Service
 
 
@@ -27,4 +29,11 @@ def create_app(container: Container) -> FastAPI:
     )
 
 
-SERVICE = Service("enterprise", EnterpriseSettings, build, create_app, SUBSCRIPTIONS)
+SERVICE = Service(
+    "enterprise",
+    EnterpriseSettings,
+    build,
+    create_app,
+    SUBSCRIPTIONS,
+    encrypted=(Encrypted(Enterprise.taxpayer_id, TAXPAYER_ID),),
+)

@@ -13,7 +13,9 @@ from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import router
 from services.renewal.errors import ImageTooLargeProblem
 from services.renewal.images import MAX_BYTES
+from services.renewal.models import Person
 from services.renewal.registry_endpoints import router as registry_router
+from services.renewal.service.changes import ID_NUMBER
 from services.renewal.service.pictures import sweep_orphans
 from services.renewal.settings import RenewalSettings
 from shared.audit import audit_router
@@ -21,6 +23,7 @@ from shared.clock import Clock
 from shared.container import build_container
 from shared.errors import TooLarge
 from shared.http import create_app as create_service_app
+from shared.rotation import Encrypted
 from shared.runtime import Service
 from shared.storage import DirectoryStore, MinioStore, ObjectStore
 from shared.tabular import MAX_FILE_BYTES
@@ -91,4 +94,12 @@ async def keep_store_clean(container: RenewalContainer) -> None:
         await asyncio.sleep(SWEEP_INTERVAL)
 
 
-SERVICE = Service("renewal", RenewalSettings, build, create_app, SUBSCRIPTIONS, (keep_store_clean,))
+SERVICE = Service(
+    "renewal",
+    RenewalSettings,
+    build,
+    create_app,
+    SUBSCRIPTIONS,
+    jobs=(keep_store_clean,),
+    encrypted=(Encrypted(Person.id_number, ID_NUMBER),),
+)

@@ -1,7 +1,7 @@
 """All SQL of renewal but the registry's (registry_queries.py)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import eq, ge, le
@@ -209,6 +209,13 @@ async def delete_unsubmitted_images(session: AsyncSession, uploaded_before: date
 
 async def known_object_keys(session: AsyncSession, keys: Sequence[str]) -> set[str]:
     return set((await session.scalars(sa.select(ImageRow.object_key).where(ImageRow.object_key.in_(keys)))).all())
+
+
+async def pictures(session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
+    """Every picture's object key and SHA-256, in order of the keys, however many there are."""
+    statement = sa.select(ImageRow.object_key, ImageRow.sha256).order_by(ImageRow.object_key)
+    async for row in await session.stream(statement.execution_options(yield_per=1000)):
+        yield row.object_key, row.sha256
 
 
 async def history(session: AsyncSession, application_id: UUID) -> Sequence[HistoryRow]:

@@ -4,11 +4,14 @@ import httpx2
 from fastapi import FastAPI
 
 from services.review.consumers import SUBSCRIPTIONS
+from services.review.domain import PERSON_AT_REST
 from services.review.endpoints import ROUTERS
+from services.review.models import Item
 from services.review.settings import ReviewSettings
 from shared.clock import Clock
 from shared.container import Container, build_container
 from shared.http import create_app as create_service_app
+from shared.rotation import Encrypted
 from shared.runtime import Service
 
 
@@ -27,4 +30,11 @@ def create_app(container: Container) -> FastAPI:
     )
 
 
-SERVICE = Service("review", ReviewSettings, build, create_app, SUBSCRIPTIONS)
+SERVICE = Service(
+    "review",
+    ReviewSettings,
+    build,
+    create_app,
+    SUBSCRIPTIONS,
+    encrypted=(Encrypted(Item.person, PERSON_AT_REST),),
+)

@@ -25,6 +25,9 @@ from shared.settings import IssuerSettings
 
 A = TypeVar("A", bound=Account)
 
+# A token that was given in a session's last moment outlives it, by an hour at most.
+ENDED_RETENTION = timedelta(days=1)
+
 
 class AccessToken(BaseModel):
     access_token: str
@@ -130,6 +133,17 @@ class Sessions:
         account.password_hash = hashed
         account.must_change_password = False
         await self.end_all(session, account.id, but=principal.session)
+
+    async def unlock(self, session: AsyncSession, name: str) -> bool:
+        """Forget the failed logins of an account name; False if there are none."""
+        forgotten = sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == _hash(name))
+        return await session.scalar(forgotten.returning(LoginFailureRow.account_hash)) is not None
+
+    async def clean(self, session: AsyncSession) -> None:
+        """Delete sessions long over, and failures that count no more."""
+        over = self.clock.now() - ENDED_RETENTION
+        await session.execute(sa.delete(SessionRow).where(SessionRow.expires_at < over))
+        await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.last_at <= self._window_start()))
 
     def pair(self, account: Account, session_id: UUID, refresh_token: str) -> TokenPair:
         return TokenPair(**self.access(account, session_id).model_dump(), refresh_token=refresh_token)

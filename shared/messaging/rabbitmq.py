@@ -184,6 +184,17 @@ class RabbitMQ:
             else:
                 await delivery.reject(requeue=True)
 
+    async def depths(self) -> dict[str, dict[str, int]]:
+        """Messages by queue and state, as the broker counts them now; not those that a consumer holds."""
+        async with self._channel("depths") as channel:
+            return {
+                queue.name: {
+                    state: (await channel.get_queue(name)).declaration_result.message_count or 0
+                    for state, name in queue.states.items()
+                }
+                for queue in self._queues.values()
+            }
+
     async def list(self, queue: str) -> Sequence[DeadLetter]:
         letters = []
         async with self._channel("dead-letters") as channel:
