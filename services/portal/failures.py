@@ -1,6 +1,6 @@
 """What went wrong, as a page: in the reader's words, with the way on, and with what was typed."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
 from services.portal.forms import TOKEN_FIELD
@@ -31,18 +32,16 @@ TITLES = {
 DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "请从首页重新进入"}
 
 
-def carried(form: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """The text fields of a form, to be sent again under the same key; no password and no file."""
-    pairs = form.multi_items() if isinstance(form, FormData) else []
-    return [
-        (name, value)
-        for name, value in pairs
-        if isinstance(value, str) and name != TOKEN_FIELD and not _is_secret(name)
-    ]
+def carried(form: FormData) -> list[tuple[str, str]]:
+    """The fields of a form, to be sent again under the same key; none if not all of it can be sent again.
 
-
-def _is_secret(name: str) -> bool:
-    return "password" in name
+    A file cannot be sent again by us, and a form with a password had better be filled in anew.
+    """
+    pairs = [(name, value) for name, value in form.multi_items() if name != TOKEN_FIELD]
+    if any("password" in name for name, _ in pairs):
+        return []
+    texts = [(name, value) for name, value in pairs if isinstance(value, str)]
+    return texts if len(texts) == len(pairs) else []
 
 
 def _visit(request: Request) -> Visit:
@@ -50,9 +49,19 @@ def _visit(request: Request) -> Visit:
     return visit if isinstance(visit, Visit) else Visit(request, request.app.state.portal)
 
 
-def _form(request: Request) -> FormData | None:
+def _form(request: Request) -> FormData:
     form = getattr(request.state, "form", None)
-    return form if isinstance(form, FormData) else None
+    return form if isinstance(form, FormData) else FormData()
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _origin(request: Request) -> str:
+    """The page that a form was sent from; empty where that is not known."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    return local_path(referer.path + (f"?{referer.query}" if referer.query else ""), "")
 
 
 def failed(request: Request, status: int, detail: str) -> Response:
@@ -60,12 +69,10 @@ def failed(request: Request, status: int, detail: str) -> Response:
     visit = _visit(request)
     if visit.wants_fragment:
         return JSONResponse({"detail": detail}, status)
-    form = _form(request) or FormData()
-    back = local_path(urlsplit(request.headers.get("referer", "")).path, "") if request.method == "POST" else ""
+    back = _origin(request) if request.method == "POST" else ""
     title = TITLES.get(status, "操作未完成")
-    # A file cannot be sent again by us, and a form with a password had better be filled in anew.
-    again = carried(form) if all(isinstance(v, str) and not _is_secret(name) for name, v in form.multi_items()) else []
-    return visit.page("error.html", status, title=title, detail=detail, again=again, back=back)
+    again = carried(_form(request))
+    return visit.page("error.html", status, title=title, detail=detail, target=_here(request), again=again, back=back)
 
 
 async def _on_api(request: Request, error: Exception) -> Response:
@@ -97,16 +104,16 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
     if visit.wants_fragment:
         return JSONResponse({"detail": required.detail, "login": login}, 401)
     if request.method != "POST":
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"{login}?{urlencode({'next': here})}", 303)
-    form = _form(request) or FormData()
-    target, again, detail = request.url.path, carried(form), "登录已过期，您填写的内容已保留，登录后可继续提交"
-    if any(isinstance(value, UploadFile) for value in form.values()):
-        target, again = local_path(urlsplit(request.headers.get("referer", "")).path, "/"), []
+        return RedirectResponse(f"{login}?{urlencode({'next': _here(request)})}", 303)
+    form = _form(request)
+    again = carried(form)
+    target = _here(request) if again else _origin(request) or _here(request)
+    if again:
+        detail = "登录已过期，您填写的内容已保留，登录后可继续提交"
+    elif not form or any(isinstance(value, UploadFile) for value in form.values()):
         detail = "登录已过期，登录后请重新选择文件"
-    elif any(_is_secret(name) for name in form):
-        # Such a form had better be filled in anew.
-        again, detail = [], required.detail
+    else:
+        detail = required.detail
     try:
         return await login_page(visit, required.issuer, 401, target=target, again=again, detail=detail)
     except ApiProblem as problem:
@@ -115,16 +122,22 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
 
 
 async def _on_password_change(request: Request, _error: Exception) -> Response:
-    return RedirectResponse("/password?" + urlencode({"next": request.url.path}), 303)
+    target = _origin(request) if request.method == "POST" else _here(request)
+    return RedirectResponse("/password?" + urlencode({"next": target}), 303)
 
 
 async def _on_foreign_form(request: Request, error: Exception) -> Response:
     visit = _visit(request)
-    form = _form(request)
-    if form is None or visit.wants_fragment:
+    again = carried(_form(request))
+    if not again or visit.wants_fragment:
         return await _on_problem(request, error)
     # From our own page, but not for the session of now (another login in between): ask instead of refusing.
-    return visit.page("continue.html", 403, target=request.url.path, again=carried(form))
+    return visit.page("continue.html", 403, target=_here(request), again=again)
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    # Nobody reads it any more; it only must not count as a failure of ours.
+    return Response(status_code=400)
 
 
 def failure_page(portal: Portal) -> Callable[[Exception], Response]:
@@ -146,4 +159,5 @@ FAILURES: dict[type[Exception], Handler] = {
     ForeignForm: _on_foreign_form,
     RequestValidationError: _on_validation,
     HTTPException: _on_http,
+    ClientDisconnect: _on_disconnect,
 }

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 
 from services.portal.errors import ForeignForm
+from shared.http import DEFAULT_BODY_LIMIT
 
 SAFE = frozenset({"GET", "HEAD"})
 MAX_FIELDS = 600
@@ -47,6 +48,12 @@ def _comes_from_elsewhere(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
+def _is_large(request: Request) -> bool:
+    declared = request.headers.get("content-length", "")
+    # Without a length it may become as large as the path allows.
+    return not (declared.isascii() and declared.isdigit() and int(declared[:20]) <= DEFAULT_BODY_LIMIT)
+
+
 class PageRoute(APIRoute):
     """For every method but GET the form is read and checked before the handler runs: `request.state.form`."""
 
@@ -58,6 +65,8 @@ class PageRoute(APIRoute):
                 return await original(request)
             if _comes_from_elsewhere(request):
                 raise ForeignForm
+            if _is_large(request):
+                await request.app.state.portal.admit(request)
             async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
                 request.state.form = form
                 if not _is_ours(request, form):

@@ -16,6 +16,7 @@ STATIC = HERE / "static"
 # Shown once after a redirect, chosen by ?notice=; anything else is not shown, so that nobody can put words in a link.
 NOTICES = {
     "logged-out": "您已安全退出",
+    "logged-out-here": "您已在此浏览器退出；服务暂时不可用，登录状态最迟 30 分钟后自动失效",
     "password-changed": "密码已修改",
     "profile-saved": "企业信息已保存",
     "draft-saved": "申请已保存为草稿，请上传三张照片后提交",

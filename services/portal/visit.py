@@ -18,7 +18,7 @@ from services.portal.pages import NOTICES, Pages
 from services.portal.settings import PortalSettings
 from shared.container import Readiness
 
-HOMES = {"enterprise": "/applications", "review": "/review/items"}
+HOMES = {"enterprise": "/applications", "review": "/review"}
 LOGINS = {"enterprise": "/enterprise/login", "review": "/review/login"}
 
 
@@ -31,6 +31,13 @@ class Portal(Readiness):
     pages: Pages
     cookies: Cookies
     reference: dict[str, tuple[float, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    async def admit(self, request: Request) -> None:
+        """Before a large body is read: only from somebody who is logged in. Raises LoginRequired, ApiProblem."""
+        session = self.cookies.session(request)
+        if session is None:
+            raise LoginRequired("enterprise")
+        await resume(Visit(request, self), *session)
 
 
 @dataclass(frozen=True)
@@ -162,8 +169,11 @@ def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Calla
 
 async def resume(visit: Visit, issuer: str, session_id: str) -> None:
     """Give the visit the session's account and a fresh access token. Raises LoginRequired when it has ended."""
+    # A page that refreshes itself must not keep a session open that nobody uses any more.
+    active = not (visit.wants_fragment and visit.request.method == "GET")
+    body = {"session_id": session_id, "active": active}
     try:
-        answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/access", json={"session_id": session_id})
+        answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/access", json=body)
     except ApiProblem as problem:
         if problem.status in {401, 422}:
             raise LoginRequired(issuer) from None

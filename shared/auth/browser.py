@@ -47,15 +47,15 @@ class BrowserSessions:
         row = self.sessions.add(session, account, _hash(session_id), last_seen_at=self.sessions.clock.now())
         return self.shown(account, row.id, session_id)
 
-    async def see(self, session: AsyncSession, session_id: str) -> SessionRow:
-        """Raises InvalidSession."""
+    async def see(self, session: AsyncSession, session_id: str, *, active: bool = True) -> SessionRow:
+        """The session, which stays open for longer if somebody was active. Raises InvalidSession."""
         now = self.sessions.clock.now()
         due = SessionRow.last_seen_at <= now - SEEN_EVERY
         found = (await session.execute(sa.select(SessionRow, due).where(*self._open_under(session_id)))).one_or_none()
         if found is None:
             raise InvalidSession
         row, is_due = found
-        if is_due:
+        if is_due and active:
             # Asked again, so that of many pages at once one writes.
             await session.execute(sa.update(SessionRow).where(SessionRow.id == row.id, due).values(last_seen_at=now))
         return row

@@ -46,6 +46,10 @@ class SessionIdRequest(RequestModel):
     session_id: str = Field(min_length=1, max_length=200)
 
 
+class AccessRequest(SessionIdRequest):
+    active: bool = Field(default=True, description="false for what nobody clicked on, such as a page that refreshes")
+
+
 class PasswordChange(RequestModel):
     old_password: str = Field(min_length=1, max_length=MAX_LENGTH)
     new_password: str = Field(min_length=1, max_length=MAX_LENGTH)
@@ -128,9 +132,9 @@ def session_router(
 
     # Neither limited by address nor worth it: a portal asks for everyone, and an id has 256 random bits.
     @router.post("/browser-sessions/access", responses=problems(InvalidSession), openapi_extra=CREDENTIALS)
-    async def access_browser_session(browsers: Browsers, session: Session, body: SessionIdRequest) -> BrowserAccess:
+    async def access_browser_session(browsers: Browsers, session: Session, body: AccessRequest) -> BrowserAccess:
         """An access token for one page; as often as wanted until the session ends or was idle for too long."""
-        row = await browsers.see(session, body.session_id)
+        row = await browsers.see(session, body.session_id, active=body.active)
         return browsers.access(await active(session, row.subject, InvalidSession), row.id)
 
     @router.post("/browser-sessions/rotation", responses=problems(InvalidSession), openapi_extra=CREDENTIALS)

@@ -8,7 +8,7 @@ from services.portal.errors import LoginRequired
 from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem
 from services.portal.login import interrupted, log_in, login_page, new_captcha
-from services.portal.visit import HOMES, Anyone, Enterprise, Visit, begin, local_path, logged_in
+from services.portal.visit import HOMES, LOGINS, Anyone, Enterprise, Staff, Visit, begin, local_path, logged_in
 
 router = page_router()
 
@@ -94,6 +94,15 @@ async def _log_in(visit: Visit, issuer: str, names: tuple[str, ...]) -> Response
         )
 
 
+@router.get("/review")
+async def home(visit: Staff) -> Response:
+    """Where a reviewer or an administrator begins, and where somebody who only imports people does."""
+    desk = visit.account is not None and visit.account.roles & {"reviewer", "admin"}
+    return visit.redirect(
+        "/review/items" if desk else "/registry/imports", visit.request.query_params.get("notice", "")
+    )
+
+
 @router.get("/review/captcha")
 async def captcha(visit: Anyone) -> Response:
     return visit.page("login/captcha.html", captcha=await new_captcha(visit))
@@ -101,6 +110,7 @@ async def captcha(visit: Anyone) -> Response:
 
 @router.post("/logout")
 async def log_out(visit: Anyone) -> Response:
+    notice = "logged-out"
     session = visit.portal.cookies.session(visit.request)
     if session is not None:
         try:
@@ -108,7 +118,10 @@ async def log_out(visit: Anyone) -> Response:
             await someone.api("DELETE", f"/{session[0]}/v1/sessions/current")
         except LoginRequired:
             pass
-    response = visit.redirect("/", "logged-out")
+        except ApiProblem:
+            # This browser forgets the session in any case; at its issuer it ends by itself.
+            notice = "logged-out-here"
+    response = visit.redirect("/", notice)
     visit.portal.cookies.close(response)
     return response
 
@@ -138,7 +151,13 @@ async def change_password(visit: Someone) -> Response:
         errors = {"old_password": problem.detail} if problem.code == "wrong_old_password" else problem.errors
         return visit.page("account/password.html", problem.status, target=target, errors=errors, problem=problem.detail)
     # A new id, because the session may now do more than before.
-    answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": session_id})
+    try:
+        answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": session_id})
+    except ApiProblem:
+        # It is changed all the same: trying again would find the old password wrong.
+        response = visit.redirect(LOGINS[issuer], "password-changed")
+        visit.portal.cookies.close(response)
+        return response
     begin(visit, issuer, answer)
     response = visit.redirect(target or HOMES[issuer], "password-changed")
     visit.portal.cookies.open(response, issuer, answer["session_id"])

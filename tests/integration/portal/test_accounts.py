@@ -9,6 +9,7 @@ import pytest
 
 from deploy.journey import register_enterprise
 from deploy.synthetic import taxpayer_id
+from services.portal.forms import form_token
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.gateway import browser_before, problem
@@ -181,6 +182,33 @@ class TestGatewayInTrouble:
             assert page.status == 503
             assert "服务暂时不可用，请稍后再试" in page.text
             assert ("name", "南昌三零企业") in page.form("/enterprise/registration").fields
+
+    async def test_who_logs_out_is_logged_out_here(self) -> None:
+        async with browser_before(lambda _: httpx2.Response(503)) as browser:
+            browser.client.cookies.set("sid", "e.abc", domain="localhost.local", path="/")
+            fields = [("_token", form_token("abc"))]
+            page = await browser.post("/logout", fields)
+            assert page.path == "/"
+            assert "您已在此浏览器退出" in page.text
+            assert browser.client.cookies.get("sid") is None
+
+    async def test_a_changed_password_is_said_to_be_changed(self) -> None:
+        account = {"id": "1", "name": "南昌一零企业", "roles": ["enterprise"]}
+        access = {"access_token": "t", "must_change_password": False, "account": account}
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            if request.url.path.endswith("/access"):
+                return httpx2.Response(200, json=access)
+            return httpx2.Response(204 if request.method == "PUT" else 503)
+
+        async with browser_before(answer) as browser:
+            browser.client.cookies.set("sid", "e.abc", domain="localhost.local", path="/")
+            page = await browser.get("/password")
+            page = await browser.send(
+                page, "/password", old_password="111111", new_password=NEW_PASSWORD, repeated_password=NEW_PASSWORD
+            )
+            assert page.path == "/enterprise/login"
+            assert "密码已修改" in page.text
 
     async def test_a_retry_is_the_same_request(self) -> None:
         keys: list[str] = []

@@ -190,7 +190,7 @@ class TestRoles:
 
     async def test_administrators_look_and_do_not_decide(self, browser: Browser, platform: Harness, desk: Desk) -> None:
         one = await desk.add()
-        await self.log_in(browser, platform, "admin")
+        assert (await self.log_in(browser, platform, "admin")).path == LIST
         for page in (await find(browser, desk), await browser.get(f"{LIST}/{one}")):
             assert page.status == 200
             assert buttons(page) == set()
@@ -203,7 +203,7 @@ class TestRoles:
 
     async def test_registrars_do_not_look(self, browser: Browser, platform: Harness, desk: Desk) -> None:
         one = await desk.add()
-        await self.log_in(browser, platform, "registrar")
+        assert (await self.log_in(browser, platform, "registrar")).path == "/registry/imports"
         for path in (LIST, f"{LIST}/{one}", f"{LIST}/{one}/status", f"{LIST}/{one}/images/id-front"):
             assert (await browser.get(path)).status == 403
 

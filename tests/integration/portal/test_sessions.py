@@ -1,6 +1,6 @@
 """Sessions in a browser, and what happens to forms when the session is not the one of the page that showed them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -58,6 +58,22 @@ class TestSession:
         assert (await browser.send(page, "/logout")).path == "/"
         assert browser.client.cookies.get("sid") is None
 
+    async def test_a_page_that_refreshes_itself_does_not_keep_it_open(
+        self, browser: Browser, platform: Harness
+    ) -> None:
+        await become_enterprise(browser, platform)
+        for _ in range(2):
+            platform.clock.advance(minutes=20)
+            last = await browser.client.get("/applications", headers={"X-Requested-With": "fetch"})
+        assert last.status_code == 401
+        assert (await browser.get("/applications")).path == "/enterprise/login"
+
+    async def test_a_page_that_is_opened_does(self, browser: Browser, platform: Harness) -> None:
+        await become_enterprise(browser, platform)
+        for _ in range(2):
+            platform.clock.advance(minutes=20)
+            assert (await browser.get("/applications")).path == "/applications"
+
     async def test_of_an_enterprise_opens_nothing_at_the_desk(self, browser: Browser, platform: Harness) -> None:
         await become_enterprise(browser, platform)
         assert (await browser.get("/review/items")).path == "/review/login"
@@ -114,6 +130,18 @@ class TestExpiredSession:
         assert "重新选择文件" in page.text
         page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=ENTERPRISE_PASSWORD)
         assert page.path == "/enterprise/profile"
+
+    async def test_large_forms_of_strangers_are_not_even_read(self, browser: Browser) -> None:
+        async def endless() -> AsyncIterator[bytes]:
+            raise AssertionError("the body was read")
+            yield b""
+
+        length = {"Content-Length": str(20 * 1024 * 1024), "Content-Type": "multipart/form-data; boundary=x"}
+        for headers in (length, {"Content-Type": length["Content-Type"]}):
+            browser.client.cookies.set("sid", "e.nobody", domain="localhost.local", path="/")
+            answer = await browser.client.post("/registry/imports", headers=headers, content=endless())
+            assert answer.status_code == 401
+            assert EXPIRED in answer.text
 
     async def test_carries_no_password(self, browser: Browser, platform: Harness) -> None:
         taxpayer = await become_enterprise(browser, platform)
