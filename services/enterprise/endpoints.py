@@ -8,7 +8,13 @@ from services.enterprise import queries, service
 from services.enterprise.domain import INITIAL_PASSWORD
 from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
 from services.enterprise.models import Enterprise
-from services.enterprise.schemas import EnterpriseChange, EnterpriseRead, EnterpriseRegistration, LoginRequest
+from services.enterprise.schemas import (
+    EnterpriseAccount,
+    EnterpriseChange,
+    EnterpriseRead,
+    EnterpriseRegistration,
+    LoginRequest,
+)
 from shared.auth.access import allow
 from shared.auth.endpoints import OwnSessions, session_router
 from shared.auth.tokens import Principal
@@ -52,9 +58,10 @@ def _read(deps: Container, enterprise: Enterprise) -> EnterpriseRead:
     responses=problems(TaxpayerIdInvalid, EnterpriseExists),
     dependencies=[Depends(rate_limit("20/minute"))],
 )
-async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseRead:
+async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseAccount:
     """Register an enterprise. Its account is the taxpayer id, its password 111111 until it is changed."""
-    return _read(deps, await service.register_enterprise(deps, session, body))
+    enterprise = _read(deps, await service.register_enterprise(deps, session, body))
+    return EnterpriseAccount(**enterprise.model_dump(), initial_password=INITIAL_PASSWORD)
 
 
 @router.get("/me")

@@ -36,6 +36,10 @@ class EnterpriseRead(BaseModel):
     created_at: datetime
 
 
+class EnterpriseAccount(EnterpriseRead):
+    initial_password: str = Field(description="the same for every enterprise; must be changed at the first login")
+
+
 class LoginRequest(RequestModel):
     taxpayer_id: str = Field(min_length=1, max_length=40)
     password: str = Field(min_length=1, max_length=MAX_LENGTH)

@@ -77,7 +77,9 @@ IDS = {"application_id": NOWHERE, "reviewer_id": NOWHERE, "series_id": NOWHERE, 
 async def _tokens(harness: Harness) -> dict[str, str]:
     taxpayer = taxpayer_id(9_999_999)
     body = {"taxpayer_id": taxpayer, "name": "新企业", "contact_name": "联系人", "contact_phone": "0791-88888888"}
-    await harness.api.call("POST", "enterprise", "/enterprises", json=body, expect=201)
+    registered = await harness.api.call("POST", "enterprise", "/enterprises", json=body, expect=201)
+    assert registered["initial_password"] == "111111"
+    newcomer = await log_in_enterprise(harness.api, taxpayer, registered["initial_password"])
     admin = await harness.reviewer("admin", ("admin",))
     account = {"username": "newcomer", "name": "新人", "roles": ["reviewer", "registrar", "admin"]}
     created = await harness.api.call("POST", "review", "/reviewers", token=admin, json=account, expect=201)
@@ -91,7 +93,7 @@ async def _tokens(harness: Harness) -> dict[str, str]:
     return {
         "anonymous": "",
         "forged": _forged(harness),
-        "new-enterprise": (await log_in_enterprise(harness.api, taxpayer, "111111"))["access_token"],
+        "new-enterprise": newcomer["access_token"],
         "enterprise": await harness.enterprise(),
         "new-reviewer": (await harness.api.call("POST", "review", "/sessions", json=login, expect=201))["access_token"],
         "reviewer": await harness.reviewer("reviewer", ("reviewer",)),
