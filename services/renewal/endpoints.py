@@ -81,6 +81,7 @@ def read(
         certificate_number=application.certificate_number,
         reason_code=application.reason_code,
         reason_label=application.reason_label,
+        reason_field=application.reason_field,
         comment=application.comment,
         numbering_failure=application.numbering_failure,
         images=[_image(row) for row in images],
@@ -182,6 +183,7 @@ async def read_application(
     """One application with its history."""
     application, images, history = await applications.read_application(session, application_id, principal.subject)
     overview = read(deps, application, await queries.posts(session), images)
+    corrected = await applications.is_corrected(session, application, images)
     entries = [
         HistoryEntry(
             change_no=row.change_no,
@@ -194,12 +196,13 @@ async def read_application(
             decision_no=row.decision_no,
             reason_code=row.reason_code,
             reason_label=row.reason_label,
+            reason_field=row.reason_field,
             comment=row.comment,
             certificate_number=row.certificate_number,
         )
         for row in history
     ]
-    return ApplicationDetail(**overview.model_dump(), history=entries)
+    return ApplicationDetail(**overview.model_dump(), corrected=corrected, history=entries)
 
 
 @router.patch(

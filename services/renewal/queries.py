@@ -218,6 +218,10 @@ async def pictures(session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
         yield row.object_key, row.sha256
 
 
+async def submission(session: AsyncSession, application_id: UUID, revision: int) -> SubmissionRow:
+    return await session.get_one(SubmissionRow, (application_id, revision))
+
+
 async def history(session: AsyncSession, application_id: UUID) -> Sequence[HistoryRow]:
     """Oldest first."""
     statement = sa.select(HistoryRow).where(HistoryRow.application_id == application_id)

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 from services.renewal.domain import ImageKind, Status
 from shared.validation import RequestModel, Revision, Text
 
+REASON_FIELD = 'the part of the application that the reason is about: "post" or a kind of image'
+
 
 class PostRead(BaseModel):
     code: str
@@ -82,6 +84,7 @@ class ApplicationRead(BaseModel):
     certificate_number: str | None
     reason_code: str | None
     reason_label: str | None
+    reason_field: str | None = Field(description=REASON_FIELD)
     comment: str | None
     numbering_failure: str | None
     images: list[ImageRead]
@@ -101,11 +104,15 @@ class HistoryEntry(BaseModel):
     decision_no: int
     reason_code: str | None
     reason_label: str | None
+    reason_field: str | None = Field(description=REASON_FIELD)
     comment: str | None
     certificate_number: str | None
 
 
 class ApplicationDetail(ApplicationRead):
+    corrected: bool | None = Field(
+        description="whether what the rejection is about has changed since; null unless rejected for such a part"
+    )
     history: list[HistoryEntry]
 
 

@@ -8,6 +8,8 @@ from shared.messaging.events import Event
 
 
 class ReviewDecision(Event):
+    """`reason_field` names the part of the application that the reason is about: "post" or a kind of image."""
+
     subject_field: ClassVar[str] = "application_id"
 
     application_id: UUID
@@ -18,6 +20,7 @@ class ReviewDecision(Event):
     decided_at: datetime
     reason_code: str | None = None
     reason_label: str | None = None
+    reason_field: str | None = None
     comment: str | None = None
 
 

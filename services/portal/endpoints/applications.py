@@ -22,29 +22,6 @@ KINDS: tuple[Kind, ...] = ("id-front", "id-back", "commitment-letter")
 # What changes without the enterprise doing anything. A numbered certificate may yet be withdrawn, but not soon.
 WAITING = {"pending_review", "approved"}
 EDITABLE = {"draft", "rejected"}
-# The part of the application that a reason to reject is about. The review desk's reasons are not shown to enterprises.
-AT_FAULT = {
-    "id_front_unclear": "id-front",
-    "person_mismatch": "id-front",
-    "id_back_unclear": "id-back",
-    "id_expired": "id-back",
-    "letter_unclear": "commitment-letter",
-    "letter_unsigned": "commitment-letter",
-    "letter_unsealed": "commitment-letter",
-    "letter_outdated": "commitment-letter",
-    "post_mismatch": "post",
-}
-
-
-def at_fault(application: Mapping[str, Any]) -> str:
-    """What has to be changed since the rejection: "post", a kind of picture, or "" when that is done or unknown."""
-    part = AT_FAULT.get(application["reason_code"] or "", "")
-    if application["status"] != "rejected" or not part:
-        return ""
-    rejected = max(entry["change_no"] for entry in application["history"] if entry["action"] == "reject")
-    mended = "change_post" if part == "post" else f"upload_{part}"
-    done = any(entry["action"] == mended and entry["change_no"] > rejected for entry in application["history"])
-    return "" if done else part
 
 
 def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +32,8 @@ def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
         "kinds": KINDS,
         "images": images,
         "missing": [kind for kind in KINDS if kind not in images],
-        "fault": at_fault(application),
+        # What has to be changed since the rejection: "post", a kind of picture, or nothing in particular.
+        "fault": application["reason_field"] if application["corrected"] is False else "",
         "waiting": application["status"] in WAITING,
         "image_errors": {},
     }

@@ -76,6 +76,17 @@ async def read_application(
     return application, images[application.id], await queries.history(session, application.id)
 
 
+async def is_corrected(session: AsyncSession, application: Application, images: Sequence[ImageRow]) -> bool | None:
+    """Whether the part that a rejection is about is another than was submitted; None without such a part."""
+    if application.status != Status.rejected or application.reason_field is None:
+        return None
+    submission = await queries.submission(session, application.id, application.revision)
+    submitted = {"post": submission.post, **submission.images}
+    present = {"post": application.post, **{row.kind: str(row.id) for row in images}}
+    part = application.reason_field
+    return present.get(part) != submitted[part] if part in submitted else None
+
+
 async def change_application(
     container: RenewalContainer,
     session: AsyncSession,
@@ -151,7 +162,7 @@ async def submit_application(
         raise not_eligible(reasons)
     application.status = following
     application.revision += 1
-    application.reason_code = application.reason_label = application.comment = None
+    application.reason_code = application.reason_label = application.reason_field = application.comment = None
     record(session, application, "submit", ENTERPRISE, now)
     session.add(
         SubmissionRow(

@@ -32,6 +32,7 @@ def record(
             decision_no=application.decision_no,
             reason_code=application.reason_code,
             reason_label=application.reason_label,
+            reason_field=application.reason_field,
             comment=comment or application.comment,
             certificate_number=application.certificate_number,
         )

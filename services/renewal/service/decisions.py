@@ -123,6 +123,7 @@ class Decider:
         application.decision_no += 1
         application.reason_code = decision.reason_code
         application.reason_label = decision.reason_label
+        application.reason_field = decision.reason_field
         application.comment = decision.comment
         record(self._session, application, action, decision.reviewer, now)
 

@@ -147,7 +147,7 @@ def _give_back(
     approval = application.decision_no
     application.status = TRANSITIONS[application.status, Action.withdraw]
     application.decision_no += 1
-    application.reason_code, application.reason_label = "number_taken", "编号已被占用"
+    application.reason_code, application.reason_label, application.reason_field = "number_taken", "编号已被占用", None
     application.comment = f"编号{number}在平台数据中已是其他证书的编号，已自动作废，请重新审核以取得新编号"
     application.numbering_failure = None
     record(session, application, "withdraw", PLATFORM, now)

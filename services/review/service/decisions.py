@@ -137,6 +137,7 @@ def _event(action: Action, decision: dict[str, Any], reason: Reason | None) -> R
         decided_at=decision["decided_at"],
         reason_code=decision["reason_code"],
         reason_label=reason.label if reason else None,
+        reason_field=reason.field if reason else None,
         comment=decision["comment"],
     )
 

@@ -21,7 +21,7 @@ ACCESS = {
 
 
 def entry(change_no: int, action: str, actor: str = "platform", **members: Any) -> dict[str, Any]:
-    nothing = dict.fromkeys(("reason_code", "reason_label", "comment", "certificate_number"))
+    nothing = dict.fromkeys(("reason_code", "reason_label", "reason_field", "comment", "certificate_number"))
     return {**nothing, "change_no": change_no, "at": NOW, "action": action, "actor": actor, "revision": 1, **members}
 
 
@@ -29,7 +29,8 @@ NOW = "2026-03-02T01:00:00Z"
 
 
 def application(status: str, *history: dict[str, Any], **members: Any) -> dict[str, Any]:
-    optional = ("certificate_number", "reason_code", "reason_label", "comment", "numbering_failure", "submitted_at")
+    reason = ("reason_code", "reason_label", "reason_field", "comment", "corrected")
+    optional = (*reason, "certificate_number", "numbering_failure", "submitted_at")
     own = {
         "id": APPLICATION,
         "application_number": "HZ00000001",
@@ -97,6 +98,16 @@ class TestWords:
         assert all(word in page.text for word in words), page.text
         assert "某审核员" not in page.text
         assert (page.response.headers.get("X-Live") != "done") is going_on
+
+    @pytest.mark.parametrize(("corrected", "named"), [(False, True), (True, False), (None, False)])
+    async def test_what_to_correct_is_what_the_api_says(self, corrected: bool | None, named: bool) -> None:
+        reason = {"reason_code": "of_tomorrow", "reason_label": "照片反光", "reason_field": "id-back"}
+        shown = application("rejected", entry(2, "reject", "某审核员", **reason), **reason, corrected=corrected)
+        async with browser_before(answering(httpx2.Response(200, json=shown))) as browser:
+            browser.client.cookies.set("sid", "e.session", domain="localhost.local", path="/")
+            page = await browser.get(f"/applications/{APPLICATION}/status", headers=FRAGMENT)
+        assert "驳回原因：照片反光" in page.text
+        assert ('<a href="#slot-id-back">身份证反面照片</a>' in page.html) is named
 
     async def test_a_link_to_a_picture_is_passed_on(self) -> None:
         link = httpx2.Response(307, headers={"Location": "https://pictures.example/signed"})

@@ -123,9 +123,11 @@ class Office:
         assert response.status_code == 200, response.text
         return str(draft["id"])
 
-    async def decide(self, action: str, application: str, revision: int = 1) -> None:
+    async def decide(
+        self, action: str, application: str, revision: int = 1, reason_code: str = "information_false"
+    ) -> None:
         """As soon as the desk shows a state that the decision is possible on."""
-        reason = {} if action == "approve" else {"reason_code": "information_false"}
+        reason = {} if action == "approve" else {"reason_code": reason_code}
 
         async def accepted() -> bool:
             result = await decide(self.harness.api, self.reviewer, action, application, revision, **reason)

@@ -3,11 +3,13 @@
 import asyncio
 import io
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from docx import Document
 
+from deploy.synthetic import jpeg
 from shared.clock import business_day
 from tests.integration.renewal.support import Office, problem
 
@@ -110,6 +112,38 @@ class TestSubmission:
         assert again["history"][2]["reason_code"] == "information_false"
         item = await office.item(application, revision=2, post="30")
         assert item["revisions"][0]["changed"] == ["post"]
+
+
+class TestCorrection:
+    async def rejected(self, office: Office, reason: str) -> dict[str, Any]:
+        application = await office.submitted(await office.person(), "10")
+        await office.decide("reject", application, reason_code=reason)
+        return await office.reach(application, "rejected")
+
+    async def test_of_the_post(self, office: Office) -> None:
+        rejected = await self.rejected(office, "post_mismatch")
+        path = f"/applications/{rejected['id']}"
+        assert (rejected["reason_field"], rejected["corrected"]) == ("post", False)
+        assert rejected["history"][-1]["reason_field"] == "post"
+        for post, corrected in (("30", True), ("10", False), ("30", True)):
+            await office.request("PATCH", path, json={"post": post})
+            assert (await office.read(rejected["id"]))["corrected"] is corrected
+        again = (await office.submit(rejected["id"], 1)).json()
+        assert again["reason_field"] is None
+        assert (await office.read(rejected["id"]))["corrected"] is None
+
+    async def test_of_a_picture(self, office: Office) -> None:
+        rejected = await self.rejected(office, "letter_unsigned")
+        assert (rejected["reason_field"], rejected["corrected"]) == ("commitment-letter", False)
+        for kind, corrected in (("id-front", False), ("commitment-letter", True)):
+            files = {"file": ("picture", jpeg(640, 420, len(kind)))}
+            path = f"/applications/{rejected['id']}/images/{kind}"
+            assert (await office.request("PUT", path, files=files)).status_code == 200
+            assert (await office.read(rejected["id"]))["corrected"] is corrected
+
+    async def test_of_no_part_in_particular(self, office: Office) -> None:
+        rejected = await self.rejected(office, "information_false")
+        assert (rejected["reason_field"], rejected["corrected"]) == (None, None)
 
 
 class TestCancellation:
