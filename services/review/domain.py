@@ -155,6 +155,11 @@ def judge(
     return None
 
 
+def possible(status: str, pending: bool) -> list[Action]:
+    """What can be asked for in a state; nothing while a decision on it is unanswered."""
+    return [] if pending else [action for action, states in ACTS_ON.items() if status in states]
+
+
 def _wrong_state(status: str, last: LastDecision | None) -> str:
     if status == "pending_review":
         return "该申请尚未审核通过，不能撤回"

@@ -82,6 +82,7 @@ class ItemRead(BaseModel):
     reason_code: str | None
     comment: str | None
     decision_pending: bool
+    actions: list[Action] = Field(description="what may be asked for now; nothing while a decision is pending")
     refusal: Note | None
     numbering_failure: Note | None
 

@@ -28,12 +28,6 @@ STATUSES = {
     "rejected": "驳回",
     "cancelled": "已撤销",
 }
-# What to offer; whether it is possible, the API says.
-ACTS_ON = {
-    "approve": ("pending_review",),
-    "reject": ("pending_review",),
-    "withdraw": ("approved", "certified"),
-}
 LABELS = {"approve": "证书审核", "reject": "批量驳回", "withdraw": "撤回资质审核"}
 # What the Enter key on a ticked box sends: it must not decide anything.
 NO_ACTION = ""
@@ -91,7 +85,6 @@ async def _list(visit: Visit, filters: Filters, page: Mapping[str, Any], status:
         "statuses": STATUSES,
         "sizes": [(size, f"{size} 条") for size in SIZES],
         "actions": LABELS,
-        "acts_on": ACTS_ON,
         "ticked": frozenset(),
         "results": {},
         "path": HOME,
@@ -146,7 +139,7 @@ class Batch:
     def of(cls, visit: Visit) -> Self:
         """Raises NotFound for what no page of ours has sent."""
         action = visit.field("action")
-        if action not in {*ACTS_ON, NO_ACTION}:
+        if action not in {*LABELS, NO_ACTION}:
             raise NotFound
         rows = [Seen.of(str(text)) for text in visit.form.getlist("seen")]
         shown = {row.application_id: row for row in rows}
@@ -237,15 +230,13 @@ async def _item(
     )
     for submission in (item, *item["revisions"]):
         submission["images"].sort(key=lambda image: list(KINDS).index(image["kind"]))
-    actions = [action for action, states in ACTS_ON.items() if item["status"] in states]
     return visit.page(
         "desk/item.html",
         status,
         item=item,
         neighbours=neighbours,
         query=filters.query,
-        actions=actions,
-        reasons=await _fitting(visit, actions),
+        reasons=await _fitting(visit, item["actions"]),
         kinds=KINDS,
         settled=settled(item),
         changed=False,

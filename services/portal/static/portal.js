@@ -162,13 +162,13 @@ function count(form) {
   offer(form);
 }
 
-// --- button[data-acts-on="STATUS …"]: usable while a ticked row shows such a state ([data-status]).
+// --- button[data-offered]: usable while a ticked row says that its action is possible ([data-actions]).
 
 function offer(form) {
   const ticked = [...form.querySelectorAll("td input[type=checkbox]:checked")];
-  const states = ticked.map((box) => box.closest("tr").querySelector("[data-status]")?.dataset.status);
-  for (const button of form.querySelectorAll("[data-acts-on]")) {
-    button.disabled = !states.some((state) => button.dataset.actsOn.split(" ").includes(state));
+  const possible = ticked.flatMap((box) => box.closest("tr").querySelector("[data-actions]").dataset.actions.split(" "));
+  for (const button of form.querySelectorAll("[data-offered]")) {
+    button.disabled = !possible.includes(button.value);
     button.title = button.disabled ? "请先勾选可以这样处理的申请" : "";
   }
 }

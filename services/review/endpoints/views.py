@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, age_on, changed
+from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, age_on, changed, possible
 from services.review.models import Decision, Item, ItemRevision, Reviewer
 from services.review.schemas import (
     DayRead,
@@ -47,6 +47,7 @@ def overview(item: Item, pending: bool, person: Mapping[str, Any]) -> dict[str, 
         "reason_code": item.reason_code,
         "comment": item.comment,
         "decision_pending": pending,
+        "actions": possible(item.status, pending),
         "refusal": _refusal(item),
         "numbering_failure": _numbering_failure(item),
     }

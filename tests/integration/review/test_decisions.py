@@ -76,7 +76,7 @@ async def test_accepted_decision_is_said_and_audited(desk: Desk) -> None:
         "reason_code": "letter_unsealed",
     }
     (item,) = (await client.get("/items")).json()["items"]
-    assert (item["decision_pending"], item["status"]) == (True, "pending_review")
+    assert (item["decision_pending"], item["status"], item["actions"]) == (True, "pending_review", [])
 
 
 async def test_each_row_has_its_own_answer(desk: Desk) -> None:

@@ -41,6 +41,7 @@ async def test_item_shows_what_the_list_needs(desk: Desk) -> None:
         "reason_code": None,
         "comment": None,
         "decision_pending": False,
+        "actions": ["approve", "reject"],
         "refusal": None,
         "numbering_failure": None,
     }

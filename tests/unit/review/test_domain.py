@@ -1,12 +1,14 @@
 """Rules of the review desk."""
 
 from datetime import date
+from typing import get_args
 
 import pytest
 
 from services.review.domain import (
     AUDIT_LABELS,
     REASONS,
+    STATUS_LABELS,
     UNMISTAKABLE,
     Action,
     AuditAction,
@@ -19,6 +21,7 @@ from services.review.domain import (
     contains_id_number,
     judge,
     normalise_username,
+    possible,
     random_text,
 )
 from tests.fixtures import factories
@@ -28,6 +31,15 @@ TODAY = date(2026, 3, 2)
 
 def last(action: str = "approve", revision: int = 1, decision_no: int = 0, asked: bool = False) -> LastDecision:
     return LastDecision(revision, decision_no, action, "王芳", asked)
+
+
+class TestPossible:
+    @pytest.mark.parametrize("status", STATUS_LABELS)
+    def test_is_what_is_not_refused(self, status: str) -> None:
+        state = State(1, 0, status)
+        assert possible(status, False) == [a for a in get_args(Action) if judge(a, 1, 0, state, None) is None]
+        asked = last(asked=True)
+        assert possible(status, True) == [a for a in get_args(Action) if judge(a, 1, 0, state, asked) is None] == []
 
 
 class TestJudge:
