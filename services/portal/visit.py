@@ -74,6 +74,11 @@ class Visit:
         return value.strip() if isinstance(value, str) else ""
 
     @property
+    def session_id(self) -> str:
+        """Of the browser's session, or of the visit before login; empty at the very first page."""
+        return self.portal.cookies.form_secret(self.request) or ""
+
+    @property
     def wants_fragment(self) -> bool:
         """Whether our own script asks, for a part of a page."""
         return self.request.headers.get("x-requested-with") == "fetch"
@@ -104,8 +109,8 @@ class Visit:
         fresh: list[str] = []
 
         def token() -> str:
-            secret = self.opening or self.portal.cookies.form_secret(self.request)
-            if secret is None:
+            secret = self.opening or self.session_id
+            if not secret:
                 if not fresh:
                     fresh.append(new_secret())
                 secret = fresh[0]

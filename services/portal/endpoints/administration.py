@@ -217,17 +217,13 @@ async def change_series(visit: Administering, series_id: UUID) -> Response:
 # --- audit trails
 
 
-def _session_id(visit: Visit) -> str:
-    return visit.portal.cookies.form_secret(visit.request) or ""
-
-
 @router.post("/admin/audit/search")
 async def search_audit(visit: Administering) -> Response:
     """The filters as an address, with what was typed sealed: it may be an id number."""
     query = {name: visit.field(name) for name in AUDIT_CHOSEN if visit.field(name)}
     typed = {name: visit.field(name) for name in AUDIT_TYPED if visit.field(name)}
     if typed:
-        query["sealed"] = seal(_session_id(visit), typed)
+        query["sealed"] = seal(visit.session_id, typed)
     return visit.redirect("/admin/audit?" + urlencode(query))
 
 
@@ -237,7 +233,7 @@ async def show_audit(visit: Administering) -> Response:
     trail = query.get("trail", "review")
     if trail not in TRAILS:
         raise NotFound
-    typed = unseal(_session_id(visit), query["sealed"]) if "sealed" in query else {}
+    typed = unseal(visit.session_id, query["sealed"]) if "sealed" in query else {}
     values = {name: query[name] for name in AUDIT_CHOSEN if query.get(name)} | (typed or {})
     params = {name: value for name, value in {**values, "cursor": query.get("cursor")}.items() if value}
     params.pop("trail", None)

@@ -68,13 +68,9 @@ def _live(response: Response, going_on: bool) -> Response:
     return response
 
 
-def _session_id(visit: Visit) -> str:
-    return visit.portal.cookies.form_secret(visit.request) or ""
-
-
 @router.get("/applications")
 async def list_applications(visit: Enterprise) -> Response:
-    filters = Filters.of_query(visit.request.url.query, _session_id(visit))
+    filters = Filters.of_query(visit.request.url.query, visit.session_id)
     try:
         found = await visit.api("GET", API, params={**filters.search, **filters.place})
     except ApiProblem as problem:
@@ -102,7 +98,7 @@ async def list_applications(visit: Enterprise) -> Response:
 @router.post("/applications/search")
 async def search_applications(visit: Enterprise) -> Response:
     form = {name: visit.field(name) for name in visit.form}
-    return visit.redirect(f"/applications?{Filters.of_form(form, _session_id(visit)).query}")
+    return visit.redirect(f"/applications?{Filters.of_form(form, visit.session_id).query}")
 
 
 @router.get("/applications/rows")

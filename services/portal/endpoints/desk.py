@@ -59,7 +59,7 @@ class Seen:
 
 
 def _filters(visit: Visit, query: str) -> Filters:
-    return Filters.of_query(query, visit.portal.cookies.form_secret(visit.request) or "")
+    return Filters.of_query(query, visit.session_id)
 
 
 def settled(item: Mapping[str, Any]) -> bool:
@@ -110,7 +110,7 @@ async def show_list(visit: Looking, ticked: str = "") -> Response:
 @router.post("/review/items/search")
 async def search(visit: Looking) -> Response:
     form = {name: visit.field(name) for name in visit.form}
-    filters = Filters.of_form(form, visit.portal.cookies.form_secret(visit.request) or "")
+    filters = Filters.of_form(form, visit.session_id)
     return visit.redirect(f"{HOME}?{filters.query}" if filters.query else HOME)
 
 
