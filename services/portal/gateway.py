@@ -33,6 +33,10 @@ class ApiProblem(Exception):  # noqa: N818 - the term of RFC 9457
         return {error["field"]: error["message"] for error in self.document.get("errors", ())}
 
 
+class Refused(ApiProblem):
+    """What the API will not do (400 to 499): the page asked from explains it, unlike an outage."""
+
+
 def _problem_of(response: httpx2.Response) -> ApiProblem:
     try:
         document = response.json()
@@ -40,7 +44,8 @@ def _problem_of(response: httpx2.Response) -> ApiProblem:
         document = {}
     if not isinstance(document, dict):
         document = {}
-    return ApiProblem(response.status_code, document)
+    kind = Refused if response.status_code < 500 else ApiProblem
+    return kind(response.status_code, document)
 
 
 UNAVAILABLE = {"code": "unavailable", "detail": "服务暂时不可用，请稍后再试"}

@@ -6,7 +6,7 @@ from fastapi import Depends, Request, Response
 
 from services.portal.errors import LoginRequired
 from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem
+from services.portal.gateway import ApiProblem, Refused
 from services.portal.login import interrupted, log_in, login_page, new_captcha
 from services.portal.visit import HOMES, LOGINS, Anyone, Enterprise, Staff, Visit, begin, local_path, logged_in
 
@@ -43,9 +43,7 @@ async def register(visit: Anyone) -> Response:
     values = given(visit, *REGISTRATION)
     try:
         enterprise = await visit.api("POST", "/enterprise/v1/enterprises", json=values, once=True)
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         errors = {"taxpayer_id": problem.detail} if problem.code == "enterprise_exists" else problem.errors
         return visit.page(
             "account/registration.html", problem.status, values=values, errors=errors, problem=problem.detail
@@ -78,9 +76,7 @@ async def _log_in(visit: Visit, issuer: str, names: tuple[str, ...]) -> Response
     credentials = {**given(visit, *names), "password": str(visit.form.get("password", ""))}
     try:
         return await log_in(visit, issuer, credentials)
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         target, again = interrupted(visit)
         return await login_page(
             visit,
@@ -145,9 +141,7 @@ async def change_password(visit: Someone) -> Response:
     body = {"old_password": str(visit.form.get("old_password", "")), "new_password": new}
     try:
         await visit.api("PUT", f"/{issuer}/v1/password", json=body)
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         errors = {"old_password": problem.detail} if problem.code == "wrong_old_password" else problem.errors
         return visit.page("account/password.html", problem.status, target=target, errors=errors, problem=problem.detail)
     # A new id, because the session may now do more than before.
@@ -176,9 +170,7 @@ async def change_profile(visit: Enterprise) -> Response:
     values["address"] = values["address"] or None
     try:
         await visit.api("PATCH", "/enterprise/v1/me", json=values)
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         shown = {**values, "taxpayer_id": visit.field("taxpayer_id")}
         return visit.page(
             "account/profile.html", problem.status, values=shown, errors=problem.errors, problem=problem.detail

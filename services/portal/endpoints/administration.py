@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Response
 
 from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem
+from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
 from services.portal.seal import seal, unseal
 from services.portal.trails import ON_APPLICATIONS, ROLES, TRAILS, details
@@ -60,7 +60,7 @@ def _account(visit: Visit) -> dict[str, Any]:
     return {"name": visit.field("name"), "roles": [str(role) for role in visit.form.getlist("roles")]}
 
 
-def _account_errors(problem: ApiProblem) -> dict[str, str]:
+def _account_errors(problem: Refused) -> dict[str, str]:
     errors = problem.errors
     if "roles" in errors:
         errors["roles"] = "请至少选择一个角色"
@@ -85,9 +85,7 @@ async def add_reviewer(visit: Administering) -> Response:
     values = {"username": visit.field("username"), **_account(visit)}
     try:
         added = await visit.api("POST", REVIEWERS, json=_filled(values))
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         errors = _account_errors(problem)
         context = {"values": values, "roles": ROLES, "errors": errors, "problem": problem.detail}
         return visit.page("admin/reviewer_new.html", problem.status, **context)
@@ -107,8 +105,8 @@ async def change_reviewer(visit: Administering, reviewer_id: UUID) -> Response:
     body = {"disabled": visit.field("disabled") == "yes"} if visit.field("disabled") else values
     try:
         await visit.api("PATCH", f"{REVIEWERS}/{reviewer_id}", json=body)
-    except ApiProblem as problem:
-        if problem.status >= 500 or problem.status == 404:
+    except Refused as problem:
+        if problem.status == 404:
             raise
         return visit.page(
             "admin/reviewer.html",
@@ -151,7 +149,7 @@ def _series(visit: Visit) -> dict[str, Any]:
 
 
 async def _series_page(
-    visit: Visit, values: Mapping[str, Any], series: Mapping[str, Any] | None, problem: ApiProblem | None = None
+    visit: Visit, values: Mapping[str, Any], series: Mapping[str, Any] | None, problem: Refused | None = None
 ) -> Response:
     """The form for a new series, or for the `series` that there is."""
     known = await posts(visit)
@@ -189,9 +187,7 @@ async def add_series(visit: Administering) -> Response:
     values = _series(visit)
     try:
         await visit.api("POST", SERIES, json=_filled(values), once=True)
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         return await _series_page(visit, values, None, problem)
     return visit.redirect("/admin/series", "series-saved")
 
@@ -207,8 +203,8 @@ async def change_series(visit: Administering, series_id: UUID) -> Response:
     values = _series(visit)
     try:
         await visit.api("PATCH", f"{SERIES}/{series_id}", json=values)
-    except ApiProblem as problem:
-        if problem.status >= 500 or problem.status == 404:
+    except Refused as problem:
+        if problem.status == 404:
             raise
         return await _series_page(visit, values, await _found(visit, SERIES, series_id), problem)
     return visit.redirect("/admin/series" + _place(visit), "series-saved")
@@ -237,10 +233,10 @@ async def show_audit(visit: Administering) -> Response:
     values = {name: query[name] for name in AUDIT_CHOSEN if query.get(name)} | (typed or {})
     params = {name: value for name, value in {**values, "cursor": query.get("cursor")}.items() if value}
     params.pop("trail", None)
-    wrong: ApiProblem | None = None
+    wrong: Refused | None = None
     try:
         page = await visit.api("GET", f"/{trail}/v1/audit", params=params)
-    except ApiProblem as problem:
+    except Refused as problem:
         if problem.status != 422:
             raise
         wrong, page = problem, {"items": [], "next_cursor": None}

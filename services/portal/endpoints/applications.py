@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 
 from services.portal.filters import Filters
 from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem
+from services.portal.gateway import ApiProblem, Refused
 from services.portal.reference import posts
 from services.portal.visit import Enterprise, Visit, response_of
 from shared.validation import Ids
@@ -40,7 +40,7 @@ def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _application_page(
-    visit: Visit, application_id: UUID, status: int = 200, *, refusal: ApiProblem | None = None, **context: Any
+    visit: Visit, application_id: UUID, status: int = 200, *, refusal: Refused | None = None, **context: Any
 ) -> Response:
     application = await visit.api("GET", f"{API}/{application_id}")
     editable = application["status"] in EDITABLE
@@ -49,10 +49,8 @@ async def _application_page(
     return visit.page("applications/application.html", status, **context)
 
 
-async def _refused(visit: Visit, application_id: UUID, problem: ApiProblem) -> Response:
+async def _refused(visit: Visit, application_id: UUID, problem: Refused) -> Response:
     """The application as it is now, with what was refused on top."""
-    if problem.status >= 500:
-        raise problem
     missing = dict.fromkeys(problem.document.get("kinds", ()), "还没有上传")
     return await _application_page(visit, application_id, problem.status, refusal=problem, image_errors=missing)
 
@@ -73,9 +71,7 @@ async def list_applications(visit: Enterprise) -> Response:
     filters = Filters.of_query(visit.request.url.query, visit.session_id)
     try:
         found = await visit.api("GET", API, params={**filters.search, **filters.place})
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         return visit.page(
             "applications/list.html",
             problem.status,
@@ -120,14 +116,12 @@ async def check(visit: Enterprise) -> Response:
     return await _checked(visit)
 
 
-async def _checked(visit: Visit, refusal: ApiProblem | None = None) -> Response:
+async def _checked(visit: Visit, refusal: Refused | None = None) -> Response:
     """Who the id number is and what the person may apply for, or the form for the number with what is wrong."""
     id_number = visit.field("id_number")
     try:
         result = await visit.api("POST", "/renewal/v1/eligibility-checks", json={"id_number": id_number})
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         errors = {"id_number": problem.detail} if problem.code == "person_not_found" else problem.errors
         return visit.page(
             "applications/new.html", problem.status, id_number=id_number, errors=errors, problem=problem.detail
@@ -148,9 +142,7 @@ async def create(visit: Enterprise) -> Response:
     body = {"id_number": visit.field("id_number"), "post": visit.field("post")}
     try:
         application = await visit.api("POST", API, json=body, once=True)
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         return await _checked(visit, problem)
     return visit.redirect(f"/applications/{application['id']}", "draft-saved")
 
@@ -173,7 +165,7 @@ async def change_post(visit: Enterprise, application_id: UUID) -> Response:
     body = {"post": visit.field("post"), "revision": _revision(visit)}
     try:
         await visit.api("PATCH", f"{API}/{application_id}", json=body)
-    except ApiProblem as problem:
+    except Refused as problem:
         return await _refused(visit, application_id, problem)
     return visit.redirect(f"/applications/{application_id}", "post-changed")
 
@@ -229,6 +221,6 @@ async def cancel(visit: Enterprise, application_id: UUID) -> Response:
 async def _move(visit: Visit, application_id: UUID, step: str, notice: str) -> Response:
     try:
         await visit.api("POST", f"{API}/{application_id}/{step}", json={"revision": _revision(visit)}, once=True)
-    except ApiProblem as problem:
+    except Refused as problem:
         return await _refused(visit, application_id, problem)
     return visit.redirect(f"/applications/{application_id}", notice)

@@ -10,7 +10,7 @@ from fastapi import Response
 
 from services.portal.filters import Filters
 from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem
+from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
 from services.portal.visit import Looking, Reviewing, Visit, response_of
 from shared.errors import NotFound
@@ -97,7 +97,7 @@ async def show_list(visit: Looking, ticked: str = "") -> Response:
     filters = _filters(visit, visit.request.url.query)
     try:
         page = await visit.api("GET", ITEMS, params={**filters.search, **filters.place})
-    except ApiProblem as problem:
+    except Refused as problem:
         if problem.status != 422:
             raise
         return await _list(
@@ -157,9 +157,7 @@ async def decide(visit: Reviewing) -> Response:
         return await _ask_reason(visit, batch)
     try:
         results = await _send(visit, batch.action, [batch.shown[one] for one in batch.ticked])
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         wrong = {"problem": problem.detail, "errors": problem.errors}
         if batch.action != "approve":
             return await _ask_reason(visit, batch, problem.status, **wrong)
@@ -279,9 +277,7 @@ async def decide_one(visit: Reviewing, application_id: UUID) -> Response:
         return await _item(visit, application_id, filters, values=values)
     try:
         results = await _send(visit, action, [seen])
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         wrong = {"problem": problem.detail, "errors": problem.errors}
         return await _item(visit, application_id, filters, problem.status, values, **wrong)
     result = results[seen.application_id]

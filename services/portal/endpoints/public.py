@@ -9,7 +9,7 @@ from fastapi import Path, Response
 
 from services.portal.articles import NEWS, NOTICES, POLICIES
 from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem
+from services.portal.gateway import Refused
 from services.portal.pages import STATIC
 from services.portal.visit import Anyone, Visit
 from shared.clock import SystemClock
@@ -80,9 +80,7 @@ async def certificate(visit: Anyone, number: str) -> Response:
 async def _certificate(visit: Visit, number: str) -> Response:
     try:
         found = await visit.api("GET", f"/certnumber/v1{_address(number)}")
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         wait = problem.document.get("retry_after")
         response: Response = visit.page(
             "public/certificates.html",

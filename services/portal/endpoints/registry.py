@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
 from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem
+from services.portal.gateway import ApiProblem, Refused
 from services.portal.visit import Registering, Visit, response_of
 
 router = page_router()
@@ -61,9 +61,7 @@ async def import_file(visit: Registering) -> Response:
                 files={"file": (file.filename, file.file, file.content_type or "application/octet-stream")},
             )
         )
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         return visit.page(template, problem.status, dry_run=None, problem=problem.detail, errors=problem.errors)
     return StreamingResponse(_report(visit, template, dry_run, answer, stack), media_type="text/html")
 
@@ -104,9 +102,7 @@ async def find_person(visit: Registering) -> Response:
     number = visit.field("id_number")
     try:
         person = await visit.api("GET", "/renewal/v1/registry/people", params={"id_number": number})
-    except ApiProblem as problem:
-        if problem.status >= 500:
-            raise
+    except Refused as problem:
         return visit.page(
             "registry/people.html",
             problem.status,
