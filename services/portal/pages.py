@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from services.portal import words
 from shared.clock import SHANGHAI
 
 HERE = Path(__file__).parent
@@ -58,7 +59,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.filters |= {"moment": moment, "day": day}
-        self._environment.globals["static"] = self._static
+        self._environment.globals |= {"static": self._static, "words": words}
         self._versions: dict[str, str] = {}
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from services.portal.words import KINDS
+
 ROLES: Mapping[str, str] = {"reviewer": "审核员", "registrar": "登记员", "admin": "管理员"}
 
 # By service: what the trail is called, and the actions to choose from.
@@ -44,7 +46,6 @@ _CODES = {
     "already_decided": "他人已提交审核决定",
 }
 _FIELDS = {"name": "姓名", "roles": "角色", "disabled": "停用"}
-_KINDS = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
 _RULE = {"name": "名称", "layout": "编号格式", "posts": "适用岗位", "yearly": "按年重新编号", "active": "启用"}
 
 
@@ -60,7 +61,7 @@ _DETAILS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "outcome": ("结果", lambda value: _OUTCOMES.get(value, value)),
     "code": ("原因", lambda value: _CODES.get(value, value)),
     "revision": ("版本", lambda value: "当前" if value is None else f"第 {value} 次提交"),
-    "kind": ("图片", lambda value: _KINDS.get(value, value)),
+    "kind": ("图片", lambda value: KINDS.get(value, value)),
     "fields": ("修改了", lambda value: "、".join(_FIELDS.get(field, field) for field in value)),
     "roles": ("角色", lambda value: "、".join(ROLES.get(role, role) for role in value)),
     "disabled": ("停用", _yes),

@@ -1,7 +1,7 @@
 """An enterprise's applications: list, eligibility, draft, pictures, submission, progress, cancellation."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query, Response
@@ -12,13 +12,12 @@ from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
 from services.portal.reference import posts
 from services.portal.visit import Enterprise, Visit, response_of
+from services.portal.words import KINDS, Kind
 from shared.validation import Ids
 
 router = page_router()
 
 API = "/renewal/v1/applications"
-Kind = Literal["id-front", "id-back", "commitment-letter"]
-KINDS: tuple[Kind, ...] = ("id-front", "id-back", "commitment-letter")
 # What changes without the enterprise doing anything. A numbered certificate may yet be withdrawn, but not soon.
 WAITING = {"pending_review", "approved"}
 EDITABLE = {"draft", "rejected"}
@@ -29,7 +28,6 @@ def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
     images = {image["kind"]: image for image in application["images"]}
     return {
         "application": application,
-        "kinds": KINDS,
         "images": images,
         "missing": [kind for kind in KINDS if kind not in images],
         # What has to be changed since the rejection: "post", a kind of picture, or nothing in particular.

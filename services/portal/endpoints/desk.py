@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from fastapi import Response
 
+from services.portal import words
 from services.portal.filters import Filters
 from services.portal.forms import page_router
 from services.portal.gateway import Refused
@@ -21,19 +22,12 @@ HOME = "/review/items"
 ITEMS = "/review/v1/items"
 SIZES = ("20", "50", "100")
 MOST = SIZES[-1]
-STATUSES = {
-    "pending_review": "待审核",
-    "approved": "通过（编号中）",
-    "certified": "通过",
-    "rejected": "驳回",
-    "cancelled": "已撤销",
-}
+# A draft is nobody's but its enterprise's.
+STATUSES = [(status, label) for status, label in words.STATUSES.items() if status != "draft"]
 LABELS = {"approve": "证书审核", "reject": "批量驳回", "withdraw": "撤回资质审核"}
 # What the Enter key on a ticked box sends: it must not decide anything.
 NO_ACTION = ""
 NOTHING_TICKED = "请先勾选申请"
-Kind = Literal["id-front", "id-back", "commitment-letter"]
-KINDS = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
 
 
 @dataclass(frozen=True)
@@ -227,7 +221,7 @@ async def _item(
         visit.api("GET", f"{ITEMS}/{application_id}/neighbours", params=filters.search),
     )
     for submission in (item, *item["revisions"]):
-        submission["images"].sort(key=lambda image: list(KINDS).index(image["kind"]))
+        submission["images"].sort(key=lambda image: list(words.KINDS).index(image["kind"]))
     return visit.page(
         "desk/item.html",
         status,
@@ -235,7 +229,6 @@ async def _item(
         neighbours=neighbours,
         query=filters.query,
         reasons=await _fitting(visit, item["actions"]),
-        kinds=KINDS,
         settled=settled(item),
         changed=False,
         at=_state(item),
@@ -262,7 +255,7 @@ async def show_status(visit: Looking, application_id: UUID, at: str = "") -> Res
 
 
 @router.get("/review/items/{application_id}/images/{kind}")
-async def show_image(visit: Looking, application_id: UUID, kind: Kind, revision: int | None = None) -> Response:
+async def show_image(visit: Looking, application_id: UUID, kind: words.Kind, revision: int | None = None) -> Response:
     params = {} if revision is None else {"revision": revision}
     path = f"/renewal/v1/applications/{application_id}/images/{kind}"
     return response_of(await visit.fetch("GET", path, params=params), "content-disposition")
