@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
+JOBS ?= 2
 ROUNDS ?= 3
 ONLY ?= backbone,numbering,listing
 
@@ -22,9 +23,9 @@ run: $(VENV)/.installed  ## the whole platform on http://localhost:8000 (PORT=, 
 demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running platform (BASE=)
 	@$(RUN) -m deploy.journey $(BASE)
 
-test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part)
+test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part, JOBS= at once)
 	@tools/install-test-packages.sh
-	@$(RUN) -m pytest $(TESTS)
+	@$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 
 manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print their PDFs anew
 	@tools/install-test-packages.sh

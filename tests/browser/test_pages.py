@@ -15,6 +15,7 @@ from tests.browser.user import User, new_user
 
 # Answers that are no page of their own.
 PARTS = {
+    "/review",
     "/review/captcha",
     "/applications/rows",
     "/applications/{application_id}/status",
