@@ -51,9 +51,7 @@ from tests.fixtures.platform import embedded_harness, service_database
 from tests.integration.renewal.support import Office
 
 # Unshrunk examples are small enough to read, and shrinking against a database takes minutes.
-EXAMPLES = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,), database=None
-)
+EXAMPLES = settings(max_examples=40, suppress_health_check=list(HealthCheck), phases=(Phase.generate,), database=None)
 SEEDS = st.integers(0, 2**32)
 # Those in which certnumber, and renewal, hear anything at all.
 APPROVED = [name for name, steps in SCRIPTS.items() if "approve" in steps and name != "refused"]

@@ -136,9 +136,7 @@ async def test_repetition_changes_nothing(
     assert await fetch(container.database, LEDGER, application=application) == before
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 async def test_any_order_and_number_of_deliveries_ends_the_same(
     data: st.DataObject, consumer: Consumer, container: CertnumberContainer, engine: sa.Engine

@@ -36,7 +36,6 @@ TABLE = st.lists(ROW, max_size=12)
 
 @settings(
     max_examples=60,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -86,7 +86,6 @@ async def tables(desk: Desk, application: Application) -> list[dict[str, Any]]:
 
 @settings(
     max_examples=50,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -93,9 +93,9 @@ class TestProcess:
         status, lines = embedded(VAR=str(var), **own)
         assert status == 2
         assert [line.split(": ")[0] for line in lines] == [
+            "GANZHENG_LOG_LEVEL",
             "GANZHENG_DATA_KEYS",
             "GANZHENG_INDEX_KEY",
-            "GANZHENG_LOG_LEVEL",
             "GANZHENG_SIGNING_KEYS",
         ]
         assert "hunter2" not in "".join(lines)
