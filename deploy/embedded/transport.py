@@ -39,6 +39,8 @@ class _Exchange(httpx2.AsyncByteStream):
         # No buffer: the app does not run ahead of who reads.
         self._sent, self._messages = anyio.create_memory_object_stream[Message]()
         self._task = asyncio.create_task(self._run(app, _scope(request)))
+        # Whoever leaves early does not hear how it ended, and asyncio is not to log that as forgotten.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def begin(self) -> Message:
         """The message with which the answer starts. Raises ReadError."""
@@ -54,9 +56,11 @@ class _Exchange(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._task.cancel()
-        await asyncio.wait([self._task])
-        self._sent.close()
-        self._messages.close()
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            self._sent.close()
+            self._messages.close()
 
     async def _finish(self) -> None:
         try:

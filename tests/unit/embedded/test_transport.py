@@ -1,8 +1,10 @@
 """The in-process transport behaves like a connection: it streams, breaks off and notices who leaves."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
+import anyio
 import httpx2
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -112,3 +114,43 @@ async def test_leaving_early_cancels_the_app(started: bool) -> None:
             asking.cancel()
         await asyncio.wait([asking])
     assert cancelled.is_set()
+
+
+async def test_how_an_app_ends_that_was_left_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("lost")
+
+    async with client_of(app) as client, client.stream("GET", "/"):
+        pass
+    gc.collect()
+    assert not caplog.records
+
+
+async def test_leaving_closes_the_streams_even_when_interrupted() -> None:
+    cancelled, interrupted = asyncio.Event(), asyncio.Event()
+    late: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(START)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            await interrupted.wait()
+            with pytest.raises(anyio.ClosedResourceError) as raised:
+                await send(part(b"late"))
+            late.set_result(raised.value)
+
+    async with client_of(app) as client:
+        response = await client.send(client.build_request("GET", "/"), stream=True)
+        leaving = asyncio.create_task(response.aclose())
+        await cancelled.wait()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        interrupted.set()
+        async with asyncio.timeout(5):
+            assert await late
