@@ -160,7 +160,7 @@ async def run(api: Api, username: str, password: str, say: Callable[[str], None]
     reject = await decide(
         api, reviewer, "reject", item["application_id"], item["revision"], reason_code="letter_unsealed"
     )
-    say(f"审核驳回     {reject['outcome']}：未加盖换证专用章")
+    say(f"审核驳回     {reject['outcome']}：未加盖换证公章")
     path = f"/applications/{application['id']}"
     await application_in(api, enterprise, application["id"], "rejected")
     files = {"file": ("letter.jpg", jpeg(seed=secrets.randbelow(10**6) + 10), "image/jpeg")}

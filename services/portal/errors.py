@@ -28,7 +28,7 @@ class ForeignForm(Forbidden):
 
 class PictureTooLarge(TooLarge):
     code = "image_too_large"
-    detail = "图片不能超过 5 MB，请压缩后重新上传"
+    detail = "照片不能超过 5 MB，请压缩后重新上传"
 
 
 class WrongRole(Forbidden):

@@ -10,7 +10,7 @@ PARTS: Mapping[str, str] = {"post": "岗位", **{kind: f"{label}照片" for kind
 PICTURES: Mapping[Kind, str] = {
     "id-front": "有照片的一面（人像面），四角完整、文字清楚",
     "id-back": "有国徽的一面，有效期清楚可见",
-    "commitment-letter": "本人已签字并加盖换证专用章，整页拍全",
+    "commitment-letter": "本人已签字并加盖换证公章，整页拍全",
 }
 
 STATUSES: Mapping[str, str] = {

@@ -61,7 +61,7 @@ class WrongState(Conflict):
 
 class ImageTooLargeProblem(TooLarge):
     code = "image_too_large"
-    detail = "图片不能超过 5 MB"
+    detail = "照片不能超过 5 MB，请压缩后重新上传"
 
 
 class ImageTypeProblem(UnsupportedType):

@@ -67,7 +67,7 @@ class NormalisedImage:
 def normalise(data: bytes) -> NormalisedImage:
     """Check an uploaded JPEG or PNG and write it anew; raises ImageTooLarge, ImageTypeUnsupported or ImageInvalid."""
     if len(data) > MAX_BYTES:
-        raise ImageTooLarge(f"图片不能超过{MAX_BYTES // 1024 // 1024}MB")
+        raise ImageTooLarge(f"照片不能超过 {MAX_BYTES // 1024 // 1024} MB，请压缩后重新上传")
     if not data:
         raise ImageInvalid("图片文件是空的")
     if not data.startswith((_PNG_MAGIC, _JPEG_MAGIC)):

@@ -87,7 +87,7 @@ def render_letter(fields: LetterFields) -> bytes:
     _indented(document.add_paragraph(_ENTERPRISE_COMMITMENT))
 
     for left, right, space in (
-        ("承诺人（本人签字）：", "企业公章（换证专用章）：", 24),
+        ("承诺人（本人签字）：", "换证公章：", 24),
         ("日期：　　　　年　　月　　日", "日期：　　　　年　　月　　日", 36),
     ):
         line = document.add_paragraph(f"{left}\t{right}")

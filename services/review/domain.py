@@ -97,7 +97,7 @@ REASONS: Mapping[str, Reason] = {
         Reason("id_expired", "身份证已过有效期", _REJECT, "id-back"),
         Reason("letter_unclear", "承诺书照片不清晰", _REJECT, "commitment-letter"),
         Reason("letter_unsigned", "承诺书未签字", _REJECT, "commitment-letter"),
-        Reason("letter_unsealed", "承诺书未加盖换证专用章", _REJECT, "commitment-letter"),
+        Reason("letter_unsealed", "承诺书未加盖换证公章", _REJECT, "commitment-letter"),
         Reason("letter_outdated", "承诺书不是当前版本", _REJECT, "commitment-letter"),
         Reason("person_mismatch", "证件与申请人信息不一致", _BOTH, "id-front"),
         Reason("post_mismatch", "申请岗位与所持证书不符", _BOTH, "post"),

@@ -40,7 +40,7 @@ PAPERS = (
     ),
     ("id-back", "身份证反面", ("签发机关　××市公安局", "有效期限　2020.01.01－2040.01.01")),
     ("commitment-letter", "安全员换证承诺书", LETTER),
-    ("commitment-letter-again", "安全员换证承诺书", (*LETTER, "（已加盖换证专用章）")),
+    ("commitment-letter-again", "安全员换证承诺书", (*LETTER, "（已加盖换证公章）")),
 )
 MARGIN: PdfMargins = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
 

@@ -105,7 +105,7 @@ function upload(form) {
     state.replaceChildren(text, " ", login ? loginLink(login) : again);
   };
   if (input.files[0].size > Number(input.dataset.maxBytes || Infinity)) {
-    failed("照片过大，请选择不超过 5 MB 的 JPEG 或 PNG 文件。");
+    failed("照片不能超过 5 MB，请压缩后重新上传。");
     state.querySelector("button").remove();
     return;
   }

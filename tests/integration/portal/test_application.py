@@ -58,7 +58,7 @@ class TestDraft:
         ("content", "status", "words"),
         [
             (b"x" * 100, 415, "只支持 JPG 或 PNG"),
-            (b"\xff\xd8\xff" + bytes(5 * 1024 * 1024), 413, "不能超过5MB"),
+            (b"\xff\xd8\xff" + bytes(5 * 1024 * 1024), 413, "照片不能超过 5 MB，请压缩后重新上传"),
             (b"\xff\xd8\xff" + bytes(100), 422, "图片已损坏"),
             (png(200, 200), 422, "短边不能少于300像素"),
         ],

@@ -86,7 +86,7 @@ async def test_what_was_decided_and_what_waits_shows(browser: Browser, platform:
         "近 7 天驳回 1",
         "近 7 天撤回 0",
         "不满 1 天 1",
-        "承诺书未加盖换证专用章 1",
+        "承诺书未加盖换证公章 1",
     ):
         assert text in page.text
     assert page.html.count('fill="url(#approved)" stroke="#1d2733" stroke-width') == 1

@@ -61,7 +61,7 @@ async def test_accepted_decision_is_said_and_audited(desk: Desk) -> None:
     assert envelope["type"] == "review.rejected"
     data = envelope["data"]
     assert (data["revision"], data["decision_no"], data["reviewer"]) == (1, 0, "姓名reviewer")
-    assert (data["reason_code"], data["reason_label"]) == ("letter_unsealed", "承诺书未加盖换证专用章")
+    assert (data["reason_code"], data["reason_label"]) == ("letter_unsealed", "承诺书未加盖换证公章")
     assert (data["reason_field"], data["comment"]) == ("commitment-letter", "请补盖公章")
     (entry,) = await desk.audit(action="reject")
     assert (entry["actor"], entry["subject"], entry["action_label"]) == (
