@@ -45,6 +45,7 @@ from services.renewal.schemas import (
 )
 from services.renewal.service import applications, eligibility, pictures
 from services.renewal.service.changes import ID_NUMBER
+from services.renewal.service.eligibility import Eligibility
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.http import CONTAINER, Session, transactional_router
@@ -97,6 +98,28 @@ def _image(row: ImageRow) -> ImageRead:
     )
 
 
+def _eligibility(result: Eligibility, eligible: bool) -> EligibilityRead:
+    return EligibilityRead(
+        eligible=eligible,
+        person=PersonRead(
+            name=result.person.name,
+            id_number_masked=mask(result.id_number),
+            sex="female" if result.person.sex == "female" else "male",
+            birth_date=result.person.birth_date,
+        ),
+        reasons=[ReasonRead(code=r.code, rule=r.rule, message=r.message) for r in result.reasons],
+        posts=[
+            PostEligibility(
+                code=post.code,
+                name=post.name,
+                eligible=not against,
+                reasons=[ReasonRead(code=r.code, rule=r.rule, message=r.message) for r in against],
+            )
+            for post, against in result.posts
+        ],
+    )
+
+
 async def _answer(deps: RenewalContainer, session: Session, application: Application) -> ApplicationRead:
     images = await queries.current_images(session, [application.id])
     return read(deps, application, await queries.posts(session), images[application.id])
@@ -117,26 +140,7 @@ async def list_posts(session: Session, _: Anyone) -> list[PostRead]:
 async def check_eligibility(deps: Deps, session: Session, _: Enterprise, body: EligibilityRequest) -> EligibilityRead:
     """Check a person against every rule, for one post or for all."""
     result = await eligibility.check_eligibility(deps, session, body.id_number, body.post)
-    eligible = result.eligible if body.post is None else not result.reasons
-    return EligibilityRead(
-        eligible=eligible,
-        person=PersonRead(
-            name=result.person.name,
-            id_number_masked=mask(result.id_number),
-            sex="female" if result.person.sex == "female" else "male",
-            birth_date=result.person.birth_date,
-        ),
-        reasons=[ReasonRead(code=r.code, rule=r.rule, message=r.message) for r in result.reasons],
-        posts=[
-            PostEligibility(
-                code=post.code,
-                name=post.name,
-                eligible=not against,
-                reasons=[ReasonRead(code=r.code, rule=r.rule, message=r.message) for r in against],
-            )
-            for post, against in result.posts
-        ],
-    )
+    return _eligibility(result, result.eligible if body.post is None else not result.reasons)
 
 
 @router.post("/applications", status_code=201, responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost))
@@ -203,6 +207,16 @@ async def read_application(
         for row in history
     ]
     return ApplicationDetail(**overview.model_dump(), corrected=corrected, history=entries)
+
+
+@router.get("/applications/{application_id}/eligibility", responses=problems(ApplicationNotFound))
+async def check_application(
+    deps: Deps, session: Session, principal: Enterprise, application_id: UUID
+) -> EligibilityRead:
+    """Check the person for the application's post and every other, as submitting it today would."""
+    application = await applications.get_application(session, application_id, principal.subject)
+    result = await eligibility.application_eligibility(deps, session, application)
+    return _eligibility(result, not result.reasons)
 
 
 @router.patch(

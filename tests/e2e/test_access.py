@@ -30,6 +30,7 @@ ALLOWED = {
     "renewal POST /applications": "enterprise",
     "renewal GET /applications": "enterprise",
     "renewal GET /applications/{application_id}": "enterprise",
+    "renewal GET /applications/{application_id}/eligibility": "enterprise",
     "renewal PATCH /applications/{application_id}": "enterprise",
     "renewal PUT /applications/{application_id}/images/{kind}": "enterprise",
     "renewal GET /applications/{application_id}/images/{kind}": "enterprise reviewer",

@@ -1,4 +1,4 @@
-"""The check at the id-number step."""
+"""Whether a person may renew: at the id-number step, and while an application is being filled in."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from services.renewal.container import RenewalContainer
 from services.renewal.domain import AgeLimit, Post, Reason, Standing, reasons_against
 from services.renewal.errors import IdNumberInvalid, PersonNotFound, UnknownPost
 from services.renewal.models import Application, Person
+from services.renewal.service.changes import ID_NUMBER
 from shared import idnumber
 from shared.clock import business_day
 
@@ -49,11 +50,30 @@ async def check_eligibility(
 ) -> Eligibility:
     """Raises IdNumberInvalid, PersonNotFound, UnknownPost."""
     person, number = await get_person(container, session, id_number)
+    return await _eligibility(container, session, person, number, post)
+
+
+async def application_eligibility(
+    container: RenewalContainer, session: AsyncSession, application: Application
+) -> Eligibility:
+    """What its submission today would be told, with its own post or any other."""
+    number = container.privacy.decrypt(application.person.id_number, ID_NUMBER)
+    return await _eligibility(container, session, application.person, number, application.post, application)
+
+
+async def _eligibility(
+    container: RenewalContainer,
+    session: AsyncSession,
+    person: Person,
+    number: str,
+    post: str | None,
+    but: Application | None = None,
+) -> Eligibility:
     posts = await queries.posts(session)
     requested = get_post(posts, post) if post is not None else None
     limits = await queries.age_limits(session)
     day = business_day(container.clock.now())
-    standing = (await queries.holdings(session, [person.id])).standing(person, posts, day)
+    standing = (await queries.holdings(session, [person.id])).standing(person, posts, day, but=but)
     each = [(candidate, reasons_against(standing, candidate, day, limits)) for candidate in posts.values()]
     return Eligibility(person, number, reasons_against(standing, requested, day, limits), each)
 

@@ -115,3 +115,36 @@ async def test_a_limit_of_the_future_takes_effect_on_its_day(embedded: Harness) 
     async with office.renewal.database.transaction() as session:
         await session.execute(sa.update(AgeLimitRow).where(AgeLimitRow.months == 63 * 12).values(effective_from=today))
     assert (await office.request("POST", "/eligibility-checks", json=check)).json()["eligible"] is True
+
+
+class TestOfAnApplication:
+    async def test_it_does_not_stand_in_its_own_way(self, office: Office) -> None:
+        person = await office.person("30", "40")
+        application = await office.submitted(person, "10")
+        check = f"/applications/{application}/eligibility"
+        answer = (await office.request("GET", check)).json()
+        assert answer["eligible"] is True
+        assert answer["reasons"] == []
+        assert answer["person"]["id_number_masked"][-4:] == person[-4:]
+        assert all(post["eligible"] for post in answer["posts"])
+
+    async def test_what_came_in_between_counts(self, office: Office) -> None:
+        person = await office.person()
+        draft = (await office.request("POST", "/applications", json={"id_number": person, "post": "10"})).json()
+        await office.submitted(person, "20")
+        response = await office.request("GET", f"/applications/{draft['id']}/eligibility")
+        answer = response.json()
+        assert answer["eligible"] is False
+        assert [reason["code"] for reason in answer["reasons"]] == ["constructor_and_quality"]
+        against = {post["code"]: [reason["code"] for reason in post["reasons"]] for post in answer["posts"]}
+        assert against["10"] == ["constructor_and_quality"]
+        assert against["20"] == ["already_applied"]
+        assert against["30"] == []
+        assert person not in response.text
+
+    async def test_is_for_its_enterprise_alone(self, office: Office) -> None:
+        application = await office.submitted(await office.person(), "10")
+        check = f"/applications/{application}/eligibility"
+        stranger = await office.harness.enterprise()
+        problem(await office.request("GET", check, stranger), 404, "application_not_found")
+        problem(await office.request("GET", check, office.reviewer), 403, "forbidden")
