@@ -1,6 +1,7 @@
 """What went wrong, as a page: in the reader's words, with the way on, and with what was typed."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -15,7 +16,7 @@ from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeReq
 from services.portal.forms import TOKEN_FIELD
 from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
-from services.portal.visit import LOGINS, Portal, Visit, local_path
+from services.portal.visit import LOGINS, Portal, Visit, local_path, resume
 from shared.errors import Problem
 from shared.http import failure_response
 from shared.openapi import status_of
@@ -131,7 +132,12 @@ async def _on_foreign_form(request: Request, error: Exception) -> Response:
     again = carried(_form(request))
     if not again or visit.wants_fragment:
         return await _on_problem(request, error)
-    # From our own page, but not for the session of now (another login in between): ask instead of refusing.
+    # From our own page, but not for the session of now (another login in between): ask instead of refusing, and say who
+    # would be sending it.
+    session = visit.portal.cookies.session(request)
+    if session is not None:
+        with suppress(LoginRequired, ApiProblem):
+            await resume(visit, *session)
     return visit.page("continue.html", 403, target=_here(request), again=again)
 
 

@@ -18,7 +18,7 @@ SEALED = "sealed"
 class Filters:
     """`typed`, `chosen` and `place` hold only what is given; `sealed` is `typed` as it stands in the address.
 
-    `lost`: the address was made in another session, so what was typed there is unreadable.
+    `lost`: the address was made by another account, so what was typed there is unreadable.
     """
 
     typed: Mapping[str, str]
@@ -28,9 +28,9 @@ class Filters:
     lost: bool = False
 
     @classmethod
-    def of_query(cls, query: str, session_id: str) -> Self:
+    def of_query(cls, query: str, account_key: str) -> Self:
         given = dict(parse_qsl(query))
-        typed = unseal(session_id, given[SEALED]) if SEALED in given else {}
+        typed = unseal(account_key, given[SEALED]) if SEALED in given else {}
         return cls(
             typed or {},
             _picked(given, CHOSEN),
@@ -40,9 +40,9 @@ class Filters:
         )
 
     @classmethod
-    def of_form(cls, form: Mapping[str, str], session_id: str) -> Self:
+    def of_form(cls, form: Mapping[str, str], account_key: str) -> Self:
         typed = _picked(form, TYPED)
-        return cls(typed, _picked(form, CHOSEN), _picked(form, ("limit",)), seal(session_id, typed) if typed else "")
+        return cls(typed, _picked(form, CHOSEN), _picked(form, ("limit",)), seal(account_key, typed) if typed else "")
 
     @property
     def values(self) -> dict[str, str]:
@@ -53,6 +53,11 @@ class Filters:
     def search(self) -> dict[str, str]:
         """The API's filters, without the position in the list."""
         return {**self.typed, **self.chosen}
+
+    @property
+    def backwards(self) -> bool:
+        """Whether the time asked for ends before it begins."""
+        return len(self.chosen.get("added_to", "")) > 0 and self.chosen["added_to"] < self.chosen.get("added_from", "")
 
     @property
     def query(self) -> str:

@@ -1,4 +1,4 @@
-"""Personal data that has to travel in an address, readable to nobody but the session that put it there."""
+"""Personal data that has to travel in an address, readable to nobody but the account that put it there."""
 
 from collections.abc import Mapping
 
@@ -10,19 +10,19 @@ from shared.privacy import KEY_BYTES, Privacy, Undecipherable
 CONTEXT = "portal.query"
 
 
-def seal(session_id: str, values: Mapping[str, str]) -> str:
+def seal(account_key: str, values: Mapping[str, str]) -> str:
     """`values` as one URL-safe text, different each time."""
-    return _cipher(session_id).seal(values, CONTEXT)
+    return _cipher(account_key).seal(values, CONTEXT)
 
 
-def unseal(session_id: str, sealed: str) -> dict[str, str] | None:
-    """What was sealed; None when that was another session's, or is no such text at all."""
+def unseal(account_key: str, sealed: str) -> dict[str, str] | None:
+    """What was sealed; None when that was another account's, or is no such text at all."""
     try:
-        return _cipher(session_id).open(sealed, CONTEXT)
+        return _cipher(account_key).open(sealed, CONTEXT)
     except Undecipherable:
         return None
 
 
-def _cipher(session_id: str) -> Privacy:
-    key = HKDF(SHA256(), KEY_BYTES, salt=None, info=CONTEXT.encode()).derive(session_id.encode())
+def _cipher(account_key: str) -> Privacy:
+    key = HKDF(SHA256(), KEY_BYTES, salt=None, info=CONTEXT.encode()).derive(account_key.encode())
     return Privacy({"s": key}, key)

@@ -49,6 +49,7 @@ class Account:
     name: str
     roles: frozenset[str]
     must_change_password: bool
+    seal_key: str
 
 
 @dataclass
@@ -71,12 +72,15 @@ class Visit:
     def field(self, name: str) -> str:
         """A posted text field, trimmed; empty where it is missing."""
         value = self.form.get(name, "")
-        return value.strip() if isinstance(value, str) else ""
+        # Browsers end the lines of a text with two characters, the API with one.
+        return value.strip().replace("\r\n", "\n") if isinstance(value, str) else ""
 
     @property
-    def session_id(self) -> str:
-        """Of the browser's session, or of the visit before login; empty at the very first page."""
-        return self.portal.cookies.form_secret(self.request) or ""
+    def seal_key(self) -> str:
+        """What `seal.py` seals with for the account that is logged in."""
+        if self.account is None:
+            raise LoginRequired("enterprise")
+        return self.account.seal_key
 
     @property
     def wants_fragment(self) -> bool:
@@ -109,7 +113,7 @@ class Visit:
         fresh: list[str] = []
 
         def token() -> str:
-            secret = self.opening or self.session_id
+            secret = self.opening or self.portal.cookies.form_secret(self.request)
             if not secret:
                 if not fresh:
                     fresh.append(new_secret())
@@ -135,6 +139,7 @@ class Visit:
 
     def redirect(self, path: str, notice: str = "") -> RedirectResponse:
         """After a form: GET `path`, which then shows NOTICES[notice]."""
+        path = path.removesuffix("?")
         if notice:
             path += ("&" if "?" in path else "?") + urlencode({"notice": notice})
         return RedirectResponse(quote(path, safe="/?&=%:#+,.~-_"), 303)
@@ -191,7 +196,12 @@ def begin(visit: Visit, issuer: str, answer: Mapping[str, Any]) -> None:
     account = answer["account"]
     visit.token = answer["access_token"]
     visit.account = Account(
-        issuer, account["id"], account["name"], frozenset(account["roles"]), answer["must_change_password"]
+        issuer,
+        account["id"],
+        account["name"],
+        frozenset(account["roles"]),
+        answer["must_change_password"],
+        answer["seal_key"],
     )
     # The answer to whatever goes wrong from here on still knows who is logged in.
     visit.request.state.visit = visit

@@ -11,12 +11,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth.errors import InvalidSession
 from shared.auth.sessions import AccessToken, Sessions
 from shared.auth.tables import Account, SessionRow
+from shared.privacy import Privacy
 
 # Not every page writes a row; the price is that a session may end this much before its idle time.
 SEEN_EVERY = timedelta(minutes=1)
@@ -30,6 +31,7 @@ class AccountRead(BaseModel):
 
 class BrowserAccess(AccessToken):
     account: AccountRead
+    seal_key: str = Field(description="of the account, for what a portal seals into its addresses")
 
 
 class BrowserSession(BrowserAccess):
@@ -41,6 +43,7 @@ class BrowserSessions:
     """Use cases of a web portal, on the same sessions that logout, password change and disabling end."""
 
     sessions: Sessions
+    privacy: Privacy
 
     def open(self, session: AsyncSession, account: Account) -> BrowserSession:
         session_id = secrets.token_urlsafe(32)
@@ -74,7 +77,8 @@ class BrowserSessions:
 
     def access(self, account: Account, row_id: UUID) -> BrowserAccess:
         read = AccountRead(id=account.id, name=account.name, roles=sorted(account.role_set))
-        return BrowserAccess(**self.sessions.access(account, row_id).model_dump(), account=read)
+        seal_key = self.privacy.blind_index(f"portal seal:{account.id}")
+        return BrowserAccess(**self.sessions.access(account, row_id).model_dump(), account=read, seal_key=seal_key)
 
     def shown(self, account: Account, row_id: UUID, session_id: str) -> BrowserSession:
         return BrowserSession(**self.access(account, row_id).model_dump(), session_id=session_id)

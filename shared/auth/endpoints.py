@@ -64,7 +64,7 @@ def _sessions(request: Request) -> Any:
 
 
 def _browser_sessions(request: Request) -> Any:
-    return BrowserSessions(_sessions(request))
+    return BrowserSessions(_sessions(request), request.app.state.container.privacy)
 
 
 Deps = Annotated[Container, CONTAINER]

@@ -112,6 +112,8 @@ async def test_login_gives_id_token_and_account(portal: Portal) -> None:
     roles = {"enterprise": ["enterprise"], "review": ["admin", "reviewer"]}[portal.service]
     assert opened.pop("access_token")
     assert len(opened.pop("session_id")) >= 43, "256 bits in base64"
+    # Of the account, not of the session.
+    assert opened.pop("seal_key") == (await portal.log_in())["seal_key"]
     assert opened == {
         "token_type": "Bearer",
         "expires_in": 600,
@@ -137,7 +139,7 @@ async def test_access_as_often_as_wanted_and_at_once(portal: Portal) -> None:
         assert {answer.status_code for answer in answers} == {200}
     body = answers[0].json()
     assert (await portal.call("GET", "/me", body.pop("access_token"))).status_code == 200
-    assert body == {name: opened[name] for name in ("token_type", "expires_in", "must_change_password", "account")}
+    assert body == {name: opened[name] for name in ("token_type", "expires_in", "must_change_password", "account", "seal_key")}
 
 
 async def test_last_seen_is_written_once_a_minute(portal: Portal) -> None:

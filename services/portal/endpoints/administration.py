@@ -219,7 +219,7 @@ async def search_audit(visit: Administering) -> Response:
     query = {name: visit.field(name) for name in AUDIT_CHOSEN if visit.field(name)}
     typed = {name: visit.field(name) for name in AUDIT_TYPED if visit.field(name)}
     if typed:
-        query["sealed"] = seal(visit.session_id, typed)
+        query["sealed"] = seal(visit.seal_key, typed)
     return visit.redirect("/admin/audit?" + urlencode(query))
 
 
@@ -229,7 +229,7 @@ async def show_audit(visit: Administering) -> Response:
     trail = query.get("trail", "review")
     if trail not in TRAILS:
         raise NotFound
-    typed = unseal(visit.session_id, query["sealed"]) if "sealed" in query else {}
+    typed = unseal(visit.seal_key, query["sealed"]) if "sealed" in query else {}
     values = {name: query[name] for name in AUDIT_CHOSEN if query.get(name)} | (typed or {})
     params = {name: value for name, value in {**values, "cursor": query.get("cursor")}.items() if value}
     params.pop("trail", None)

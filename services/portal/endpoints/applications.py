@@ -66,7 +66,7 @@ def _live(response: Response, going_on: bool) -> Response:
 
 @router.get("/applications")
 async def list_applications(visit: Enterprise) -> Response:
-    filters = Filters.of_query(visit.request.url.query, visit.session_id)
+    filters = Filters.of_query(visit.request.url.query, visit.seal_key)
     try:
         found = await visit.api("GET", API, params={**filters.search, **filters.place})
     except Refused as problem:
@@ -92,7 +92,7 @@ async def list_applications(visit: Enterprise) -> Response:
 @router.post("/applications/search")
 async def search_applications(visit: Enterprise) -> Response:
     form = {name: visit.field(name) for name in visit.form}
-    return visit.redirect(f"/applications?{Filters.of_form(form, visit.session_id).query}")
+    return visit.redirect(f"/applications?{Filters.of_form(form, visit.seal_key).query}")
 
 
 @router.get("/applications/rows")

@@ -53,7 +53,7 @@ class Seen:
 
 
 def _filters(visit: Visit, query: str) -> Filters:
-    return Filters.of_query(query, visit.session_id)
+    return Filters.of_query(query, visit.seal_key)
 
 
 def settled(item: Mapping[str, Any]) -> bool:
@@ -104,7 +104,7 @@ async def show_list(visit: Looking, ticked: str = "") -> Response:
 @router.post("/review/items/search")
 async def search(visit: Looking) -> Response:
     form = {name: visit.field(name) for name in visit.form}
-    filters = Filters.of_form(form, visit.session_id)
+    filters = Filters.of_form(form, visit.seal_key)
     return visit.redirect(f"{HOME}?{filters.query}" if filters.query else HOME)
 
 

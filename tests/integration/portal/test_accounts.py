@@ -194,7 +194,7 @@ class TestGatewayInTrouble:
 
     async def test_a_changed_password_is_said_to_be_changed(self) -> None:
         account = {"id": "1", "name": "南昌一零企业", "roles": ["enterprise"]}
-        access = {"access_token": "t", "must_change_password": False, "account": account}
+        access = {"access_token": "t", "must_change_password": False, "account": account, "seal_key": "k"}
 
         def answer(request: httpx2.Request) -> httpx2.Response:
             if request.url.path.endswith("/access"):

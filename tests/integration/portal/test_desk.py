@@ -53,14 +53,32 @@ class TestList:
         values = dict(page.form(f"{LIST}/search").fields)
         assert (values["id_number"], values["enterprise"]) == ("360199198801010000", desk.enterprise)
 
-    async def test_what_another_session_sealed_is_not_read(self, reviewing: Browser, desk: Desk) -> None:
+    async def test_what_was_sealed_outlives_the_session_and_is_the_account_s_own(
+        self, reviewing: Browser, desk: Desk
+    ) -> None:
         await desk.add()
-        sealed = (await find(reviewing, desk)).response.url
+        sealed = str((await find(reviewing, desk)).response.url)
         await reviewing.send(await reviewing.get(LIST), "/logout")
         await log_in_reviewer(reviewing)
-        page = await reviewing.get(str(sealed))
+        page = await reviewing.get(sealed)
+        assert dict(page.form(f"{LIST}/search").fields)["enterprise"] == desk.enterprise
+        await reviewing.send(page, "/logout")
+        await log_in_reviewer(reviewing, "other-reviewer")
+        page = await reviewing.get(sealed)
         assert "请重新填写" in page.text
         assert desk.enterprise not in dict(page.form(f"{LIST}/search").fields).values()
+
+    async def test_a_comment_may_have_lines(self, reviewing: Browser, desk: Desk) -> None:
+        one = await desk.add()
+        page = await reviewing.get(f"{LIST}/{one}")
+        button, values = ("action", "reject"), {"reason_code": "letter_unsealed", "comment": "请重拍\r\n第二行"}
+        page = await reviewing.send(page, f"{LIST}/{one}/decision", button, **values)
+        assert page.status == 200
+        assert (await desk.item(one))["decisions"][0]["comment"] == "请重拍\n第二行"
+
+    async def test_says_that_a_time_ends_before_it_begins(self, reviewing: Browser, desk: Desk) -> None:
+        page = await find(reviewing, desk, added_from="2026-03-02", added_to="2026-03-01")
+        assert "开始晚于结束" in page.text
 
     async def test_pages_through_every_row_once(self, reviewing: Browser, desk: Desk) -> None:
         for _ in range(5):
@@ -212,9 +230,9 @@ class TestRoles:
         assert page.path == "/review/login"
 
 
-def test_a_seal_opens_for_its_own_session_only() -> None:
+def test_a_seal_opens_for_its_own_account_only() -> None:
     sealed = seal("one", {"id_number": "360199198801010000"})
     assert "360199" not in sealed
     assert unseal("one", sealed) == {"id_number": "360199198801010000"}
-    for session, text in (("two", sealed), ("one", sealed[:-4]), ("one", ""), ("one", "s.不是")):
-        assert unseal(session, text) is None
+    for key, text in (("two", sealed), ("one", sealed[:-4]), ("one", ""), ("one", "s.不是")):
+        assert unseal(key, text) is None
