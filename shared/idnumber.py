@@ -19,6 +19,11 @@ Reason = Literal["length", "characters", "birth_date", "check_digit"]
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
 _SHAPE = re.compile(r"[0-9]{17}[0-9X]")
 _FIRST_GENERATION = re.compile(r"[0-9]{15}")
+# Area, birth date, sequence; the first generation has neither the century nor the check character.
+_MONTH_AND_DAY = "(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_ALIKE = re.compile(
+    f"[1-9][0-9]{{5}}((18|19|20)[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}}[0-9X]|[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}})"
+)
 
 _MESSAGES: dict[Reason, str] = {
     "length": "身份证号应为18位",
@@ -56,6 +61,11 @@ def compact(text: str) -> str:
 def normalise(text: str) -> str:
     """The form in which a number is stored and compared; not checked."""
     return compact(text)
+
+
+def is_alike(text: str) -> bool:
+    """Whether somebody may have meant an id number of either generation, also if mistyped."""
+    return bool(_ALIKE.fullmatch(normalise(text)))
 
 
 def parse(text: str, today: date) -> IdNumber:

@@ -1,6 +1,7 @@
 """What anyone may see: the front page, what is published, and the verification of a certificate."""
 
 import io
+import re
 from typing import Annotated
 from urllib.parse import quote
 
@@ -14,12 +15,15 @@ from services.portal.pages import STATIC
 from services.portal.visit import Anyone, Visit
 from shared.clock import SystemClock
 from shared.errors import NotFound
+from shared.idnumber import is_alike
 
 router = page_router()
 
 ON_FRONT_PAGE = 5
 # Longer numbers than the API takes are not worth a picture.
 MAX_NUMBER = 50
+# What stays the last part of a path: neither a path of its own nor "..".
+ADDRESSABLE = re.compile("[^/]*[^/.][^/]*")
 # (address, label, whom it is for, its file under static/ where that has been made)
 MANUALS = tuple(
     (f"/manuals/{name}", label, reader, f"manuals/{name}.pdf" if (STATIC / "manuals" / f"{name}.pdf").exists() else "")
@@ -65,10 +69,21 @@ async def downloads(visit: Anyone) -> Response:
 
 @router.get("/certificates")
 async def certificate_search(visit: Anyone, number: str | None = None) -> Response:
-    if number is None:
-        return visit.page("public/certificates.html", number="")
+    return visit.page("public/certificates.html", number="") if number is None else await _search(visit, number)
+
+
+@router.post("/certificates")
+async def search_certificate(visit: Anyone) -> Response:
+    """To the certificate's address, unless what was typed cannot or must not stand in one."""
+    number = visit.field("number")
+    if ADDRESSABLE.fullmatch(number) and not is_alike(number):
+        return visit.redirect(_address(number))
+    return await _search(visit, number)
+
+
+async def _search(visit: Visit, number: str) -> Response:
     if not number.strip():
-        return visit.page("public/certificates.html", 422, number="", errors={"number": "请输入证书编号"})
+        return _ask(visit, "请输入证书编号")
     return await _certificate(visit, number.strip())
 
 
@@ -77,7 +92,13 @@ async def certificate(visit: Anyone, number: str) -> Response:
     return await _certificate(visit, number)
 
 
+def _ask(visit: Visit, error: str) -> Response:
+    return visit.page("public/certificates.html", 422, number="", errors={"number": error})
+
+
 async def _certificate(visit: Visit, number: str) -> Response:
+    if is_alike(number):
+        return _ask(visit, "请输入证书编号，而不是身份证号")
     try:
         found = await visit.api("GET", f"/certnumber/v1{_address(number)}")
     except Refused as problem:
@@ -107,6 +128,8 @@ async def _certificate(visit: Visit, number: str) -> Response:
 @router.get("/certificates/{number}/qr.svg")
 async def certificate_code(visit: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
     """The link to the certificate's page, for a telephone's camera."""
+    if is_alike(number):
+        raise NotFound
     picture = io.BytesIO()
     segno.make(visit.portal.settings.public_url + _address(number), micro=False).save(
         picture, kind="svg", light="#fff", omitsize=True, svgclass=None, lineclass=None

@@ -113,7 +113,7 @@ async def test_an_unknown_notice_is_said_to_be_missing(browser: Browser) -> None
 
 async def test_a_valid_certificate_from_the_front_page(browser: Browser, certified: Certified) -> None:
     page = await browser.send(await browser.get("/"), "/certificates", number=f" {certified.number} ")
-    assert page.status == 200
+    assert (page.status, page.path) == (200, f"/certificates/{certified.number}")
     assert "有效" in page.text
     assert "已作废" not in page.text
     for shown in (certified.number, "欧***", "土建施工员", "南昌查询建设有限公司"):
@@ -167,12 +167,31 @@ def _modules(svg: str) -> str:
     "number", ["00799900000000", "赣建安C（2026）0000001", "a?b=c#d%41", "..", "a/b", "é\u200b", "0" * 60]
 )
 async def test_what_is_not_a_certificate_is_said_and_kept(browser: Browser, number: str) -> None:
-    page = await browser.get("/certificates", params={"number": number})
-    assert page.status in {404, 422}
-    assert ("number", number.strip()) in page.form("/certificates").fields
-    assert 'class="error-summary"' in page.html
-    if page.status == 404 and number.isdigit():
-        assert "没有此编号的证书" in page.text
+    sent = await browser.send(await browser.get("/certificates"), "/certificates", number=number)
+    for page in (await browser.get("/certificates", params={"number": number}), sent):
+        assert page.status in {404, 422}
+        assert ("number", number.strip()) in page.form("/certificates").fields
+        assert 'class="error-summary"' in page.html
+        if page.status == 404 and number.isdigit():
+            assert "没有此编号的证书" in page.text
+
+
+@pytest.mark.parametrize(
+    "number", ["36019919900101001X", "３６０１９９ 19900101 001x", "360199900101001", "360199199001010011"]
+)
+async def test_an_id_number_goes_nowhere(browser: Browser, number: str) -> None:
+    front = await browser.get("/")
+    for page in (
+        await browser.send(front, "/certificates", number=number),
+        await browser.get("/certificates", params={"number": number}),
+        await browser.get(f"/certificates/{quote(number)}"),
+    ):
+        assert (page.status, "请输入证书编号，而不是身份证号" in page.text) == (422, True)
+        assert "360199" not in page.html
+        assert ("number", "") in page.form("/certificates").fields
+    asked = await browser.send(front, "/certificates", number=number)
+    assert (str(asked.response.url), asked.response.history) == ("http://localhost/certificates", [])
+    assert (await browser.client.get(f"/certificates/{quote(number)}/qr.svg")).status_code == 404
 
 
 async def test_an_empty_query_asks_for_a_number(browser: Browser) -> None:
