@@ -43,9 +43,10 @@ class Seen:
         """Raises NotFound for what no page of ours has sent."""
         application_id, _, numbers = text.partition(":")
         revision, _, decision_no = numbers.partition(":")
-        if not (revision.isdecimal() and decision_no.isdecimal()):
-            raise NotFound
-        return cls(application_id, int(revision[:10]), int(decision_no[:10]))
+        try:
+            return cls(str(UUID(application_id)), int(revision), int(decision_no))
+        except ValueError:
+            raise NotFound from None
 
     @property
     def body(self) -> dict[str, Any]:
@@ -265,6 +266,8 @@ async def show_image(visit: Looking, application_id: UUID, kind: words.Kind, rev
 async def decide_one(visit: Reviewing, application_id: UUID) -> Response:
     filters = _filters(visit, visit.field("query"))
     action, seen = visit.field("action"), Seen.of(visit.field("seen"))
+    if seen.application_id != str(application_id):
+        raise NotFound
     values = {name: visit.field(name) for name in ("reason_code", "comment", "go_on")}
     if action == NO_ACTION:
         return await _item(visit, application_id, filters, values=values)

@@ -197,7 +197,22 @@ class TestBatch:
         await desk.add()
         page = await find(reviewing, desk)
         assert (await reviewing.send(page, BATCH, ("action", "erase"))).status == 404
-        assert (await reviewing.send(page, BATCH, ("action", "approve"), seen="x")).status == 404
+        for seen in ("x", "x:1:0", f"{desk.ids[0]}:1:", f"{desk.ids[0]}:一:0", f"{desk.ids[0]}:{'1' * 5000}:0"):
+            assert (await reviewing.send(page, BATCH, ("action", "approve"), seen=seen)).status == 404
+
+    async def test_decides_on_nothing_but_the_address_s_application(self, reviewing: Browser, desk: Desk) -> None:
+        one, other = await desk.add(), await desk.add()
+        page = await reviewing.get(f"{LIST}/{one}")
+        decision = f"{page.path}/decision"
+        assert (await reviewing.send(page, decision, ("action", "approve"), seen=f"{other}:1:0")).status == 404
+        for serial in (other, one):
+            assert (await desk.item(serial))["decisions"] == []
+        # Capitals name the same application; a number beyond all revisions is explained.
+        page = await reviewing.send(page, decision, ("action", "approve"), seen=f"{one.upper()}:{10**12}:0")
+        assert page.status == 422
+        page = await reviewing.send(page, decision, ("action", "approve"), seen=f"{one.upper()}:1:0")
+        assert "审核决定已提交" in page.text
+        assert len((await desk.reaches(one, "certified"))["decisions"]) == 1
 
 
 class TestRoles:
@@ -212,6 +227,7 @@ class TestRoles:
         for page in (await find(browser, desk), await browser.get(f"{LIST}/{one}")):
             assert page.status == 200
             assert buttons(page) == set()
+            assert '<th scope="col"></th>' not in page.html
             assert desk.enterprise in page.text
         token = dict((await browser.get(LIST)).form(BATCH).fields)["_token"]
         fields = [("_token", token), ("action", "approve"), ("seen", f"{one}:1:0"), ("ids", one)]
