@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
 from services.portal.forms import TOKEN_FIELD
@@ -30,7 +31,7 @@ TITLES = {
     500: "系统错误",
     503: "服务暂时不可用",
 }
-DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "请从首页重新进入"}
+DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "这个地址不能直接打开，请回到页面上重新操作"}
 
 
 def carried(form: FormData) -> list[tuple[str, str]]:
@@ -65,12 +66,23 @@ def _origin(request: Request) -> str:
     return local_path(referer.path + (f"?{referer.query}" if referer.query else ""), "")
 
 
+def _above(request: Request) -> str:
+    """The nearest address above this one that can be opened."""
+    path = request.url.path
+    while path := path.rpartition("/")[0]:
+        scope = {**request.scope, "path": path, "method": "GET"}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            break
+    return path
+
+
 def failed(request: Request, status: int, detail: str) -> Response:
     """The page that says so; a form that was sent can be sent again from it."""
     visit = _visit(request)
     if visit.wants_fragment:
         return JSONResponse({"detail": detail}, status)
-    back = _origin(request) if request.method == "POST" else ""
+    # Opened again from the browser's address line, the address of a form has no page.
+    back = _origin(request) if request.method == "POST" else _above(request) if status in {404, 405} else ""
     title = TITLES.get(status, "操作未完成")
     again = carried(_form(request))
     return visit.page("error.html", status, title=title, detail=detail, target=_here(request), again=again, back=back)
@@ -122,7 +134,9 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
         return await _on_api(request, problem)
 
 
-async def _on_password_change(request: Request, _error: Exception) -> Response:
+async def _on_password_change(request: Request, error: Exception) -> Response:
+    if _visit(request).wants_fragment:
+        return JSONResponse({"detail": cast(PasswordChangeRequired, error).detail, "login": "/password"}, 403)
     target = _origin(request) if request.method == "POST" else _here(request)
     return RedirectResponse("/password?" + urlencode({"next": target}), 303)
 

@@ -47,6 +47,8 @@ class TestRegistration:
         assert "您正在使用初始密码" in page.text
         # Nothing else opens before that.
         assert (await browser.get("/applications")).path == "/password"
+        answer = await browser.get("/applications", headers={"X-Requested-With": "fetch"})
+        assert (answer.status, answer.response.json()["login"]) == (403, "/password")
         page = await change_password(browser, "111111")
         assert page.path == "/applications"
         assert "密码已修改" in page.text

@@ -1,5 +1,7 @@
 """What every page has in common."""
 
+import re
+
 import pytest
 
 from tests.fixtures.platform import Harness
@@ -28,6 +30,32 @@ async def test_an_unknown_address_is_a_page_that_leads_on(browser: Browser, path
     page = await browser.get(path)
     assert page.status == 404
     assert "返回首页" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "above"),
+    [
+        ("/review/decisions", 405, "/review"),
+        (
+            "/review/items/00000000-0000-4000-8000-000000000000/decision",
+            405,
+            "/review/items/00000000-0000-4000-8000-000000000000",
+        ),
+        (
+            "/applications/00000000-0000-4000-8000-000000000000/cancellation",
+            405,
+            "/applications/00000000-0000-4000-8000-000000000000",
+        ),
+        ("/admin/audit/search", 405, "/admin/audit"),
+        ("/logout", 405, ""),
+    ],
+)
+async def test_the_address_of_a_form_leads_back_when_it_is_opened(
+    browser: Browser, path: str, status: int, above: str
+) -> None:
+    page = await browser.get(path)
+    assert page.status == status
+    assert re.findall(r'<a href="([^"]*)">返回上一级</a>', page.html) == ([above] if above else [])
 
 
 async def test_a_form_of_another_site_is_refused(browser: Browser) -> None:
