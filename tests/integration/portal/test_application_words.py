@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.portal.applying import (
     FRAGMENT,
+    SAVE,
     picture,
 )
 from tests.integration.portal.gateway import browser_before
@@ -17,6 +18,8 @@ ACCESS = {
     "access_token": "token",
     "must_change_password": False,
     "account": {"id": APPLICATION, "name": "南昌一零企业", "roles": ["enterprise"]},
+    "seal_key": "key",
+    "seal_key": "key",
 }
 
 
@@ -120,10 +123,12 @@ class TestWords:
     async def test_a_store_that_is_away_is_said_beside_the_slot(self) -> None:
         away = httpx2.Response(503, json={"code": "unavailable", "detail": "图片存储暂时不可用，请稍后重新上传"})
         shown = httpx2.Response(200, json=application("draft", entry(1, "create", "enterprise")))
-        posts = httpx2.Response(200, json=[{"code": "10", "name": "土建施工员", "family": "施工员"}])
-        async with browser_before(answering(shown, posts, away, shown)) as browser:
+        post = {"code": "10", "name": "土建施工员", "eligible": True, "reasons": []}
+        check = httpx2.Response(200, json={"eligible": True, "reasons": [], "posts": [post]})
+        saved = httpx2.Response(200, json={})
+        async with browser_before(answering(shown, check, saved, away, shown, check)) as browser:
             browser.client.cookies.set("sid", "e.session", domain="localhost.local", path="/")
             page = await browser.get(f"/applications/{APPLICATION}")
-            page = await browser.send(page, f"/applications/{APPLICATION}/images/id-front", files=picture(0))
+            page = await browser.send(page, page.path, SAVE, files=picture(0, "id-front"))
         assert page.status == 503
         assert "图片存储暂时不可用" in page.html[page.html.index('id="slot-id-front"') :].split("</section>")[0]
