@@ -136,6 +136,8 @@ class TestEligibility:
         page = await browser.send(await check(browser, await person(platform)), "/applications")
         assert page.status == 422
         assert "选择岗位" in page.text
+        assert 'tabindex="-1" aria-describedby="post-error"' in page.html
+        assert 'id="post-error"' in page.html
         assert page.form("/applications").action == "/applications"
 
     async def test_a_form_sent_twice_makes_one_application(self, browser: Browser, platform: Harness) -> None:
@@ -175,3 +177,9 @@ class TestOthers:
     async def test_refuses_what_is_no_application(self, browser: Browser) -> None:
         for path in ("/applications/nothing", "/applications/nothing/status", "/applications/rows"):
             assert (await browser.get(path)).status == 404
+
+    @pytest.mark.usefixtures("taxpayer")
+    async def test_leads_from_the_address_of_a_form_to_the_list(self, browser: Browser) -> None:
+        for path in ("/applications/checks", "/applications/search"):
+            page = await browser.get(path)
+            assert (page.status, '<a href="/applications">返回上一级</a>' in page.html) == (404, True)
