@@ -20,8 +20,21 @@ function made(tag, properties, ...children) {
   return element;
 }
 
-function loginLink(address) {
-  return made("a", { href: `${address}?next=${encodeURIComponent(location.pathname)}` }, "登录后重新选择");
+// To where `problem`, an answer's {detail, login}, sends people before they can go on here.
+function loginLink(problem, text) {
+  const next = encodeURIComponent(location.pathname + location.search);
+  return made("a", { href: `${problem.login}?next=${next}` }, problem.login === "/password" ? "修改密码" : text);
+}
+
+// Whether that is, or begins, a page of its own: a failure's, or that of something between us and the server.
+function isPage(text) {
+  return /^\s*<!doctype/i.test(text);
+}
+
+// What an answer that is no part of a page has to say.
+async function problemOf(answer) {
+  const isJson = (answer.headers.get("Content-Type") || "").includes("json");
+  return { detail: "系统暂时无法处理，请稍后重试。", ...(isJson ? await answer.json() : {}) };
 }
 
 // --- data-live="URL": a part that follows the server. data-live-rows="URL": elements that are replaced by their id.
@@ -37,7 +50,11 @@ function follow(element, address, show) {
     }
     try {
       const answer = await fetch(address, { headers: OURS, cache: "no-store" });
-      if (answer.status === 401 || answer.status === 403 || answer.status === 404) return;
+      if (answer.status === 401 || answer.status === 403) {
+        sayEnd(element, await problemOf(answer));
+        return;
+      }
+      if (answer.status === 404) return;
       if (answer.ok) {
         const text = await answer.text();
         const changed = last !== null && text !== last;
@@ -52,6 +69,16 @@ function follow(element, address, show) {
     setTimeout(ask, wait);
   }
   setTimeout(ask, wait);
+}
+
+// Once on a page, after what does not follow any more.
+function sayEnd(element, problem) {
+  if (!problem.login || document.querySelector("[data-ended]")) return;
+  const text = made("p", { className: "notice notice--warn" }, `${problem.detail}。本页不再自动更新。`);
+  text.append(loginLink(problem, "重新登录"));
+  text.setAttribute("role", "status");
+  text.dataset.ended = "";
+  (element.closest(".table-scroll") || element).after(text);
 }
 
 function replaceContent(element) {
@@ -86,6 +113,9 @@ function startLive(root) {
 
 // --- form[data-upload] in [data-upload-slot]: a chosen file is sent at once, with progress.
 
+// One after the other, so that each answer also knows of the files before it.
+let uploads = Promise.resolve();
+
 function upload(form) {
   const slot = form.closest("[data-upload-slot]");
   const input = form.querySelector("input[type=file]");
@@ -96,51 +126,71 @@ function upload(form) {
   state.setAttribute("role", "status");
   for (const past of slot.querySelectorAll(".upload-slot__state, [role=alert]")) past.remove();
   slot.append(state);
-  const failed = (text, login) => {
+  const failed = (text, problem) => {
     state.className = "upload-slot__state field__error";
     state.setAttribute("role", "alert");
     const again = made("button", { type: "button", className: "button" }, "重试");
     again.addEventListener("click", () => upload(form));
     // A new session has new forms, so after logging in the file has to be chosen again.
-    state.replaceChildren(text, " ", login ? loginLink(login) : again);
+    state.replaceChildren(text, " ", problem?.login ? loginLink(problem, "登录后重新选择") : again);
   };
   if (input.files[0].size > Number(input.dataset.maxBytes || Infinity)) {
     failed("照片不能超过 5 MB，请压缩后重新上传。");
     state.querySelector("button").remove();
     return;
   }
+  const data = new FormData(form);
+  uploads = uploads.then(() => send(form.action, data, slot.id, state, failed));
+}
+
+// Resolves when the answer is shown, whatever it was.
+async function send(address, data, place, state, failed) {
+  // The answer to a file before it may have replaced the slot.
+  if (!state.isConnected) document.getElementById(place).append(state);
+  const progress = state.querySelector("progress");
   const request = new XMLHttpRequest();
-  request.open("POST", form.action);
+  request.open("POST", address);
   for (const [name, value] of Object.entries(OURS)) request.setRequestHeader(name, value);
   request.upload.addEventListener("progress", (e) => {
     if (e.lengthComputable) progress.value = (100 * e.loaded) / e.total;
   });
-  request.addEventListener("error", () => failed("上传失败，请检查网络。"));
-  request.addEventListener("load", () => {
-    if ((request.getResponseHeader("Content-Type") || "").includes("json")) {
-      const answer = JSON.parse(request.responseText);
-      failed(answer.detail || "上传失败。", answer.login);
-      return;
-    }
-    const fresh = document.createElement("template");
-    fresh.innerHTML = request.responseText;
-    const next = fresh.content.querySelector("[data-upload-slot]");
-    if (!next) {
-      failed("上传失败，请刷新页面后重试。");
-      return;
-    }
+  const ended = new Promise((resolve) => request.addEventListener("loadend", resolve));
+  request.send(data);
+  await ended;
+  if (!request.status) {
+    failed("上传失败，请检查网络。");
+  } else if ((request.getResponseHeader("Content-Type") || "").includes("json")) {
+    const problem = JSON.parse(request.responseText);
+    failed(problem.detail || "上传失败。", problem);
+  } else if (!request.responseText.includes("data-upload-slot") || isPage(request.responseText)) {
+    failed("上传失败，请刷新页面后重试。");
+  } else {
+    const inFocus = document.getElementById(place).contains(document.activeElement);
     replaceById(request.responseText);
-    if (slot.isConnected) slot.replaceWith(next);
-  });
-  request.send(new FormData(form));
+    if (inFocus) document.getElementById(place).querySelector("input[type=file]").focus();
+  }
 }
 
 // --- button[data-captcha="URL"] in [data-captcha-slot]: another picture without leaving the form.
 
 async function renewCaptcha(button) {
   const slot = button.closest("[data-captcha-slot]");
-  const answer = await fetch(button.dataset.captcha, { headers: OURS, cache: "no-store" });
-  if (answer.ok) slot.innerHTML = await answer.text();
+  let detail = "网络连接中断，请稍后重试。";
+  try {
+    const answer = await fetch(button.dataset.captcha, { headers: OURS, cache: "no-store" });
+    if (answer.ok) {
+      slot.innerHTML = await answer.text();
+      slot.querySelector("[data-captcha]").focus();
+      return;
+    }
+    detail = (await problemOf(answer)).detail;
+  } catch {
+    // There was no answer, or not all of it.
+  }
+  slot.querySelector("[role=alert]")?.remove();
+  const text = made("p", { className: "field__error" }, detail);
+  text.setAttribute("role", "alert");
+  slot.append(text);
 }
 
 // --- input[data-check-all="NAME"] ticks all boxes of that name; [data-checked-count="NAME"] says how many are.
@@ -223,16 +273,19 @@ async function stream(form, button) {
   for (const each of buttons) each.disabled = true;
   try {
     const answer = await fetch(form.action, { method: "POST", body: data, headers: OURS });
-    if ((answer.headers.get("Content-Type") || "").includes("json")) {
-      const problem = await answer.json();
-      place.replaceChildren(made("p", { className: "notice notice--wrong" }, problem.detail || "操作未完成"));
-      if (problem.login) place.append(loginLink(problem.login));
+    const isFragment = answer.status < 500 && (answer.headers.get("Content-Type") || "").includes("html");
+    if (!isFragment) {
+      sayFailed(place, await problemOf(answer));
       return;
     }
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       text += part.value;
+      if (isPage(text)) {
+        sayFailed(place, await problemOf(answer));
+        return;
+      }
       place.innerHTML = text;
     }
   } catch {
@@ -240,6 +293,21 @@ async function stream(form, button) {
   } finally {
     for (const each of buttons) each.disabled = false;
   }
+}
+
+function sayFailed(place, problem) {
+  place.replaceChildren(made("p", { className: "notice notice--wrong" }, problem.detail));
+  if (problem.login) place.append(loginLink(problem, "登录后重新选择"));
+}
+
+// --- a form's second press while the first is under way does nothing; another after it is as good as new.
+
+const PATIENCE = 10000;
+let underWay = new WeakMap();
+
+function sendOnce(form, e) {
+  if (Date.now() - (underWay.get(form) ?? -PATIENCE) < PATIENCE) e.preventDefault();
+  else underWay.set(form, Date.now());
 }
 
 // --- wiring
@@ -262,6 +330,11 @@ on("click", "a[data-zoom]", (link, e) => {
 on("submit", "form[data-stream]", (form, e) => {
   e.preventDefault();
   stream(form, e.submitter);
+});
+on("submit", "form:not([data-stream])", sendOnce);
+on("input", "form", (form) => underWay.delete(form));
+addEventListener("pageshow", (e) => {
+  if (e.persisted) underWay = new WeakMap();
 });
 for (const form of document.forms) count(form);
 startLive(document);

@@ -91,6 +91,8 @@ class TestDraft:
         assert answer.status == 200
         assert "<html" not in answer.html
         assert answer.html.count("data-upload-slot") == 1
+        assert '<p class="upload-slot__state" role="status">✓ 已上传' in answer.html
+        assert '<p class="upload-slot__state">✓ 已上传' in (await browser.get(page.path)).html
         assert "已上传" in answer.text
         assert "提交前还需上传： 身份证反面照片 、 承诺书照片" in answer.text
 

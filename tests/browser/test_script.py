@@ -1,0 +1,168 @@
+"""What the script does when the network, the server or the person in front is not as it hopes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Route, expect
+
+from deploy.embedded.demo import REVIEWER, REVIEWER_PASSWORD
+from deploy.journey import desk_item, register_enterprise, submit_application
+from deploy.journey import log_in_reviewer as reviewer_token
+from tests.browser.conftest import MakeUser, Site
+from tests.browser.steps import PASSWORD, log_in_enterprise, log_in_reviewer
+from tests.browser.user import User
+
+FREE = "符合条件，未持证"
+WHOLE_PAGE = "\n<!doctype html><title>t</title><h1>系统错误</h1>"
+Answer = Callable[[Route], Awaitable[None]]
+
+
+def answering(status: int, body: str, kind: str = "text/html") -> Answer:
+    return lambda route: route.fulfill(status=status, body=body, content_type=kind)
+
+
+async def enterprise(site: Site, someone: MakeUser, name: str) -> tuple[User, str]:
+    """Logged in in a browser, with an access token."""
+    taxpayer, token = await register_enterprise(site.api, name, PASSWORD)
+    user = await someone()
+    await user.go("/enterprise/login")
+    await log_in_enterprise(user, taxpayer)
+    await expect(user.page.get_by_role("heading", level=1)).to_have_text("安全员换证")
+    return user, token
+
+
+async def draft(site: Site, someone: MakeUser, name: str) -> User:
+    """At an application without pictures."""
+    user, token = await enterprise(site, someone, name)
+    body = {"id_number": site.person(FREE)[0], "post": "30"}
+    made = await site.api.call("POST", "renewal", "/applications", token=token, json=body, expect=201)
+    await user.go(f"/applications/{made['id']}")
+    return user
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (answering(500, "<h1>系统错误</h1>"), "系统暂时无法处理"),
+        (answering(200, WHOLE_PAGE), "系统暂时无法处理"),
+        (answering(413, "too large", "text/plain"), "系统暂时无法处理"),
+        (
+            answering(403, '{"detail": "请先修改初始密码", "login": "/password"}', "application/json"),
+            "请先修改初始密码",
+        ),
+    ],
+    ids=["failure", "page", "text", "json"],
+)
+async def test_import_shows_no_page_in_the_page(someone: MakeUser, tmp_path: Path, answer: Answer, said: str) -> None:
+    user = await someone()
+    await user.go("/review/login")
+    await log_in_reviewer(user)
+    await expect(user.page.get_by_role("heading", level=1)).to_have_text("安全员换证")
+    await user.go("/registry/imports")
+    (tmp_path / "people.csv").write_text("a,b\n")
+    await user.page.locator("#file").set_input_files(tmp_path / "people.csv")
+    await user.page.route("**/registry/imports", answer)
+    user.refused = {403, 413, 500}
+    await user.press("检查")
+    report = user.page.locator("#report")
+    await expect(report.locator(".notice--wrong")).to_contain_text(said)
+    await expect(report.locator("h1")).to_have_count(0)
+    await expect(report.get_by_role("link", name="修改密码")).to_have_count(int("密码" in said))
+    await expect(user.page.get_by_role("button", name="检查")).to_be_enabled()
+
+
+async def test_captcha_that_cannot_be_renewed_says_so(someone: MakeUser) -> None:
+    user = await someone()
+    await user.go("/review/login")
+    picture, alert = user.page.locator(".captcha img"), user.page.locator(".captcha [role=alert]")
+    before = await picture.get_attribute("src")
+    user.refused = {429, 503}
+    for answer, said in (
+        (answering(429, '{"detail": "操作过于频繁"}', "application/json"), "操作过于频繁"),
+        (answering(503, WHOLE_PAGE), "系统暂时无法处理"),
+        (lambda route: route.abort("aborted"), "网络连接中断"),
+    ):
+        await user.page.route("**/review/captcha", answer)
+        await user.press("看不清，换一张")
+        await expect(alert).to_contain_text(said)
+        await user.page.unroute("**/review/captcha")
+    await user.look("captcha-failed")
+    assert await picture.get_attribute("src") == before
+    await user.press("看不清，换一张")
+    await expect(alert).to_have_count(0)
+    await expect(user.page.locator("[data-captcha]")).to_be_focused()
+
+
+async def test_live_page_says_when_the_session_has_ended(site: Site, someone: MakeUser) -> None:
+    user, token = await enterprise(site, someone, "南昌离开建设有限公司")
+    application = await submit_application(site.api, token, site.person(FREE)[0], "30", 970)
+    colleague = await reviewer_token(site.api, REVIEWER, REVIEWER_PASSWORD)
+    await desk_item(site.api, colleague, application["id"], "pending_review", 1)
+    await user.go("/applications")
+    elsewhere = await someone(like=user)
+    await elsewhere.go("/applications")
+    await elsewhere.press("退出")
+    await expect(elsewhere.page.locator("main")).to_contain_text("您已安全退出")
+    user.refused = {401}
+    ended = user.page.locator("[data-ended]")
+    await expect(ended).to_contain_text("登录已过期", timeout=15_000)
+    await expect(user.page.locator("tbody tr")).to_have_count(1)
+    await user.look("live-ended")
+    await ended.get_by_role("link", name="重新登录").click()
+    await expect(user.page.locator("input[name=target]")).to_have_value("/applications")
+
+
+async def test_uploads_follow_each_other_and_keep_the_focus(site: Site, someone: MakeUser, papers: Path) -> None:
+    user = await draft(site, someone, "南昌连续建设有限公司")
+    asked: list[str] = []
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.append(route.request.method)
+        await go_on.wait()
+        await route.continue_()
+
+    await user.page.route("**/images/*", hold)
+    for kind in ("id-front", "id-back", "commitment-letter"):
+        await user.page.locator(f"#file-{kind}").set_input_files(papers / f"{kind}.jpg")
+        await expect(user.page.locator(f"#slot-{kind} progress")).to_be_visible()
+    await user.page.locator("#file-commitment-letter").focus()
+    assert asked == ["POST"]
+    go_on.set()
+    await expect(user.page.locator("#missing")).to_contain_text("三张照片已齐全")
+    letter = user.page.locator("#slot-commitment-letter")
+    await expect(letter.get_by_role("status")).to_contain_text("已上传")
+    await expect(letter.locator("input[type=file]")).to_be_focused()
+    # Those before were not in focus when their answers came, and took it from nobody.
+    await expect(user.page.locator("#slot-id-front").get_by_role("status")).to_contain_text("已上传")
+
+
+async def test_form_pressed_twice_is_sent_once(site: Site, someone: MakeUser) -> None:
+    user, _ = await enterprise(site, someone, "南昌双击建设有限公司")
+    sent: list[str] = []
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        sent.append(route.request.method)
+        await go_on.wait()
+        await route.continue_()
+
+    await user.go("/applications/new")
+    await user.page.route("**/applications/checks", hold)
+    await user.fill(id_number="360199199001010000")
+    button = user.page.get_by_role("button", name="检测")
+    # The mouse itself, because a button's click waits for the page that the first one asks for.
+    box = await button.bounding_box()
+    assert box
+    await user.page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    user.refused = {422}
+    go_on.set()
+    await expect(user.page.locator("#error-summary")).to_be_visible()
+    assert sent == ["POST"]
+    # What was corrected is another form.
+    await user.fill(id_number="360199199001010001")
+    await button.click()
+    await expect(user.page.locator("#error-summary")).to_be_visible()
+    assert sent == ["POST", "POST"]
