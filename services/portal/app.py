@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.portal.cookies import Cookies
 from services.portal.endpoints import ROUTERS
-from services.portal.errors import PictureTooLarge
+from services.portal.errors import PicturesTooLarge, PictureTooLarge
 from services.portal.failures import FAILURES, failure_page
 from services.portal.gateway import Gateway
 from services.portal.pages import STATIC, Pages
@@ -20,8 +20,13 @@ from shared.errors import TooLarge
 from shared.http import Surroundings, health_router
 
 IMAGE_LIMIT = 6 * 1024 * 1024
+APPLICATION_LIMIT = 16 * 1024 * 1024
 IMPORT_LIMIT = 21 * 1024 * 1024
-LIMITS = ((r"/images/[a-z-]+$", IMAGE_LIMIT, PictureTooLarge), (r"^/registry/imports", IMPORT_LIMIT, TooLarge))
+LIMITS = (
+    (r"/images/[a-z-]+$", IMAGE_LIMIT, PictureTooLarge),
+    (r"^/applications/[0-9a-f-]{36}$", APPLICATION_LIMIT, PicturesTooLarge),
+    (r"^/registry/imports", IMPORT_LIMIT, TooLarge),
+)
 
 
 def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None) -> Portal:

@@ -31,6 +31,11 @@ class PictureTooLarge(TooLarge):
     detail = "照片不能超过 5 MB，请压缩后重新上传"
 
 
+class PicturesTooLarge(TooLarge):
+    code = "images_too_large"
+    detail = "照片没有上传：每张不能超过 5 MB。请返回申请页面，压缩后重新选择"
+
+
 class WrongRole(Forbidden):
     code = "wrong_role"
     detail = "您的账号没有使用此功能的权限"

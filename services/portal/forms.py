@@ -20,6 +20,8 @@ from shared.http import DEFAULT_BODY_LIMIT
 
 SAFE = frozenset({"GET", "HEAD"})
 MAX_FIELDS = 600
+# The pictures of an application.
+MAX_FILES = 3
 TOKEN_FIELD = "_token"  # noqa: S105 - a field's name
 KEY_FIELD = "_key"
 
@@ -67,7 +69,7 @@ class PageRoute(APIRoute):
                 raise ForeignForm
             if _is_large(request):
                 await request.app.state.portal.admit(request)
-            async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
+            async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
                 request.state.form = form
                 if not _is_ours(request, form):
                     raise ForeignForm

@@ -7,6 +7,11 @@ from typing import Literal
 Kind = Literal["id-front", "id-back", "commitment-letter"]
 KINDS: Mapping[Kind, str] = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
 PARTS: Mapping[str, str] = {"post": "岗位", **{kind: f"{label}照片" for kind, label in KINDS.items()}}
+UPLOADS: Mapping[Kind, str] = {
+    "id-front": "上传身份证正面",
+    "id-back": "上传身份证反面",
+    "commitment-letter": "上传承诺书照片",
+}
 PICTURES: Mapping[Kind, str] = {
     "id-front": "有照片的一面（人像面），四角完整、文字清楚",
     "id-back": "有国徽的一面，有效期清楚可见",

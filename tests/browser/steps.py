@@ -26,11 +26,10 @@ async def log_in_reviewer(user: User, username: str = REVIEWER, password: str = 
 
 
 async def choose(user: User, kind: str, file: Path) -> None:
-    """Choose a picture in its slot, and send it where no script does."""
-    slot = user.page.locator(f"#slot-{kind}")
-    await slot.locator("input[type=file]").set_input_files(file)
+    """Choose a picture in its slot, and save it where no script does."""
+    await user.page.locator(f"#file-{kind}").set_input_files(file)
     if not user.scripted:
-        await slot.get_by_role("button", name="上传").click()
+        await user.press("保存")
 
 
 async def upload(user: User, kind: str, file: Path) -> None:

@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import Query, Response
 from starlette.datastructures import UploadFile
 
+from services.portal.errors import PictureTooLarge
 from services.portal.filters import Filters
 from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
-from services.portal.reference import posts
 from services.portal.visit import Enterprise, Visit, response_of
 from services.portal.words import KINDS, Kind
 from shared.validation import Ids
@@ -21,6 +21,11 @@ API = "/renewal/v1/applications"
 # What changes without the enterprise doing anything. A numbered certificate may yet be withdrawn, but not soon.
 WAITING = {"pending_review", "approved"}
 EDITABLE = {"draft", "rejected"}
+# Codes of refusals that are about the whole application.
+OUTDATED = {"stale_revision", "wrong_state"}
+# The buttons that submit; "resubmit" although nothing was changed.
+SUBMITTING = {"submit", "resubmit"}
+PICTURE_BYTES = 5 * 1024 * 1024
 
 
 def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,24 +38,27 @@ def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
         # What has to be changed since the rejection: "post", a kind of picture, or nothing in particular.
         "fault": application["reason_field"] if application["corrected"] is False else "",
         "waiting": application["status"] in WAITING,
-        "image_errors": {},
     }
 
 
 async def _application_page(
-    visit: Visit, application_id: UUID, status: int = 200, *, refusal: Refused | None = None, **context: Any
+    visit: Visit, application_id: UUID, status: int = 200, *, refusal: ApiProblem | None = None, **context: Any
 ) -> Response:
-    application = await visit.api("GET", f"{API}/{application_id}")
+    """The page as things are now; what was chosen and is not saved stays chosen."""
+    address = f"{API}/{application_id}"
+    application = await visit.api("GET", address)
     editable = application["status"] in EDITABLE
-    choice = [(post["code"], post["name"]) for post in await posts(visit)] if editable else []
-    context = {**_shown(application), "posts": choice, "editable": editable, "refusal": refusal, **context}
-    return visit.page("applications/application.html", status, **context)
+    shown = {**_shown(application), "editable": editable, "refusal": refusal, "uncorrected": False}
+    if editable:
+        chosen = visit.field("post") if visit.request.method == "POST" else ""
+        shown |= {"result": await visit.api("GET", f"{address}/eligibility"), "chosen": chosen or application["post"]}
+    return visit.page("applications/application.html", status, **{**shown, **context})
 
 
 async def _refused(visit: Visit, application_id: UUID, problem: Refused) -> Response:
     """The application as it is now, with what was refused on top."""
-    missing = dict.fromkeys(problem.document.get("kinds", ()), "还没有上传")
-    return await _application_page(visit, application_id, problem.status, refusal=problem, image_errors=missing)
+    errors = problem.errors | dict.fromkeys(problem.document.get("kinds", ()), "还没有上传")
+    return await _application_page(visit, application_id, problem.status, refusal=problem, errors=errors)
 
 
 def _revision(visit: Visit) -> int | str:
@@ -138,11 +146,24 @@ async def _checked(visit: Visit, refusal: Refused | None = None) -> Response:
 @router.post("/applications")
 async def create(visit: Enterprise) -> Response:
     body = {"id_number": visit.field("id_number"), "post": visit.field("post")}
+    if same := await _same_draft(visit):
+        return visit.redirect(f"/applications/{same}", "draft-open")
     try:
         application = await visit.api("POST", API, json=body, once=True)
     except Refused as problem:
         return await _checked(visit, problem)
     return visit.redirect(f"/applications/{application['id']}", "draft-saved")
+
+
+async def _same_draft(visit: Visit) -> str | None:
+    """The id of a draft of this enterprise for the person and the post of the form."""
+    asked = {"status": "draft", "name": visit.field("name"), "limit": 100}
+    try:
+        found = await visit.api("GET", API, params=asked)
+    except Refused:
+        return None
+    wanted = (visit.field("id_number_masked"), visit.field("post"))
+    return next((each["id"] for each in found["items"] if (each["id_number_masked"], each["post"]) == wanted), None)
 
 
 @router.get("/applications/{application_id}")
@@ -158,14 +179,45 @@ async def show_status(visit: Enterprise, application_id: UUID) -> Response:
     return _live(page, application["status"] in WAITING)
 
 
-@router.post("/applications/{application_id}/post")
-async def change_post(visit: Enterprise, application_id: UUID) -> Response:
-    body = {"post": visit.field("post"), "revision": _revision(visit)}
-    try:
-        await visit.api("PATCH", f"{API}/{application_id}", json=body)
-    except Refused as problem:
-        return await _refused(visit, application_id, problem)
-    return visit.redirect(f"/applications/{application_id}", "post-changed")
+@router.post("/applications/{application_id}")
+async def save(visit: Enterprise, application_id: UUID) -> Response:
+    """All that the page holds, part by part, so that one that is refused leaves the others saved; then submit it."""
+    address, revision = f"{API}/{application_id}", _revision(visit)
+    refused: dict[str, ApiProblem] = {}
+    if post := visit.field("post"):
+        try:
+            await visit.api("PATCH", address, json={"post": post, "revision": revision})
+        except ApiProblem as problem:
+            refused["post"] = problem
+    for kind in KINDS:
+        try:
+            await _store(visit, application_id, kind, visit.form.get(kind))
+        except ApiProblem as problem:
+            refused[kind] = problem
+    outdated = next((problem for problem in refused.values() if problem.code in OUTDATED), None)
+    own = {part: problem for part, problem in refused.items() if problem.code not in OUTDATED}
+    action = visit.field("action")
+    # Sent twice, the second finds the application submitted by the first: then the submission answers as it did.
+    if own or action not in SUBMITTING:
+        if not refused:
+            return visit.redirect(f"/applications/{application_id}", "saved")
+        errors = {part: problem.errors.get(part, problem.detail) for part, problem in own.items()}
+        status = (outdated or next(iter(refused.values()))).status
+        return await _application_page(visit, application_id, status, refusal=outdated, errors=errors)
+    if action == "submit" and revision != 0 and (await visit.api("GET", address))["corrected"] is False:
+        return await _application_page(visit, application_id, uncorrected=True)
+    return await _move(visit, application_id, "submission", "submitted")
+
+
+async def _store(visit: Visit, application_id: UUID, kind: Kind, file: object) -> bool:
+    """Whether there was a file to be stored. Raises ApiProblem."""
+    if not (isinstance(file, UploadFile) and file.filename):
+        return False
+    if file.size and file.size > PICTURE_BYTES:
+        # The gateway would refuse it without a word.
+        raise Refused(413, {"code": PictureTooLarge.code, "detail": PictureTooLarge.detail})
+    await visit.api("PUT", f"{API}/{application_id}/images/{kind}", files={"file": ("picture", file.file)})
+    return True
 
 
 @router.get("/applications/{application_id}/images/{kind}")
@@ -175,34 +227,22 @@ async def show_image(visit: Enterprise, application_id: UUID, kind: Kind) -> Res
 
 @router.post("/applications/{application_id}/images/{kind}")
 async def upload(visit: Enterprise, application_id: UUID, kind: Kind) -> Response:
-    file = visit.form.get("file")
-    status, error = 200, ""
-    if isinstance(file, UploadFile) and file.filename:
-        try:
-            await visit.api("PUT", f"{API}/{application_id}/images/{kind}", files={"file": ("picture", file.file)})
-        except ApiProblem as problem:
-            # Also a store that is away is said beside the slot: the other pictures are not lost by it.
-            status, error = problem.status, problem.detail
-    else:
-        status, error = 422, "请先选择照片，再点“上传”"
-    if not error and not visit.wants_fragment:
-        return visit.redirect(f"/applications/{application_id}#slot-{kind}")
-    errors = {kind: error} if error else {}
-    if not visit.wants_fragment:
-        return await _application_page(visit, application_id, status, image_errors=errors)
-    shown = _shown(await visit.api("GET", f"{API}/{application_id}"))
-    return visit.page("applications/uploaded.html", status, **{**shown, "image_errors": errors}, kind=kind)
+    """One picture, as soon as it is chosen: for the script, which puts the answer into the page."""
+    status, errors = 200, {}
+    try:
+        if not await _store(visit, application_id, kind, visit.form.get("file")):
+            status, errors = 422, {kind: "请选择照片"}
+    except ApiProblem as problem:
+        # Also a store that is away is said beside the slot: the other pictures are not lost by it.
+        status, errors = problem.status, {kind: problem.detail}
+    application = await visit.api("GET", f"{API}/{application_id}")
+    return visit.page("applications/uploaded.html", status, **_shown(application), errors=errors, kind=kind)
 
 
 @router.get("/applications/{application_id}/commitment-letter")
 async def show_letter(visit: Enterprise, application_id: UUID) -> Response:
     letter = await visit.fetch("GET", f"{API}/{application_id}/commitment-letter")
     return response_of(letter, "content-disposition")
-
-
-@router.post("/applications/{application_id}/submission")
-async def submit(visit: Enterprise, application_id: UUID) -> Response:
-    return await _move(visit, application_id, "submission", "submitted")
 
 
 @router.get("/applications/{application_id}/cancellation")

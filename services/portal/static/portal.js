@@ -111,15 +111,14 @@ function startLive(root) {
   }
 }
 
-// --- form[data-upload] in [data-upload-slot]: a chosen file is sent at once, with progress.
+// --- input[data-upload="URL"] in [data-upload-slot]: a chosen file is sent at once, with progress.
 
 // One after the other, so that each answer also knows of the files before it.
 let uploads = Promise.resolve();
 
-function upload(form) {
-  const slot = form.closest("[data-upload-slot]");
-  const input = form.querySelector("input[type=file]");
-  if (!slot || !input.files.length) return;
+function upload(input) {
+  const slot = input.closest("[data-upload-slot]");
+  if (!input.files.length) return;
   const progress = made("progress", { max: 100, value: 0 });
   progress.setAttribute("aria-label", "上传进度");
   const state = made("p", { className: "upload-slot__state" }, "正在上传… ", progress);
@@ -130,17 +129,20 @@ function upload(form) {
     state.className = "upload-slot__state field__error";
     state.setAttribute("role", "alert");
     const again = made("button", { type: "button", className: "button" }, "重试");
-    again.addEventListener("click", () => upload(form));
+    again.addEventListener("click", () => upload(input));
     // A new session has new forms, so after logging in the file has to be chosen again.
     state.replaceChildren(text, " ", problem?.login ? loginLink(problem, "登录后重新选择") : again);
   };
   if (input.files[0].size > Number(input.dataset.maxBytes || Infinity)) {
     failed("照片不能超过 5 MB，请压缩后重新上传。");
     state.querySelector("button").remove();
+    input.value = "";
     return;
   }
-  const data = new FormData(form);
-  uploads = uploads.then(() => send(form.action, data, slot.id, state, failed));
+  const data = new FormData();
+  data.append("_token", document.querySelector("input[name=_token]").value);
+  data.append("file", input.files[0]);
+  uploads = uploads.then(() => send(input.dataset.upload, data, slot.id, state, failed));
 }
 
 // Resolves when the answer is shown, whatever it was.
@@ -169,6 +171,24 @@ async function send(address, data, place, state, failed) {
     replaceById(request.responseText);
     if (inFocus) document.getElementById(place).querySelector("input[type=file]").focus();
   }
+}
+
+// A form that is sent meanwhile goes after its files, unless one of them is refused.
+async function sendAfterUploads(form, button) {
+  const places = [...form.querySelectorAll("[data-upload-slot] progress")].map((each) => each.closest("[data-upload-slot]").id);
+  const note = made("p", { className: "notice" }, "照片正在上传，完成后自动继续，请稍候。");
+  note.setAttribute("role", "status");
+  form.append(note);
+  let last;
+  do {
+    last = uploads;
+    await last;
+  } while (last !== uploads);
+  note.remove();
+  underWay.delete(form);
+  const refused = places.map((id) => document.getElementById(id)).find((slot) => slot.querySelector("[role=alert]"));
+  if (refused) refused.querySelector("input[type=file]").focus();
+  else form.requestSubmit(button);
 }
 
 // --- button[data-captcha="URL"] in [data-captcha-slot]: another picture without leaving the form.
@@ -312,7 +332,7 @@ function sendOnce(form, e) {
 
 // --- wiring
 
-on("change", "form[data-upload] input[type=file]", (input) => upload(input.form));
+on("change", "input[data-upload]", upload);
 on("click", "[data-captcha]", (button, e) => {
   e.preventDefault();
   renewCaptcha(button);
@@ -332,6 +352,17 @@ on("submit", "form[data-stream]", (form, e) => {
   stream(form, e.submitter);
 });
 on("submit", "form:not([data-stream])", sendOnce);
+on("submit", "form", (form, e) => {
+  if (e.defaultPrevented || !form.querySelector("[data-upload-slot] progress")) return;
+  e.preventDefault();
+  sendAfterUploads(form, e.submitter);
+});
+addEventListener("beforeunload", (e) => {
+  if (!document.querySelector("[data-upload-slot] progress")) return;
+  e.preventDefault();
+  // For browsers from before 2024.
+  e.returnValue = true;
+});
 on("input", "form", (form) => underWay.delete(form));
 addEventListener("pageshow", (e) => {
   if (e.persisted) underWay = new WeakMap();

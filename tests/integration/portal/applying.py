@@ -13,8 +13,20 @@ FRAGMENT = {"X-Requested-With": "fetch"}
 serials = count()
 
 
-def picture(seed: int, name: str = "照片.jpg") -> dict[str, tuple[str, bytes, str]]:
-    return {"file": (name, jpeg(640, 420, seed), "image/jpeg")}
+SAVE, SUBMIT = ("action", "save"), ("action", "submit")
+
+
+def picture(seed: int, field: str = "file") -> dict[str, tuple[str, bytes, str]]:
+    return {field: ("照片.jpg", jpeg(640, 420, seed), "image/jpeg")}
+
+
+def pictures(*kinds: str, seed: int = 0) -> dict[str, tuple[str, bytes, str]]:
+    """A picture for each of these slots, all different."""
+    return {kind: each for kind in kinds for each in picture(10 * seed + KINDS.index(kind), kind).values()}
+
+
+def slot(page: Page, kind: str) -> str:
+    return page.html[page.html.index(f'id="slot-{kind}"') :].split("</section>")[0]
 
 
 async def person(platform: Harness, *held: str, born: date = date(1990, 1, 1)) -> str:
@@ -36,15 +48,20 @@ async def draft(browser: Browser, platform: Harness, post: str = "10") -> Page:
 
 
 async def upload(browser: Browser, page: Page, *kinds: str, seed: int = 0) -> Page:
-    for kind in kinds:
-        page = await browser.send(page, f"{page.path}/images/{kind}", files=picture(10 * seed + KINDS.index(kind)))
-        assert page.status == 200, page.text
+    """Choose these pictures, all at once, and save."""
+    page = await browser.send(page, page.path, SAVE, files=pictures(*kinds, seed=seed))
+    assert page.status == 200, page.text
     return page
 
 
+async def submit(browser: Browser, page: Page, post: str | None = None) -> Page:
+    if post is None:
+        return await browser.send(page, page.path, SUBMIT)
+    return await browser.send(page, page.path, SUBMIT, post=post)
+
+
 async def submitted(browser: Browser, platform: Harness) -> Page:
-    page = await upload(browser, await draft(browser, platform), *KINDS)
-    return await browser.send(page, f"{page.path}/submission")
+    return await browser.send(page := await draft(browser, platform), page.path, SUBMIT, files=pictures(*KINDS))
 
 
 def identity(page: Page) -> str:

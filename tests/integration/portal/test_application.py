@@ -10,16 +10,27 @@ from tests.fixtures.platform import Harness
 from tests.integration.portal.applying import (
     FRAGMENT,
     KINDS,
+    SAVE,
+    SUBMIT,
     check,
     decided,
     draft,
     identity,
     person,
     picture,
+    pictures,
+    slot,
+    submit,
     submitted,
     upload,
 )
-from tests.integration.portal.browser import Browser
+from tests.integration.portal.browser import Browser, Page
+
+
+async def send_at_once(browser: Browser, page: Page, kind: str, files: dict[str, tuple[str, bytes, str]]) -> Page:
+    """As the script does with a chosen picture."""
+    token = [field for field in page.forms[0].fields if field[0] == "_token"]
+    return await browser.post(f"{page.path}/images/{kind}", token, files, FRAGMENT)
 
 
 @pytest.mark.usefixtures("taxpayer")
@@ -35,7 +46,7 @@ class TestDraft:
         image = await browser.get(f"{page.path}/images/id-front")
         assert image.response.headers["content-type"] == "image/jpeg"
         assert image.response.headers["cache-control"] == "no-store"
-        page = await browser.send(page, f"{page.path}/submission")
+        page = await submit(browser, page)
         assert page.status == 200
         assert "待审核" in page.text
         assert "等待省级管理部门审核" in page.text
@@ -50,9 +61,68 @@ class TestDraft:
 
     async def test_changes_the_post(self, browser: Browser, platform: Harness) -> None:
         page = await draft(browser, platform)
-        page = await browser.send(page, f"{page.path}/post", post="30")
-        assert "岗位已修改" in page.text
-        assert '<option value="30" selected>' in page.html
+        page = await browser.send(page, page.path, SAVE, post="30")
+        assert "已保存" in page.text
+        assert ("post", "30") in page.form(page.path).fields
+
+    async def test_takes_everything_at_once(self, browser: Browser, platform: Harness) -> None:
+        page = await draft(browser, platform)
+        page = await browser.send(page, page.path, SUBMIT, files=pictures(*KINDS), post="30")
+        assert page.status == 200
+        assert "等待省级管理部门审核" in page.text
+        assert "土建质量员" not in page.text
+        assert page.html.count("<figure>") == 3
+        assert "本企业：修改岗位" in page.text
+
+    async def test_keeps_what_succeeds_beside_what_does_not(self, browser: Browser, platform: Harness) -> None:
+        page = await draft(browser, platform)
+        files = {**pictures("id-front", "commitment-letter"), "id-back": ("照片.jpg", b"x" * 100, "image/jpeg")}
+        page = await browser.send(page, page.path, SUBMIT, files=files, post="30")
+        assert page.status == 415
+        assert "以下内容没有保存，其余内容已保存" in page.text
+        assert "只支持 JPG 或 PNG" in slot(page, "id-back")
+        assert all("已上传" in slot(page, kind) for kind in ("id-front", "commitment-letter"))
+        page = await submit(browser, await upload(browser, await browser.get(page.path), "id-back"))
+        assert "待审核" in page.text
+        assert "本企业：修改岗位" in page.text
+
+    async def test_keeps_the_post_that_was_chosen(self, browser: Browser, platform: Harness) -> None:
+        page = await draft(browser, platform)
+        page = await submit(browser, page, post="30")
+        assert page.status == 409
+        assert ("post", "30") in page.form(page.path).fields
+        page = await submit(browser, page, post="99")
+        assert page.status == 422
+        assert "岗位：没有这个岗位" in page.text
+        assert ("post", "30") in (await browser.get(page.path)).form(page.path).fields
+
+    async def test_offers_the_posts_that_are_possible_now(self, browser: Browser, platform: Harness) -> None:
+        number = await person(platform)
+        chosen = await check(browser, number)
+        pages = [await browser.send(chosen, "/applications", post=post) for post in ("10", "20", "30")]
+        assert "不能选择" not in (await browser.get(pages[0].path)).text
+        await submit(browser, await upload(browser, pages[0], *KINDS))
+        page = await browser.get(pages[1].path)
+        assert "按目前情况，土建质量员不能提交" in page.text
+        assert 'value="20" checked disabled' in page.html
+        assert "换证申请正在办理" in page.html[page.html.index('id="post-10-why"') :].split("</p>")[0]
+        assert "可申请其他岗位" in page.text
+        page = await upload(browser, page, "id-front", seed=3)
+        assert "已上传" in slot(page, "id-front")
+        assert "按目前情况" not in (await browser.get(pages[2].path)).text
+
+    async def test_says_which_picture_is_too_large_for_the_platform(self, browser: Browser, platform: Harness) -> None:
+        page = await draft(browser, platform)
+        files = {**pictures("id-front"), "id-back": ("照片.jpg", b"\xff\xd8\xff" + bytes(10 * 2**20), "image/jpeg")}
+        page = await browser.send(page, page.path, SAVE, files=files)
+        assert page.status == 413
+        assert "照片不能超过 5 MB，请压缩后重新上传" in slot(page, "id-back")
+        assert "已上传" in slot(page, "id-front")
+        files = {kind: ("照片.jpg", bytes(8 * 2**20), "image/jpeg") for kind in KINDS}
+        failed = await browser.send(page, page.path, SAVE, files=files, headers={"Referer": str(page.response.url)})
+        assert failed.status == 413
+        assert "每张不能超过 5 MB" in failed.text
+        assert f'<a href="{page.path}">' in failed.html
 
     @pytest.mark.parametrize(
         ("content", "status", "words"),
@@ -68,26 +138,26 @@ class TestDraft:
         self, browser: Browser, platform: Harness, content: bytes, status: int, words: str, scripted: bool
     ) -> None:
         page = await draft(browser, platform)
-        address = f"{page.path}/images/id-back"
-        files = {"file": ("照片.jpg", content, "image/jpeg")}
-        answer = await browser.send(page, address, files=files, headers=FRAGMENT if scripted else None)
+        file = ("照片.jpg", content, "image/jpeg")
+        if scripted:
+            answer = await send_at_once(browser, page, "id-back", {"file": file})
+        else:
+            answer = await browser.send(page, page.path, SAVE, files={"id-back": file})
         assert answer.status == status
-        slot = answer.html[answer.html.index('id="slot-id-back"') :].split("</section>")[0]
-        assert words in slot
+        assert words in slot(answer, "id-back")
         assert ("<html" in answer.html) is not scripted
 
     async def test_asks_for_a_file(self, browser: Browser, platform: Harness) -> None:
         page = await draft(browser, platform)
-        answer = await browser.send(page, f"{page.path}/images/id-back", files={"file": ("", b"", "")})
+        answer = await send_at_once(browser, page, "id-back", {"file": ("", b"", "")})
         assert answer.status == 422
-        assert "请先选择照片" in answer.text
+        assert "请选择照片" in answer.text
 
     async def test_answers_the_script_with_the_slot_and_what_is_missing(
         self, browser: Browser, platform: Harness
     ) -> None:
         page = await draft(browser, platform)
-        address = f"{page.path}/images/id-front"
-        answer = await browser.send(page, address, files=picture(1), headers=FRAGMENT)
+        answer = await send_at_once(browser, page, "id-front", picture(1))
         assert answer.status == 200
         assert "<html" not in answer.html
         assert answer.html.count("data-upload-slot") == 1
@@ -98,25 +168,25 @@ class TestDraft:
 
     async def test_knows_the_same_picture(self, browser: Browser, platform: Harness) -> None:
         page = await upload(browser, await draft(browser, platform), "id-front")
-        answer = await browser.send(page, f"{page.path}/images/id-back", files=picture(0))
+        answer = await browser.send(page, page.path, SAVE, files=picture(0, "id-back"))
         assert answer.status == 409
-        slot = answer.html[answer.html.index('id="slot-id-back"') :].split("</section>")[0]
-        assert "这张图片已作为“身份证正面照片”上传" in slot
+        assert "这张图片已作为“身份证正面照片”上传" in slot(answer, "id-back")
 
     async def test_lists_what_is_missing_at_submission(self, browser: Browser, platform: Harness) -> None:
         page = await upload(browser, await draft(browser, platform), "id-front")
-        page = await browser.send(page, f"{page.path}/submission")
+        page = await submit(browser, page)
         assert page.status == 409
         assert "请先上传：身份证反面照片、承诺书照片" in page.text
-        assert page.form(f"/applications/{identity(page)}/submission")
+        assert "还没有上传" in slot(page, "id-back")
+        assert page.form(f"/applications/{identity(page)}")
 
     async def test_tells_why_a_person_is_not_eligible_at_submission(self, browser: Browser, platform: Harness) -> None:
         number = await person(platform)
         chosen = await check(browser, number)
         pages = [await browser.send(chosen, "/applications", post=post) for post in ("10", "20")]
         pages = [await upload(browser, page, *KINDS) for page in pages]
-        assert (await browser.send(pages[0], f"{pages[0].path}/submission")).status == 200
-        page = await browser.send(pages[1], f"{pages[1].path}/submission")
+        assert (await submit(browser, pages[0])).status == 200
+        page = await submit(browser, pages[1])
         assert page.status == 409
         assert "不允许同时存在施工员与质量员" in page.text
         assert "可申请其他岗位" in page.text
@@ -165,32 +235,46 @@ class TestProgress:
             assert f'<a href="{target}">' in page.html
             assert "还没有修改" in page.text
         if mend == "post":
-            page = await browser.send(page, f"{page.path}/post", post="30")
+            page = await browser.send(page, page.path, SAVE, post="30")
         elif mend:
             page = await upload(browser, page, mend, seed=9)
         assert "还没有修改" not in page.text
         assert "材料已齐全，可以重新提交" in page.text
-        page = await browser.send(page, f"{page.path}/submission")
+        page = await submit(browser, page)
         assert "待审核" in page.text
         assert "本企业：再次提交审核" in page.text
         assert "省级管理部门：审核驳回" in page.text
 
+    @pytest.mark.parametrize("reason", ["letter_unsigned", "post_mismatch"])
+    async def test_asks_before_the_same_is_submitted_again(
+        self, browser: Browser, platform: Harness, token: str, reason: str
+    ) -> None:
+        page = await submitted(browser, platform)
+        await decided(platform, page, 1, "reject", reason_code=reason)
+        await application_in(platform.api, token, identity(page), "rejected")
+        page = await submit(browser, await browser.get(page.path))
+        assert page.status == 200
+        assert "内容已保存，还没有提交" in page.text
+        assert ("action", "resubmit") in page.form(page.path).buttons
+        page = await browser.send(page, page.path, ("action", "resubmit"))
+        assert "本企业：再次提交审核" in page.text
+
     async def test_a_double_click_submits_once(self, browser: Browser, platform: Harness) -> None:
-        page = await upload(browser, await draft(browser, platform), *KINDS)
-        both = await asyncio.gather(*(browser.send(page, f"{page.path}/submission") for _ in range(2)))
+        page = await draft(browser, platform)
+        files = pictures(*KINDS)
+        both = await asyncio.gather(*(browser.send(page, page.path, SUBMIT, files=files) for _ in range(2)))
         assert [each.status for each in both] == [200, 200]
         assert (await browser.get(page.path)).text.count("本企业：提交审核") == 1
 
     async def test_a_page_of_yesterday_shows_today(self, browser: Browser, platform: Harness) -> None:
         old = await upload(browser, await draft(browser, platform), *KINDS)
-        await browser.send(old, f"{old.path}/submission")
+        await submit(browser, old)
         again = await browser.get(old.path)
-        page = await browser.send(old, f"{old.path}/post", post="30")
+        page = await browser.send(old, old.path, SAVE, post="30")
         assert page.status == 409
         assert "下面已是最新内容" in page.text
         assert "待审核" in page.text
-        files = picture(5)
-        page = await browser.send(old, f"{old.path}/images/id-front", files=files)
+        page = await send_at_once(browser, old, "id-front", picture(5))
         assert page.status == 409
         assert "不允许此操作" in page.text
         assert again.path == old.path

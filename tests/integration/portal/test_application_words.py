@@ -19,7 +19,6 @@ ACCESS = {
     "must_change_password": False,
     "account": {"id": APPLICATION, "name": "南昌一零企业", "roles": ["enterprise"]},
     "seal_key": "key",
-    "seal_key": "key",
 }
 
 

@@ -62,9 +62,9 @@ class TestList:
         number = await person(platform)
         page = await check(browser, number)
         form = page.form("/applications")
-        for serial in range(3):
+        for serial, post in enumerate(("30", "40", "50")):
             fields = [(name, value) for name, value in form.fields if name != "_key"]
-            await browser.post("/applications", [*fields, ("_key", str(serial)), ("post", "30")])
+            await browser.post("/applications", [*fields, ("_key", str(serial)), ("post", post)])
         first = await browser.get("/applications?limit=2")
         following = re.search(r'href="([^"]+)" rel="next"', first.html)
         assert following
@@ -144,6 +144,8 @@ class TestEligibility:
         page = await check(browser, await person(platform))
         both = await asyncio.gather(*(browser.send(page, "/applications", post="10") for _ in range(2)))
         assert both[0].path == both[1].path
+        assert "已有草稿" in (again := await browser.send(page, "/applications", post="10")).text
+        assert again.path == both[0].path
         # Gone back to, and another post chosen.
         assert (await browser.send(page, "/applications", post="30")).path != both[0].path
 
@@ -160,7 +162,7 @@ class TestOthers:
             assert (await other.get(page.path + path)).status == 404, path
         form = (await other.get("/applications/new")).form("/applications/checks")
         fields = [(name, value) for name, value in form.fields if name == "_token"]
-        for path in ("/submission", "/cancellation", "/post"):
+        for path in ("", "/cancellation"):
             answer = await other.post(page.path + path, [*fields, ("revision", "0"), ("post", "30")])
             assert answer.status == 404, path
         rows = await other.get(f"/applications/rows?application_ids={identity(page)}", headers=FRAGMENT)

@@ -41,11 +41,6 @@ async def test_an_unknown_address_is_a_page_that_leads_on(browser: Browser, path
             405,
             "/review/items/00000000-0000-4000-8000-000000000000",
         ),
-        (
-            "/applications/00000000-0000-4000-8000-000000000000/cancellation",
-            405,
-            "/applications/00000000-0000-4000-8000-000000000000",
-        ),
         ("/admin/audit/search", 405, "/admin/audit"),
         ("/logout", 405, ""),
     ],

@@ -48,9 +48,11 @@ def test_uploads_have_routes_of_their_own() -> None:
 
 
 def test_a_service_refuses_what_is_too_large_before_the_gateway_does() -> None:
-    limits = {pattern: size for pattern, size, _ in BODY_LIMITS}
+    limits = {pattern: size for pattern, size, _ in (*BODY_LIMITS, *PORTAL_LIMITS)}
     assert body_limit("renewal-pictures") > limits[r"/images/[^/]+$"]
-    assert body_limit("portal") > next(size for pattern, size, _ in PORTAL_LIMITS if "imports" not in pattern)
+    assert body_limit("portal") > limits[r"/images/[a-z-]+$"]
+    (applications,) = re.findall(r"PathRegexp\(`(.+)`\)", ROUTERS["portal-applications"]["rule"])
+    assert body_limit("portal-applications") > limits[applications]
 
 
 @pytest.mark.parametrize("router_name", ["renewal-imports", "portal-imports"])
