@@ -71,8 +71,9 @@ class TestList:
     async def test_a_comment_may_have_lines(self, reviewing: Browser, desk: Desk) -> None:
         one = await desk.add()
         page = await reviewing.get(f"{LIST}/{one}")
-        button, values = ("action", "reject"), {"reason_code": "letter_unsealed", "comment": "请重拍\r\n第二行"}
-        page = await reviewing.send(page, f"{LIST}/{one}/decision", button, **values)
+        address, comment = f"{LIST}/{one}/decision", "请重拍\r\n第二行"
+        press = ("action", "reject")
+        page = await reviewing.send(page, address, press, reason_code="letter_unsealed", comment=comment)
         assert page.status == 200
         assert (await desk.item(one))["decisions"][0]["comment"] == "请重拍\n第二行"
 
@@ -160,6 +161,7 @@ class TestBatch:
         one = await desk.add()
         page = await find(reviewing, desk)
         await desk.decided(one, "reject", "rejected", reason_code="letter_unclear")
+        await desk.change(one)
         await desk.resubmit(one)
         page = await reviewing.send(page, BATCH, ("action", "approve"), add=tick(one))
         assert "该申请已有更新" in row(page, one)
