@@ -39,7 +39,9 @@ def carried(form: FormData) -> list[tuple[str, str]]:
 
     A file cannot be sent again by us, and a form with a password had better be filled in anew.
     """
-    pairs = [(name, value) for name, value in form.multi_items() if name != TOKEN_FIELD]
+    # Browsers also send the file that was not chosen.
+    sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str) or value.filename]
+    pairs = [(name, value) for name, value in sent if name != TOKEN_FIELD]
     if any("password" in name for name, _ in pairs):
         return []
     texts = [(name, value) for name, value in pairs if isinstance(value, str)]

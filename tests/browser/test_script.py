@@ -140,6 +140,46 @@ async def test_uploads_follow_each_other_and_keep_the_focus(site: Site, someone:
     await expect(user.page.locator("#slot-id-front").get_by_role("status")).to_contain_text("已上传")
 
 
+async def test_form_sent_during_an_upload_goes_after_it(site: Site, someone: MakeUser, papers: Path) -> None:
+    user = await draft(site, someone, "南昌等待建设有限公司")
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await user.page.route("**/images/*", hold)
+    # The later of two for one slot is what counts: the same picture in another slot is refused below.
+    for kind, paper in (
+        ("id-front", "id-back"),
+        ("id-front", "id-front"),
+        ("id-back", "id-front"),
+        ("commitment-letter", "commitment-letter"),
+    ):
+        await user.page.locator(f"#file-{kind}").set_input_files(papers / f"{paper}.jpg")
+    await user.press("提交审核")
+    waiting = user.page.get_by_text("完成后自动继续")
+    await expect(waiting).to_be_visible()
+    async with user.page.expect_event("dialog") as asked:
+        user.page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.dismiss()))
+        await user.page.get_by_role("link", name="返回申请列表").click(no_wait_after=True)
+    assert (await asked.value).type == "beforeunload"
+    user.refused = {409}
+    go_on.set()
+    back = user.page.locator("#slot-id-back")
+    await expect(back).to_contain_text("这张图片已作为“身份证正面照片”上传")
+    # Nothing was submitted with it.
+    await expect(waiting).to_have_count(0)
+    await expect(back.locator("input[type=file]")).to_be_focused()
+    await expect(user.page.locator("#missing")).to_contain_text("还需上传：身份证反面照片")
+    go_on.clear()
+    await back.locator("input[type=file]").set_input_files(papers / "id-back.jpg")
+    await user.press("提交审核")
+    await expect(waiting).to_be_visible()
+    go_on.set()
+    await expect(user.page.locator("main")).to_contain_text("等待省级管理部门审核")
+
+
 async def test_form_pressed_twice_is_sent_once(site: Site, someone: MakeUser) -> None:
     user, _ = await enterprise(site, someone, "南昌双击建设有限公司")
     sent: list[str] = []

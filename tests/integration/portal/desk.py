@@ -44,15 +44,19 @@ class Desk:
         await self.api.call("POST", "renewal", path, token=self.token, json={"revision": 1})
         await self.reaches(application_id, "cancelled")
 
-    async def resubmit(self, application_id: str) -> None:
-        """With another letter and for another post."""
+    async def change(self, application_id: str) -> None:
+        """Another letter and another post for a rejected application."""
         api, path = self.api, f"/applications/{application_id}"
         await application_in(api, self.token, application_id, "rejected")
         files = {"file": ("letter.jpg", jpeg(seed=100_000 + next(serials)), "image/jpeg")}
         await api.call("PUT", "renewal", f"{path}/images/commitment-letter", token=self.token, files=files)
         change = {"post": "30", "revision": 1}
         await api.call("PATCH", "renewal", path, token=self.token, json=change)
-        await api.call("POST", "renewal", f"{path}/submission", token=self.token, json={"revision": 1})
+
+    async def resubmit(self, application_id: str) -> None:
+        await application_in(self.api, self.token, application_id, "rejected")
+        path = f"/applications/{application_id}/submission"
+        await self.api.call("POST", "renewal", path, token=self.token, json={"revision": 1})
         await self.reaches(application_id, "pending_review", 2)
 
     async def item(self, application_id: str) -> Any:

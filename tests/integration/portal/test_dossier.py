@@ -50,6 +50,7 @@ async def test_shows_everything_with_two_calls(reviewing: Browser, desk: Desk, m
 async def test_marks_what_changed_since_the_rejection(reviewing: Browser, desk: Desk) -> None:
     one = await desk.add()
     await desk.decided(one, "reject", "rejected", reason_code="other", comment="请更换承诺书")
+    await desk.change(one)
     await desk.resubmit(one)
     page = await reviewing.get(f"{LIST}/{one}")
     assert page.html.count("本次已更换") == 1
@@ -59,6 +60,15 @@ async def test_marks_what_changed_since_the_rejection(reviewing: Browser, desk: 
     before, after = [(await reviewing.get(f"{letter}?revision={n}")).response.content for n in (1, 2)]
     assert before != after
     assert f'href="{letter}?revision=1"' in page.html
+    assert "与上一次提交相比没有更改" not in page.text
+
+
+async def test_says_when_nothing_changed_since_the_rejection(reviewing: Browser, desk: Desk) -> None:
+    one = await desk.add()
+    await desk.decided(one, "reject", "rejected", reason_code="other", comment="请更换承诺书")
+    await desk.resubmit(one)
+    page = await reviewing.get(f"{LIST}/{one}")
+    assert page.text.count("与上一次提交相比没有更改") == 1
 
 
 async def test_walks_through_the_filtered_list(reviewing: Browser, desk: Desk) -> None:
