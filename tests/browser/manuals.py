@@ -22,7 +22,7 @@ NAMES = ("enterprise", "reviewer")
 FOLDER = STATIC / "manuals"
 TEMPLATES = HERE / "templates" / "manuals"
 LIMIT = 60 * 1024
-WIDTH, HEIGHT, TALLEST = 1200, 700, 1150
+WIDTH, HEIGHT, TALLEST = 1200, 700, 1650
 CONTENT_END = """Math.max(...[...document.querySelectorAll("#main, .sidenav")].map(
     part => part.getBoundingClientRect().bottom)) + 16"""
 # Where the story looks at what the manuals show.
@@ -69,6 +69,8 @@ async def take_picture(page: Page, name: str) -> None:
         return
     before = page.viewport_size
     await page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    # What sticks to the window's edge stands in the middle of a page that is scrolled.
+    await page.evaluate("scrollTo(0, 0)")
     end = min(await page.evaluate(CONTENT_END), TALLEST)
     shot = await page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": end})
     if before:
