@@ -139,7 +139,9 @@ async def test_access_as_often_as_wanted_and_at_once(portal: Portal) -> None:
         assert {answer.status_code for answer in answers} == {200}
     body = answers[0].json()
     assert (await portal.call("GET", "/me", body.pop("access_token"))).status_code == 200
-    assert body == {name: opened[name] for name in ("token_type", "expires_in", "must_change_password", "account", "seal_key")}
+    assert body == {
+        name: opened[name] for name in ("token_type", "expires_in", "must_change_password", "account", "seal_key")
+    }
 
 
 async def test_last_seen_is_written_once_a_minute(portal: Portal) -> None:
