@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 
 JOBS ?= 2
 ROUNDS ?= 3
-ONLY ?= backbone,numbering,listing
+ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo-journey test bench check format lock asyncapi secrets rotate backup restore compose-test clean

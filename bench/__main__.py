@@ -1,4 +1,4 @@
-"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing]`."""
+"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing,pages]`."""
 
 import argparse
 import asyncio
@@ -7,10 +7,11 @@ import sys
 from bench.backbone import backbone
 from bench.listing import listing
 from bench.numbering import numbering
+from bench.pages import pages
 from shared.telemetry import configure_logging
 from tests.fixtures.backing import Backing, choose
 
-BENCHES = {"backbone": backbone, "numbering": numbering, "listing": listing}
+BENCHES = {"backbone": backbone, "numbering": numbering, "listing": listing, "pages": pages}
 
 
 async def _main(names: list[str], rounds: int) -> None:

@@ -22,7 +22,7 @@ FILL = """
 INSERT INTO items (application_id, change_no, revision, decision_no, application_number, status, name, person,
     id_number_index, enterprise_id, enterprise_name, post, post_name, added_at, submitted_at, images)
 SELECT gen_random_uuid(), 1, 1, 0, 'HZ' || n, (ARRAY['pending_review', 'certified', 'rejected'])[1 + n % 3],
-    chr(20000 + n % 300) || chr(21000 + n % 211) || chr(22000 + n % 97), 'sealed', md5(n::text), gen_random_uuid(),
+    chr(20000 + n % 300) || chr(21000 + n % 211) || chr(22000 + n % 97), :person, md5(n::text), gen_random_uuid(),
     '企业' || n % 5000, '10', '土建施工员', now() - n * interval '1 minute', now(), '[]'
 FROM generate_series(1, :count) AS n
 """
@@ -33,7 +33,7 @@ async def listing(backing: Backing, rounds: int) -> None:
         migrate("review", url)
         database = Database(url, pool_size=2)
         async with database.transaction() as session:
-            await session.execute(sa.text(FILL), {"count": ITEMS})
+            await session.execute(sa.text(FILL), {"count": ITEMS, "person": "sealed"})
         async with database.engine.connect() as connection:
             await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(sa.text("ANALYZE items"))
         async with database.transaction() as session:
