@@ -174,13 +174,22 @@ def await_migration(service: str, url: str) -> None:
 
 
 async def treat_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:
+    """Raises SystemExit where the event to replay is no dead letter of any of the queues."""
+    found = 0
     for queue in queues:
         if arguments.action == "list":
-            for letter in await store.list(queue.name):
+            letters = await store.list(queue.name)
+            found += len(letters)
+            for letter in letters:
                 sys.stdout.write(f"{letter.queue}\t{letter.event_id}\t{letter.routing_key}\t{letter.error}\n")
         else:
             replayed = await store.replay(queue.name, arguments.event)
+            found += replayed
             sys.stdout.write(f"{queue.name}: {replayed} replayed\n")
+    if not found and arguments.action == "list":
+        sys.stdout.write("no dead letters\n")
+    elif not found and arguments.event is not None:
+        raise SystemExit(f"no dead letter is the event {arguments.event}")
 
 
 async def _dead_letters(service: Service, settings: Settings, arguments: argparse.Namespace) -> None:

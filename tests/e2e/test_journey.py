@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -25,10 +26,10 @@ def demo(directory: Path, port: int, **environment: str) -> Iterator[Process]:
         yield started.start("embedded", "-m", "deploy.embedded", **own)
 
 
-def dead_letters(directory: Path, status: int, action: str) -> str:
+def dead_letters(directory: Path, status: int, *arguments: str) -> str:
     """What the command says when it ends with `status`."""
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.embedded", "dead-letters", action],
+        [sys.executable, "-m", "deploy.embedded", "dead-letters", *arguments],
         env=base_environment() | {"VAR": str(directory / "var")},
         capture_output=True,
         text=True,
@@ -72,8 +73,10 @@ class TestEmbedded:
             assert (kept.status_code, kept.json()["status"]) == (200, "valid")
             assert "another process is running on it" in dead_letters(tmp_path, 2, "list")
             assert process.stop(signal.SIGTERM) == 0
-        assert dead_letters(tmp_path, 0, "list") == ""
+        assert dead_letters(tmp_path, 0, "list") == "no dead letters\n"
         assert "renewal.decisions: 0 replayed" in dead_letters(tmp_path, 0, "replay")
+        nobodys = str(uuid4())
+        assert f"no dead letter is the event {nobodys}" in dead_letters(tmp_path, 1, "replay", "--event", nobodys)
 
     def test_refuses_to_start_without_secrets_outside_demo_mode(self, tmp_path: Path) -> None:
         with demo(tmp_path, free_port(), GANZHENG_DEMO="false") as process:

@@ -1,13 +1,16 @@
 """One contract for both transports: what a service may rely on, whichever carries its events."""
 
+from argparse import Namespace
 from dataclasses import replace
 from uuid import uuid4
 
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import Unavailable
 from shared.messaging import Message, TooEarly
 from shared.privacy import Undecipherable
+from shared.runtime import treat_dead_letters
 from tests.fixtures.wait import until
 from tests.integration.messaging.kit import FIRST, SECOND, Backbone, Pinged, Ponged, Unheard, message
 
@@ -121,6 +124,23 @@ class TestFailure:
 
 
 class TestUnreadable:
+    async def test_the_command_says_what_it_did_not_find(
+        self, bus: Backbone, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        queues = [FIRST, SECOND]
+        await treat_dead_letters(bus.transport, queues, Namespace(action="list", event=None))
+        assert capsys.readouterr().out == "no dead letters\n"
+        nobodys = uuid4()
+        with pytest.raises(SystemExit, match=f"no dead letter is the event {nobodys}"):
+            await treat_dead_letters(bus.transport, queues, Namespace(action="replay", event=nobodys))
+        bus.orders[FIRST.name].broken["bad"] = ValueError("broken")
+        (bad,) = await bus.emit(Pinged(name="bad"))
+        await until(lambda: bus.transport.list(FIRST.name), what="a dead letter")
+        bus.orders[FIRST.name].broken.clear()
+        capsys.readouterr()
+        await treat_dead_letters(bus.transport, queues, Namespace(action="replay", event=bad))
+        assert capsys.readouterr().out == f"{FIRST.name}: 1 replayed\n{SECOND.name}: 0 replayed\n"
+
     async def test_bytes_that_are_no_event_go_to_the_dead_letters(self, bus: Backbone) -> None:
         garbage = Message(uuid4(), Pinged.routing_key(), b"\xff\x00 " + SECRET.encode())
         assert await bus.publish([garbage, message(Pinged(name="fine"))]) == [None, None]
