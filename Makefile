@@ -5,6 +5,7 @@ RUN := $(VENV)/bin/python
 
 JOBS ?= 2
 ROUNDS ?= 3
+REVIEWER ?= demo-reviewer
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
@@ -20,8 +21,8 @@ $(VENV)/.installed: requirements.lock tools/make-venv.sh
 run: $(VENV)/.installed  ## the whole platform on http://localhost:8000 (PORT=, VAR=)
 	@$(RUN) -m deploy.embedded
 
-demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running platform (BASE=)
-	@$(RUN) -m deploy.journey $(BASE)
+demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running platform (BASE=, REVIEWER=)
+	@$(RUN) -m deploy.journey $(BASE) --reviewer $(REVIEWER)
 
 test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part, JOBS= at once)
 	@tools/install-test-packages.sh

@@ -1,7 +1,8 @@
 """The whole story over HTTP against a running platform, step by step: `python -m deploy.journey [BASE]`.
 
-Needs demo mode (the captcha's answer) and a reviewer with the roles reviewer and registrar. Every run uses a new
-enterprise and a new synthetic person, so it can be run again and again.
+Needs demo mode (the captcha's answer) and a reviewer with the roles reviewer and registrar, who has changed the
+initial password; REVIEWER_PASSWORD has the new one. Every run uses a new enterprise and a new synthetic person, so it
+can be run again and again.
 """
 
 import argparse
@@ -142,14 +143,15 @@ async def decide(api: Api, token: str, action: str, application_id: str, revisio
 
 async def run(api: Api, username: str, password: str, say: Callable[[str], None]) -> str:
     """Drive the story; returns the certificate number. Raises StepFailed."""
-    taxpayer, enterprise = await register_enterprise(api, "赣江示范建设有限公司", "Journey-2026-pass")
-    say(f"企业注册     账号 {taxpayer}，初始密码 111111 已修改")
+    # The reviewer first: where they may not log in or import, no enterprise stays behind.
     reviewer = await log_in_reviewer(api, username, password)
     say(f"管理员登录   {username}（验证码一次有效）")
     person = id_number("male", date(1985, 1, 1) + timedelta(days=secrets.randbelow(5000)), secrets.randbelow(500))
     name = person_name(secrets.randbelow(10_000))
     report = await import_people(api, reviewer, [f"{person},{name},,,"])
     say(f"导入人员     {report['rows']} 行，新增 {report['created']}")
+    taxpayer, enterprise = await register_enterprise(api, "赣江示范建设有限公司", "Journey-2026-pass")
+    say(f"企业注册     账号 {taxpayer}，初始密码 111111 已修改")
     check = await api.call("POST", "renewal", "/eligibility-checks", token=enterprise, json={"id_number": person})
     say(f"资格检查     {check['person']['id_number_masked']} {'符合条件' if check['eligible'] else check['reasons']}")
     application = await submit_application(api, enterprise, person, "10")

@@ -95,6 +95,8 @@ def test_make_has_the_targets() -> None:
                 assert given.keys() == {"TO"}
             case "restore":
                 assert given.keys() == {"FROM"}
+            case "demo-journey":
+                assert given.keys() == {"BASE", "REVIEWER"}
             case _:
                 assert not given
 
