@@ -9,6 +9,7 @@ import argparse
 import base64
 import json
 import secrets
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,10 @@ DIRECTORY = Path(__file__).parent / "secrets"
 S3_ACCESS_KEY = "ganzheng-renewal"
 
 
+class Emptied(Exception):  # noqa: N818
+    """A secret's file is there and holds nothing. What it held may be all that opens the data."""
+
+
 class SecretFiles:
     """A directory of secrets; `made` names those that were not there."""
 
@@ -31,12 +36,15 @@ class SecretFiles:
         directory.chmod(0o700)
 
     def keep(self, name: str, make: Callable[[], str]) -> str:
-        """The secret's value; `make()` if there is none."""
+        """The secret's value; `make()` if there is none. Raises Emptied."""
         path = self._directory / name
         if not path.exists():
             self.write(name, make())
             self.made.append(name)
-        return path.read_text()
+        value = path.read_text()
+        if not value.strip():
+            raise Emptied(f"{path} is empty: put your copy of it back (a new one would not open the data)")
+        return value
 
     def write(self, name: str, value: str) -> None:
         """Whole or not at all."""
@@ -56,7 +64,7 @@ def new_key() -> str:
 
 
 def make(directory: Path) -> list[str]:
-    """Names of the secrets that were made."""
+    """Names of the secrets that were made. Raises Emptied."""
     files = SecretFiles(directory)
     files.keep("data_keys", lambda: f"k1:{new_key()}")
     files.keep("index_key", new_key)
@@ -86,7 +94,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.compose.make_secrets", description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=DIRECTORY)
     directory = parser.parse_args().directory
-    made = make(directory)
+    try:
+        made = make(directory)
+    except Emptied as error:
+        sys.exit(str(error))
     print(f"{directory}:", f"made {', '.join(made)}" if made else "all there, nothing changed")
 
 

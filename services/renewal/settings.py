@@ -1,9 +1,20 @@
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from shared.settings import Settings
+from shared.settings import Settings, require_url
+
+
+def _without_path(url: str) -> str:
+    if urlsplit(require_url(url, ("http", "https"))).path.strip("/"):
+        raise ValueError("must be http:// or https:// with a host and no path")
+    return url
+
+
+Authority = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")]
+PublicEndpoint = Annotated[str, AfterValidator(_without_path)]
 
 
 class RenewalSettings(Settings):
@@ -12,13 +23,13 @@ class RenewalSettings(Settings):
     trusted_issuers: ClassVar[tuple[str, ...]] = ("enterprise", "review")
 
     store_directory: Path | None = None
-    s3_endpoint: str | None = None
+    s3_endpoint: Authority | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     s3_bucket: str = "ganzheng-renewal"
     s3_region: str = "us-east-1"
     s3_secure: bool = True
-    s3_public_endpoint: str | None = Field(
+    s3_public_endpoint: PublicEndpoint | None = Field(
         default=None, description="host of links for browsers; none: through the API"
     )
 

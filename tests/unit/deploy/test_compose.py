@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.compose.make_secrets import make
+from deploy.compose.make_secrets import Emptied, make
 from deploy.embedded.platform import SERVICES
 from services.portal.settings import PortalSettings
 from shared.settings import ProcessSettings
@@ -176,3 +176,13 @@ def test_the_image_holds_the_versions_that_are_tested() -> None:
     names = {pin.partition("==")[0] for pin in runtime}
     assert {"fastapi", "celery", "minio", "uvicorn"} <= names
     assert not {"pytest", "mypy", "ruff", "testcontainers"} & names
+
+
+def test_an_emptied_secret_is_named_and_not_replaced(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = tmp_path / "data_keys"
+    path.chmod(0o600)
+    path.write_text("")
+    with pytest.raises(Emptied, match=r"data_keys is empty"):
+        make(tmp_path)
+    assert path.read_text() == ""

@@ -67,7 +67,7 @@ def test_whatever_is_named_is_there() -> None:
     for name in ("routes.yaml", "grafana.yaml", "tls.yaml"):
         http = gateway(name)["http"]
         for router_name, route in http["routers"].items():
-            assert route["service"] in http.get("services", {}) or route["service"] == "noop@internal"
+            assert route["service"] in http.get("services", {}) or route["service"].endswith("@internal")
             assert set(route.get("middlewares", [])) <= http.get("middlewares", {}).keys(), router_name
     flags = [flag.partition("=")[2] for flag in COMMAND if ".http.middlewares=" in flag]
     named = {name.removesuffix("@file") for flag in flags for name in flag.split(",")}
@@ -104,3 +104,10 @@ def test_the_access_log_keeps_no_address_and_no_path() -> None:
     assert "--accessLog.fields.headers.defaultMode=drop" in COMMAND
     kept = {flag.partition(".names.")[2].removesuffix("=keep") for flag in COMMAND if flag.endswith("=keep")}
     assert not any(re.search("Path|Line|Addr|Client|Host|Username|Query|Cookie|Authorization", name) for name in kept)
+
+
+def test_without_its_routes_the_gateway_is_not_well() -> None:
+    """Traefik goes on with none when it cannot read them."""
+    assert "--ping.manualRouting=true" in COMMAND
+    assert not any(flag.startswith("--ping.entryPoint") for flag in COMMAND)
+    assert ROUTERS["alive"] == {"rule": "Path(`/ping`)", "entryPoints": ["ping"], "service": "ping@internal"}

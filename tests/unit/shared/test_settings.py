@@ -139,6 +139,15 @@ class TestServices:
             with pytest.raises(ValidationError, match=f"GANZHENG_JWKS_URLS: no address for {issuer}"):
                 kind(**good, **own, jwks_urls=others)
 
+    @pytest.mark.parametrize(
+        "address", ["", "nonsense", "s3.example", "ftp://s3.example", "https://s3.example/pictures"]
+    )
+    def test_links_to_pictures_need_an_address(self, good: dict[str, Any], address: str) -> None:
+        known = {**good, **self.PICTURES, "demo": True}
+        with pytest.raises(ValidationError, match="s3_public_endpoint"):
+            RenewalSettings(**known, s3_public_endpoint=address)
+        assert RenewalSettings(**known, s3_public_endpoint="https://s3.example").s3_public_endpoint
+
     def test_pictures_need_a_place(self, good: dict[str, Any]) -> None:
         with pytest.raises(ValidationError, match="GANZHENG_S3_ACCESS_KEY, GANZHENG_S3_SECRET_KEY: Field required"):
             RenewalSettings(**good, demo=True, s3_endpoint="s3:9000")
