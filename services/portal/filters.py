@@ -57,7 +57,8 @@ class Filters:
     @property
     def backwards(self) -> bool:
         """Whether the time asked for ends before it begins."""
-        return len(self.chosen.get("added_to", "")) > 0 and self.chosen["added_to"] < self.chosen.get("added_from", "")
+        start, end = self.chosen.get("added_from"), self.chosen.get("added_to")
+        return bool(start and end and end < start)
 
     @property
     def query(self) -> str:
