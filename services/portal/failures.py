@@ -17,7 +17,7 @@ from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeReq
 from services.portal.forms import TOKEN_FIELD
 from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
-from services.portal.visit import LOGINS, Portal, Visit, local_path, resume
+from services.portal.visit import LOGINS, Portal, local_path, resume, visit_of
 from shared.errors import Problem
 from shared.http import failure_response
 from shared.openapi import status_of
@@ -48,11 +48,6 @@ def carried(form: FormData) -> list[tuple[str, str]]:
     return texts if len(texts) == len(pairs) else []
 
 
-def _visit(request: Request) -> Visit:
-    visit = getattr(request.state, "visit", None)
-    return visit if isinstance(visit, Visit) else Visit(request, request.app.state.portal)
-
-
 def _form(request: Request) -> FormData:
     form = getattr(request.state, "form", None)
     return form if isinstance(form, FormData) else FormData()
@@ -80,7 +75,7 @@ def _above(request: Request) -> str:
 
 def failed(request: Request, status: int, detail: str) -> Response:
     """The page that says so; a form that was sent can be sent again from it."""
-    visit = _visit(request)
+    visit = visit_of(request)
     if visit.wants_fragment:
         return JSONResponse({"detail": detail}, status)
     # Opened again from the browser's address line, the address of a form has no page.
@@ -114,7 +109,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_login_required(request: Request, error: Exception) -> Response:
     required = cast(LoginRequired, error)
-    visit = _visit(request)
+    visit = visit_of(request)
     login = LOGINS[required.issuer]
     if visit.wants_fragment:
         return JSONResponse({"detail": required.detail, "login": login}, 401)
@@ -137,14 +132,14 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
 
 
 async def _on_password_change(request: Request, error: Exception) -> Response:
-    if _visit(request).wants_fragment:
+    if visit_of(request).wants_fragment:
         return JSONResponse({"detail": cast(PasswordChangeRequired, error).detail, "login": "/password"}, 403)
     target = _origin(request) if request.method == "POST" else _here(request)
     return RedirectResponse("/password?" + urlencode({"next": target}), 303)
 
 
 async def _on_foreign_form(request: Request, error: Exception) -> Response:
-    visit = _visit(request)
+    visit = visit_of(request)
     again = carried(_form(request))
     if not again or visit.wants_fragment:
         return await _on_problem(request, error)

@@ -37,7 +37,7 @@ class Portal(Readiness):
         session = self.cookies.session(request)
         if session is None:
             raise LoginRequired("enterprise")
-        await resume(Visit(request, self), *session)
+        await resume(visit_of(request), *session)
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,10 @@ def local_path(path: str | None, otherwise: str) -> str:
     return otherwise
 
 
-def _visit(request: Request) -> Visit:
-    return Visit(request, request.app.state.portal)
+def visit_of(request: Request) -> Visit:
+    """This request's visit; the one that knows who is logged in, once that was asked."""
+    known = getattr(request.state, "visit", None)
+    return known if isinstance(known, Visit) else Visit(request, request.app.state.portal)
 
 
 def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Callable[[Request], Awaitable[Visit]]:
@@ -163,7 +165,7 @@ def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Calla
     """
 
     async def check(request: Request) -> Visit:
-        visit = _visit(request)
+        visit = visit_of(request)
         session = visit.portal.cookies.session(request)
         if session is None or session[0] != issuer:
             raise LoginRequired(issuer)
@@ -178,7 +180,12 @@ def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Calla
 
 
 async def resume(visit: Visit, issuer: str, session_id: str) -> None:
-    """Give the visit the session's account and a fresh access token. Raises LoginRequired when it has ended."""
+    """Give the visit the session's account and a fresh access token, unless it has them already.
+
+    Raises LoginRequired when the session has ended.
+    """
+    if visit.account is not None:
+        return
     # A page that refreshes itself must not keep a session open that nobody uses any more.
     active = not (visit.wants_fragment and visit.request.method == "GET")
     body = {"session_id": session_id, "active": active}
@@ -207,13 +214,20 @@ def begin(visit: Visit, issuer: str, answer: Mapping[str, Any]) -> None:
     visit.request.state.visit = visit
 
 
-Anyone = Annotated[Visit, Depends(_visit)]
+Anyone = Annotated[Visit, Depends(visit_of)]
 Enterprise = Annotated[Visit, Depends(logged_in("enterprise"))]
 Looking = Annotated[Visit, Depends(logged_in("review", "reviewer", "admin"))]
 Reviewing = Annotated[Visit, Depends(logged_in("review", "reviewer"))]
 Registering = Annotated[Visit, Depends(logged_in("review", "registrar"))]
 Administering = Annotated[Visit, Depends(logged_in("review", "admin"))]
 Staff = Annotated[Visit, Depends(logged_in("review", "reviewer", "registrar", "admin"))]
+
+
+def live(response: Response, going_on: bool) -> Response:
+    """The fragment of a part that follows itself, which the script asks for again only while it is going on."""
+    if not going_on:
+        response.headers["X-Live"] = "done"
+    return response
 
 
 def response_of(upstream: httpx2.Response, *headers: str) -> Response:

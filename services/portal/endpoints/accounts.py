@@ -8,7 +8,18 @@ from services.portal.errors import LoginRequired
 from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
 from services.portal.login import interrupted, log_in, login_page, new_captcha
-from services.portal.visit import HOMES, LOGINS, Anyone, Enterprise, Staff, Visit, begin, local_path, logged_in
+from services.portal.visit import (
+    HOMES,
+    LOGINS,
+    Anyone,
+    Enterprise,
+    Staff,
+    Visit,
+    begin,
+    local_path,
+    logged_in,
+    visit_of,
+)
 
 router = page_router()
 
@@ -24,8 +35,7 @@ def given(visit: Visit, *names: str) -> dict[str, str]:
 
 
 async def _someone(request: Request) -> Visit:
-    visit = Visit(request, request.app.state.portal)
-    session = visit.portal.cookies.session(request)
+    session = visit_of(request).portal.cookies.session(request)
     issuer = session[0] if session else "enterprise"
     return await logged_in(issuer, initial_password=True)(request)
 

@@ -11,7 +11,7 @@ from services.portal.errors import PictureTooLarge
 from services.portal.filters import Filters
 from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
-from services.portal.visit import Enterprise, Visit, response_of
+from services.portal.visit import Enterprise, Visit, live, response_of
 from services.portal.words import KINDS, Kind
 from shared.validation import Ids
 
@@ -66,12 +66,6 @@ def _revision(visit: Visit) -> int | str:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
 
 
-def _live(response: Response, going_on: bool) -> Response:
-    if not going_on:
-        response.headers["X-Live"] = "done"
-    return response
-
-
 @router.get("/applications")
 async def list_applications(visit: Enterprise) -> Response:
     filters = Filters.of_query(visit.request.url.query, visit.seal_key)
@@ -109,7 +103,7 @@ async def list_rows(visit: Enterprise, application_ids: Annotated[Ids, Query()])
     asked = {"application_ids": ",".join(map(str, application_ids)), "limit": len(application_ids)}
     found = await visit.api("GET", API, params=asked)
     page = visit.page("applications/rows.html", applications=found["items"])
-    return _live(page, any(application["status"] in WAITING for application in found["items"]))
+    return live(page, any(application["status"] in WAITING for application in found["items"]))
 
 
 @router.get("/applications/new")
@@ -176,7 +170,7 @@ async def show_status(visit: Enterprise, application_id: UUID) -> Response:
     """The part of the page that follows itself."""
     application = await visit.api("GET", f"{API}/{application_id}")
     page = visit.page("applications/status.html", **_shown(application))
-    return _live(page, application["status"] in WAITING)
+    return live(page, application["status"] in WAITING)
 
 
 @router.post("/applications/{application_id}")

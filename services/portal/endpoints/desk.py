@@ -13,7 +13,7 @@ from services.portal.filters import Filters
 from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
-from services.portal.visit import Looking, Reviewing, Visit, response_of
+from services.portal.visit import Looking, Reviewing, Visit, live, response_of
 from shared.errors import NotFound
 
 router = page_router()
@@ -113,10 +113,7 @@ async def search(visit: Looking) -> Response:
 async def show_states(visit: Looking, ids: str) -> Response:
     """Fragment: the cells of a list that change by themselves."""
     items = await _rows(visit, ids.split(","))
-    response = visit.page("desk/states.html", items=items)
-    if all(settled(item) for item in items):
-        response.headers["X-Live"] = "done"
-    return response
+    return live(visit.page("desk/states.html", items=items), not all(settled(item) for item in items))
 
 
 # --- many at once
@@ -249,10 +246,8 @@ async def show_status(visit: Looking, application_id: UUID, at: str = "") -> Res
     if not items:
         raise NotFound
     query = _filters(visit, visit.request.url.query).query
-    response = visit.page("desk/status.html", item=items[0], query=query, changed=_state(items[0]) != at)
-    if settled(items[0]):
-        response.headers["X-Live"] = "done"
-    return response
+    page = visit.page("desk/status.html", item=items[0], query=query, changed=_state(items[0]) != at)
+    return live(page, not settled(items[0]))
 
 
 @router.get("/review/items/{application_id}/images/{kind}")
