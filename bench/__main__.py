@@ -8,7 +8,7 @@ from bench.backbone import backbone
 from bench.listing import listing
 from bench.numbering import numbering
 from bench.pages import pages
-from shared.telemetry import configure_logging
+from shared.observability.telemetry import configure_logging
 from tests.fixtures.backing import Backing, choose
 
 BENCHES = {"backbone": backbone, "numbering": numbering, "listing": listing, "pages": pages}

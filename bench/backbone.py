@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.run import compare
-from shared.db import Database
 from shared.messaging import Consumer, Event, Message, Outbox, Queue, RabbitMQ, Received, Relay, Subscription
-from shared.tables import OutboxRow, PlatformBase
+from shared.messaging.tables import OutboxRow, PlatformBase
+from shared.persistence.db import Database
 from tests.fixtures.backing import Backing
 
 EVENTS = 3000

@@ -10,8 +10,8 @@ from bench.run import compare
 from services.review import queries
 from services.review.models import Item
 from services.review.queries import ItemSearch
-from shared.db import Database, migrate
-from shared.pagination import PageRequest, decode_cursor, encode_cursor
+from shared.persistence.db import Database, migrate
+from shared.web.pagination import PageRequest, decode_cursor, encode_cursor
 from tests.fixtures.backing import Backing
 
 ITEMS = 100_000

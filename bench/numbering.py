@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from bench.run import Measurement, compare
 from services.certnumber.models import Approval
-from services.certnumber.numbering import assign_batch, create_engine
-from shared.clock import SystemClock
-from shared.db import migrate
+from services.certnumber.numbering.allocation import assign_batch, create_engine
 from shared.messaging import Outbox
+from shared.persistence.db import migrate
+from shared.values.clock import SystemClock
 from tests.fixtures.backing import Backing
 
 APPROVALS = 4000

@@ -6,7 +6,7 @@ from datetime import date
 
 from PIL import Image
 
-from shared import idnumber, taxpayer
+from shared.values import idnumber, taxpayer
 
 # Not an area in use, so that no number can be a living person's.
 AREA = "360199"

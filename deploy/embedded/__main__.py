@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.preflight import Options, Refused, check_address, check_data, check_settings, read_options
-from shared.commands import add_dead_letters
+from shared.runtime.commands import add_dead_letters
 
 
 def main() -> int:

@@ -13,13 +13,13 @@ from deploy.embedded.platform import Platform
 from deploy.synthetic import id_number, jpeg, person_name
 from services.renewal.domain import IMAGE_KINDS
 from services.renewal.models import Person
-from services.renewal.registry_file import TEMPLATE_COLUMNS
-from services.renewal.service.registry import import_registry
+from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.service import import_registry
 from services.review.domain import Role
 from services.review.service.reviewers import ensure_reviewer
 from shared.auth.tokens import Principal
-from shared.clock import business_day
-from shared.idnumber import Sex
+from shared.values.clock import business_day
+from shared.values.idnumber import Sex
 
 REVIEWER, REVIEWER_PASSWORD = "demo-reviewer", "Ganzheng-demo-1"
 ROLES: tuple[Role, ...] = ("reviewer", "registrar", "admin")

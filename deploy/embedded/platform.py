@@ -26,14 +26,14 @@ from services.portal import app as portal
 from services.portal.settings import PortalSettings
 from services.renewal import app as renewal
 from services.review import app as review
-from shared.clock import Clock
-from shared.container import Container, Readiness
-from shared.db import migrate
-from shared.http import Surroundings, on_http
 from shared.messaging import InProcessBus, Relay
-from shared.metrics import Sampler
-from shared.operations import operations, sample_dead_letters, samplers_of
-from shared.runtime import Service, keep_clean
+from shared.observability.metrics import Sampler
+from shared.persistence.db import migrate
+from shared.runtime.container import Container, Readiness
+from shared.runtime.operations import operations, sample_dead_letters, samplers_of
+from shared.runtime.service import Service, keep_clean
+from shared.values.clock import Clock
+from shared.web.app import Surroundings, on_http
 
 SERVICES: dict[str, tuple[Service, Callable[..., Any]]] = {
     "enterprise": (enterprise.SERVICE, enterprise.build),

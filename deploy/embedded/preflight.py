@@ -13,7 +13,7 @@ from services.certnumber.settings import CertnumberSettings
 from services.enterprise.settings import EnterpriseSettings
 from services.renewal.settings import RenewalSettings
 from services.review.settings import ReviewSettings
-from shared.settings import Settings, explained_settings
+from shared.runtime.settings import Settings, explained_settings
 
 SETTINGS: dict[str, type[Settings]] = {
     "enterprise": EnterpriseSettings,

@@ -12,9 +12,9 @@ from deploy.embedded import demo
 from deploy.embedded.platform import Platform, build_platform, migrate_all
 from deploy.embedded.preflight import Options
 from shared.contracts.topology import QUEUES
-from shared.runtime import treat_dead_letters
-from shared.telemetry import configure_logging
-from shared.tracing import configure_tracing
+from shared.observability.telemetry import configure_logging
+from shared.observability.tracing import configure_tracing
+from shared.runtime.service import treat_dead_letters
 
 
 class _Server(uvicorn.Server):

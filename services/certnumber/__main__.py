@@ -7,9 +7,9 @@ from typing import Any
 from services.certnumber.app import SERVICE
 from services.certnumber.proof import prove
 from services.certnumber.settings import CertnumberSettings
-from shared.clock import SystemClock
-from shared.db import Database
-from shared.runtime import main
+from shared.persistence.db import Database
+from shared.runtime.service import main
+from shared.values.clock import SystemClock
 
 
 async def _print_proof(settings: CertnumberSettings) -> bool:

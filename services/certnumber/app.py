@@ -7,16 +7,16 @@ from services.certnumber.audit import AUDIT_LABELS, AuditAction
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.endpoints import router
+from services.certnumber.numbering.waker import CeleryWaker, EagerWaker
 from services.certnumber.queries import numbering_figures
 from services.certnumber.settings import CertnumberSettings
 from services.certnumber.tasks import create_celery
-from services.certnumber.waker import CeleryWaker, EagerWaker
-from shared.audit import audit_router
-from shared.clock import Clock
-from shared.container import Container, build_container
-from shared.http import create_app as create_service_app
-from shared.metrics import APPROVAL_AGE, APPROVALS_FAILED, APPROVALS_WAITING, NUMBERS_ASSIGNED
-from shared.runtime import Service
+from shared.audit.trail import audit_router
+from shared.observability.metrics import APPROVAL_AGE, APPROVALS_FAILED, APPROVALS_WAITING, NUMBERS_ASSIGNED
+from shared.runtime.container import Container, build_container
+from shared.runtime.service import Service
+from shared.values.clock import Clock
+from shared.web.app import create_app as create_service_app
 
 
 def build(

@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 
-from services.certnumber.waker import Waker
-from shared.container import Container
+from services.certnumber.numbering.waker import Waker
+from shared.runtime.container import Container
 
 
 @dataclass(kw_only=True)

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from stdnum.iso7064 import mod_11_10
 
-from shared.clock import business_day
+from shared.values.clock import business_day
 
 MAX_NUMBER = 50
 MAX_SERIAL_WIDTH = 12

@@ -29,12 +29,12 @@ from services.certnumber.schemas import (
 )
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
-from shared.clock import business_day
-from shared.http import CONTAINER, Session, transactional_router
-from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, Paging, cut
-from shared.ratelimit import rate_limit
-from shared.validation import PRINTABLE
+from shared.values.clock import business_day
+from shared.web.app import CONTAINER, Session, transactional_router
+from shared.web.openapi import problems
+from shared.web.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.ratelimit import rate_limit
+from shared.web.validation import PRINTABLE
 
 router = transactional_router()
 

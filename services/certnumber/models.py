@@ -4,7 +4,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.db import new_registry
+from shared.persistence.db import new_registry
 
 NOW = sa.func.now()
 

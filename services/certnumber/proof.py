@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber.models import Approval
 from services.certnumber.schemas import Proof, SeriesProof, UnnumberedApproval
-from shared.clock import Clock
+from shared.values.clock import Clock
 
 MAX_EXAMPLES = 10
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber.domain import ApprovalStatus, lookup_key
 from services.certnumber.models import Approval, Counter, LedgerEntry, Series
-from shared.pagination import PageRequest, keyset
+from shared.web.pagination import PageRequest, keyset
 
 Key = tuple[UUID, int]
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.certnumber.domain import MAX_NUMBER, NumberState
-from shared.validation import RequestModel, Text
+from shared.web.validation import RequestModel, Text
 
 PostCode = Annotated[str, StringConstraints(pattern="^[0-9]{2}$")]
 Posts = Annotated[

@@ -20,12 +20,12 @@ from services.certnumber.errors import (
 )
 from services.certnumber.models import LedgerEntry, Series
 from services.certnumber.schemas import SeriesChange, SeriesCreation
-from shared import audit
+from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.contracts.certnumber import NumberVoided
 from shared.contracts.renewal import PERSON_BLOCK, ApplicationState, RenewalApprovalWithdrawn, RenewalApproved
-from shared.idnumber import mask_name
 from shared.messaging import Received, traced
+from shared.values.idnumber import mask_name
 
 
 async def queue_approvals(
@@ -113,7 +113,7 @@ async def create_series(
     series = Series(id=uuid4(), created_at=now, updated_at=now, **creation.model_dump())
     session.add(series)
     await _put_into_force(container, session, series)
-    audit.add(session, now, principal, AuditAction.series_created, series.id, {"new": _rule(series)})
+    trail.add(session, now, principal, AuditAction.series_created, series.id, {"new": _rule(series)})
     return series
 
 
@@ -138,7 +138,7 @@ async def change_series(
     if any(counter.last > Layout(series.layout).capacity for counter in counters):
         raise LayoutInvalid("layout", "流水号位数容不下已产生的编号，请保持或增加位数")
     detail = {"old": old, "new": _rule(series)}
-    audit.add(session, series.updated_at, principal, AuditAction.series_changed, series.id, detail)
+    trail.add(session, series.updated_at, principal, AuditAction.series_changed, series.id, detail)
     return series
 
 

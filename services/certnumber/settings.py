@@ -2,7 +2,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.settings import BrokerUrl, Settings
+from shared.runtime.settings import BrokerUrl, Settings
 
 
 class CertnumberSettings(Settings):

@@ -13,13 +13,13 @@ from celery.signals import setup_logging, worker_process_init
 from kombu import Exchange, Queue
 from sqlalchemy.orm import Session
 
-from services.certnumber.numbering import assign_batch, create_engine
+from services.certnumber.numbering.allocation import assign_batch, create_engine
 from services.certnumber.settings import CertnumberSettings
-from shared.clock import Clock, SystemClock
 from shared.messaging import Outbox
-from shared.settings import explained_settings
-from shared.telemetry import configure_logging, get_logger
-from shared.tracing import SpanKind, span
+from shared.observability.telemetry import configure_logging, get_logger
+from shared.observability.tracing import SpanKind, span
+from shared.runtime.settings import explained_settings
+from shared.values.clock import Clock, SystemClock
 
 log = get_logger(__name__)
 
@@ -111,7 +111,7 @@ def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None) -
     app.conf.update(_CONFIGURATION)
 
     # A shared task would be registered with every other application of the process too, and number there.
-    @app.task(name=TASK, shared=False, bind=True, Request="services.certnumber.celery_operations:CountedRequest")
+    @app.task(name=TASK, shared=False, bind=True, Request="services.certnumber.numbering.worker_health:CountedRequest")
     def assign_numbers(self: Task[[], None]) -> None:
         # The trace of whatever woke us; the sweep's wake-ups belong to none.
         with span("certnumber", TASK, SpanKind.CONSUMER, (self.request.headers or {}).get("traceparent")):
@@ -133,7 +133,7 @@ def _from_environment() -> Celery:
     setup_logging.connect(lambda **_: configure_logging(settings.log_level), weak=False)
     app = create_celery(settings)
     # Only Celery's own processes need it.
-    from services.certnumber.celery_operations import install
+    from services.certnumber.numbering.worker_health import install
 
     install(app, settings, _QUEUE.name)
     return app

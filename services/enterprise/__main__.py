@@ -1,4 +1,4 @@
 from services.enterprise.app import SERVICE
-from shared.runtime import main
+from shared.runtime.service import main
 
 main(SERVICE)

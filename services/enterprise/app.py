@@ -7,11 +7,11 @@ from services.enterprise.consumers import SUBSCRIPTIONS
 from services.enterprise.endpoints import router, sessions_router
 from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.settings import EnterpriseSettings
-from shared.clock import Clock
-from shared.container import Container, build_container
-from shared.http import create_app as create_service_app
-from shared.rotation import Encrypted
-from shared.runtime import Service
+from shared.persistence.rotation import Encrypted
+from shared.runtime.container import Container, build_container
+from shared.runtime.service import Service
+from shared.values.clock import Clock
+from shared.web.app import create_app as create_service_app
 
 
 def build(

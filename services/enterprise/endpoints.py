@@ -18,10 +18,10 @@ from services.enterprise.schemas import (
 from shared.auth.access import allow
 from shared.auth.endpoints import OwnSessions, session_router
 from shared.auth.tokens import Principal
-from shared.container import Container
-from shared.http import CONTAINER, Session, transactional_router
-from shared.openapi import problems
-from shared.ratelimit import rate_limit
+from shared.runtime.container import Container
+from shared.web.app import CONTAINER, Session, transactional_router
+from shared.web.openapi import problems
+from shared.web.ratelimit import rate_limit
 
 router = transactional_router()
 

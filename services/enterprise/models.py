@@ -3,8 +3,8 @@ from datetime import datetime
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.tables import Account
-from shared.db import new_registry
-from shared.privacy import Privacy
+from shared.persistence.cipher import Privacy
+from shared.persistence.db import new_registry
 
 # Context of the encrypted column.
 TAXPAYER_ID = "enterprise.taxpayer_id"

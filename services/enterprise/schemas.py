@@ -4,7 +4,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from shared.auth.passwords import MAX_LENGTH
-from shared.validation import RequestModel, Text
+from shared.web.validation import RequestModel, Text
 
 PHONE = r"^\+?[0-9][0-9 -]{4,18}[0-9]$"
 

@@ -12,9 +12,9 @@ from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
 from shared.auth.passwords import hash_password
 from shared.auth.sessions import Sessions
-from shared.container import Container
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
-from shared.taxpayer import InvalidTaxpayerId, identity, validate
+from shared.runtime.container import Container
+from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
 
 
 async def register_enterprise(

@@ -1,4 +1,4 @@
-from shared.settings import IssuerSettings
+from shared.runtime.settings import IssuerSettings
 
 
 class EnterpriseSettings(IssuerSettings):

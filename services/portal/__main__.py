@@ -4,9 +4,9 @@ import argparse
 
 from services.portal.app import build, create_app
 from services.portal.settings import PortalSettings
-from shared.runtime import serve
-from shared.settings import explained_settings
-from shared.telemetry import configure_logging
+from shared.observability.telemetry import configure_logging
+from shared.runtime.service import serve
+from shared.runtime.settings import explained_settings
 
 
 def main() -> None:

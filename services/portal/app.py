@@ -17,7 +17,7 @@ from services.portal.pages import STATIC, Pages
 from services.portal.settings import PortalSettings
 from services.portal.visit import Portal
 from shared.errors import TooLarge
-from shared.http import Surroundings, health_router
+from shared.web.app import Surroundings, health_router
 
 IMAGE_LIMIT = 6 * 1024 * 1024
 APPLICATION_LIMIT = 16 * 1024 * 1024

@@ -19,8 +19,8 @@ from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
 from services.portal.visit import LOGINS, Portal, local_path, resume, visit_of
 from shared.errors import Problem
-from shared.http import failure_response
-from shared.openapi import status_of
+from shared.web.app import failure_response
+from shared.web.openapi import status_of
 
 TITLES = {
     403: "没有权限",

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 
 from services.portal.errors import ForeignForm
-from shared.http import DEFAULT_BODY_LIMIT
+from shared.web.app import DEFAULT_BODY_LIMIT
 
 SAFE = frozenset({"GET", "HEAD"})
 MAX_FIELDS = 600

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from shared.telemetry import current_traceparent, get_logger
+from shared.observability.telemetry import current_traceparent, get_logger
 
 log = get_logger(__name__)
 

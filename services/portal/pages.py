@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from services.portal import words
-from shared.clock import SHANGHAI
+from shared.values.clock import SHANGHAI
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from shared.privacy import KEY_BYTES, Privacy, Undecipherable
+from shared.persistence.cipher import KEY_BYTES, Privacy, Undecipherable
 
 CONTEXT = "portal.query"
 

@@ -3,7 +3,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
-from shared.settings import ProcessSettings, require_url
+from shared.runtime.settings import ProcessSettings, require_url
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

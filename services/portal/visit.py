@@ -16,7 +16,7 @@ from services.portal.forms import KEY_FIELD, form_token, idempotency_key, new_ke
 from services.portal.gateway import ApiProblem, Gateway
 from services.portal.pages import NOTICES, Pages
 from services.portal.settings import PortalSettings
-from shared.container import Readiness
+from shared.runtime.container import Readiness
 
 HOMES = {"enterprise": "/applications", "review": "/review"}
 LOGINS = {"enterprise": "/enterprise/login", "review": "/review/login"}

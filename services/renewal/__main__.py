@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from services.renewal.app import SERVICE, build
+from services.renewal.pictures.transfer import check_pictures, export_pictures, import_pictures
 from services.renewal.settings import RenewalSettings
-from services.renewal.transfer import check_pictures, export_pictures, import_pictures
-from shared.runtime import main
+from shared.runtime.service import main
 
 
 def _commands(subparsers: Any) -> dict[str, Callable[[Any], None]]:

@@ -12,22 +12,22 @@ from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import router
 from services.renewal.errors import ImageTooLargeProblem
-from services.renewal.images import MAX_BYTES
 from services.renewal.models import Person
-from services.renewal.registry_endpoints import router as registry_router
+from services.renewal.pictures.images import MAX_BYTES
+from services.renewal.pictures.service import sweep_orphans
+from services.renewal.registry.endpoints import router as registry_router
 from services.renewal.service.changes import ID_NUMBER
-from services.renewal.service.pictures import sweep_orphans
 from services.renewal.settings import RenewalSettings
-from shared.audit import audit_router
-from shared.clock import Clock
-from shared.container import build_container
+from shared.audit.trail import audit_router
 from shared.errors import TooLarge
-from shared.http import create_app as create_service_app
-from shared.rotation import Encrypted
-from shared.runtime import Service
-from shared.storage import DirectoryStore, MinioStore, ObjectStore
-from shared.tabular import MAX_FILE_BYTES
-from shared.telemetry import get_logger
+from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
+from shared.files.tabular import MAX_FILE_BYTES
+from shared.observability.telemetry import get_logger
+from shared.persistence.rotation import Encrypted
+from shared.runtime.container import build_container
+from shared.runtime.service import Service
+from shared.values.clock import Clock
+from shared.web.app import create_app as create_service_app
 
 log = get_logger(__name__)
 

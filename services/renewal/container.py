@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
-from shared.container import Container
-from shared.storage import ObjectStore
+from shared.files.storage import ObjectStore
+from shared.runtime.container import Container
 
 
 @dataclass(kw_only=True)

@@ -27,6 +27,7 @@ from services.renewal.errors import (
 )
 from services.renewal.letter import CONTENT_TYPE
 from services.renewal.models import Application, ImageRow
+from services.renewal.pictures import service as pictures
 from services.renewal.queries import ApplicationSearch
 from services.renewal.schemas import (
     ApplicationChange,
@@ -43,17 +44,17 @@ from services.renewal.schemas import (
     ReasonRead,
     RevisionRequest,
 )
-from services.renewal.service import applications, eligibility, pictures
+from services.renewal.service import applications, eligibility
 from services.renewal.service.changes import ID_NUMBER
 from services.renewal.service.eligibility import Eligibility
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
-from shared.http import CONTAINER, Session, transactional_router
-from shared.idnumber import mask
-from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, Paging, cut
-from shared.ratelimit import rate_limit
-from shared.validation import PRINTABLE, FromMoment, Ids, ToMoment
+from shared.values.idnumber import mask
+from shared.web.app import CONTAINER, Session, transactional_router
+from shared.web.openapi import problems
+from shared.web.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.ratelimit import rate_limit
+from shared.web.validation import PRINTABLE, FromMoment, Ids, ToMoment
 
 router = transactional_router()
 BINARY = {"type": "string", "format": "binary"}

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from services.renewal.domain import CONSTRUCTOR, LIVE, QUALITY, Status
-from shared.db import new_registry
+from shared.persistence.db import new_registry
 
 STATUS = sa.Enum(
     Status, native_enum=False, length=20, name="status", values_callable=lambda kind: [s.value for s in kind]

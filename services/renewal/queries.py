@@ -26,7 +26,7 @@ from services.renewal.models import (
     PostRow,
     SubmissionRow,
 )
-from shared.pagination import PageRequest, contains, keyset, where_given
+from shared.web.pagination import PageRequest, contains, keyset, where_given
 
 
 async def posts(session: AsyncSession) -> dict[str, Post]:

@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.renewal.domain import ImageKind, Status
-from shared.validation import RequestModel, Revision, Text
+from shared.web.validation import RequestModel, Revision, Text
 
 REASON_FIELD = 'the part of the application that the reason is about: "post" or a kind of image'
 

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from shared.settings import Settings, require_url
+from shared.runtime.settings import Settings, require_url
 
 
 def _without_path(url: str) -> str:

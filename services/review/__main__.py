@@ -11,7 +11,7 @@ from services.review.service.reviewers import add_reviewer
 from services.review.settings import ReviewSettings
 from shared.auth.errors import WeakPassword
 from shared.auth.passwords import check_new_password
-from shared.runtime import main
+from shared.runtime.service import main
 
 
 def commands(subparsers: Any) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from services.review.domain import PERSON_AT_REST
 from services.review.endpoints import ROUTERS
 from services.review.models import Item
 from services.review.settings import ReviewSettings
-from shared.clock import Clock
-from shared.container import Container, build_container
-from shared.http import create_app as create_service_app
-from shared.rotation import Encrypted
-from shared.runtime import Service
+from shared.persistence.rotation import Encrypted
+from shared.runtime.container import Container, build_container
+from shared.runtime.service import Service
+from shared.values.clock import Clock
+from shared.web.app import create_app as create_service_app
 
 
 def build(

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
 from services.review.domain import PERSON_AT_REST
-from shared.container import Container
 from shared.contracts.renewal import (
     PERSON_BLOCK,
     ApplicationState,
@@ -27,6 +26,7 @@ from shared.contracts.renewal import (
 )
 from shared.contracts.topology import REVIEW_APPLICATIONS
 from shared.messaging import Received, Subscription
+from shared.runtime.container import Container
 
 Accepted = RenewalApproved | RenewalRejected | RenewalApprovalWithdrawn
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Literal, get_args
 
-from shared import idnumber
+from shared.values import idnumber
 
 Role = Literal["reviewer", "registrar", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.tables import Account
-from shared.db import new_registry
-from shared.privacy import Privacy
+from shared.persistence.cipher import Privacy
+from shared.persistence.db import new_registry
 
 
 class Base(DeclarativeBase):
@@ -39,7 +39,7 @@ class Reviewer(Account, Base):
 
     @property
     def subject(self) -> UUID:
-        """For shared.audit.Actor."""
+        """For shared.audit.trail.Actor."""
         return self.id
 
     @property

@@ -14,8 +14,8 @@ from sqlalchemy.sql.operators import in_op
 
 from services.review.domain import WAITING_DAYS
 from services.review.models import Base, Captcha, Decision, Item, ItemRevision, Reviewer, characters
-from shared.clock import SHANGHAI
-from shared.pagination import PageRequest, contains, keyset, where_given
+from shared.values.clock import SHANGHAI
+from shared.web.pagination import PageRequest, contains, keyset, where_given
 
 Row = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from services.review.domain import Action, Role
 from shared.auth.passwords import MAX_LENGTH
-from shared.validation import RequestModel, Revision, Text
+from shared.web.validation import RequestModel, Revision, Text
 
 # Printable ASCII, its full-width forms tolerated.
 USERNAME = "^[!-~\uff01-\uff5e]{3,40}$"

@@ -8,8 +8,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.auth.errors import InvalidToken, PasswordChangeRequired
 from shared.auth.tokens import Principal
-from shared.container import Container
 from shared.errors import Forbidden, Unauthenticated
+from shared.runtime.container import Container
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="access_token of POST /sessions")
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.auth.errors import InvalidSession
 from shared.auth.sessions import AccessToken, Sessions
 from shared.auth.tables import Account, SessionRow
-from shared.privacy import Privacy
+from shared.persistence.cipher import Privacy
 
 # Not every page writes a row; the price is that a session may end this much before its idle time.
 SEEN_EVERY = timedelta(minutes=1)

@@ -22,12 +22,12 @@ from shared.auth.passwords import MAX_LENGTH
 from shared.auth.sessions import Sessions, TokenPair
 from shared.auth.tables import Account
 from shared.auth.tokens import Principal
-from shared.container import Container
 from shared.errors import Problem
-from shared.http import CONTAINER, Session, transactional_router
-from shared.openapi import problems
-from shared.ratelimit import rate_limit
-from shared.validation import RequestModel
+from shared.runtime.container import Container
+from shared.web.app import CONTAINER, Session, transactional_router
+from shared.web.openapi import problems
+from shared.web.ratelimit import rate_limit
+from shared.web.validation import RequestModel
 
 # A FastAPI dependency: reads the credentials from the body and gives the account that they open.
 LogIn = Callable[..., Awaitable[Account]]

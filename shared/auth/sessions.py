@@ -18,10 +18,10 @@ from shared.auth.errors import AccountLocked, InvalidRefreshToken, WrongCredenti
 from shared.auth.passwords import check_new_password, hash_password, verify_password
 from shared.auth.tables import Account, LoginFailureRow, SessionRow
 from shared.auth.tokens import Principal, SigningKeys
-from shared.clock import Clock
-from shared.db import Database
 from shared.errors import Problem
-from shared.settings import IssuerSettings
+from shared.persistence.db import Database
+from shared.runtime.settings import IssuerSettings
+from shared.values.clock import Clock
 
 A = TypeVar("A", bound=Account)
 

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.db import new_registry
-from shared.privacy import Privacy
+from shared.persistence.cipher import Privacy
+from shared.persistence.db import new_registry
 
 
 class AuthBase(DeclarativeBase):

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.auth.errors import InvalidToken
-from shared.clock import Clock
 from shared.errors import Unavailable
+from shared.values.clock import Clock
 
 AUDIENCE = "ganzheng"
 JWKS_LIFETIME = timedelta(minutes=5)

@@ -16,16 +16,16 @@ from pydantic import ValidationError
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db import Database, is_outage
 from shared.errors import Unavailable
 from shared.messaging.events import E, Envelope, Event, Message, Received
 from shared.messaging.health import Activity
+from shared.messaging.tables import InboxRow
 from shared.messaging.topology import MAX_ATTEMPTS, Queue
 from shared.messaging.tracing import consuming
-from shared.metrics import EVENT_AGE, MESSAGES
-from shared.privacy import Undecipherable
-from shared.tables import InboxRow
-from shared.telemetry import bind_trace, get_logger
+from shared.observability.metrics import EVENT_AGE, MESSAGES
+from shared.observability.telemetry import bind_trace, get_logger
+from shared.persistence.cipher import Undecipherable
+from shared.persistence.db import Database, is_outage
 
 log = get_logger(__name__)
 

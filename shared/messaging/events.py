@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.telemetry import current_traceparent
+from shared.observability.telemetry import current_traceparent
 
 MAX_ENVELOPE_BYTES = 256 * 1024
 

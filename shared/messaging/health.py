@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aio_pika.abc import AbstractChannel
 
-from shared.metrics import QUEUE_CONSUMERS, QUEUE_MESSAGES
+from shared.observability.metrics import QUEUE_CONSUMERS, QUEUE_MESSAGES
 
 # With one look more, what has silently stopped is known within half a minute.
 PATIENCE = 20.0

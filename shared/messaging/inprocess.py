@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.messaging.consumer import Consumer, Verdict
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.events import Message
-from shared.tables import DeadLetterRow
+from shared.messaging.tables import DeadLetterRow
 
 
 class Unroutable(Exception):  # noqa: N818

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
-from shared.tables import OutboxRow
+from shared.messaging.tables import OutboxRow
 
 
 class Outbox:

@@ -20,7 +20,7 @@ from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.events import Message
 from shared.messaging.health import Watch
 from shared.messaging.topology import EXCHANGE, Queue
-from shared.telemetry import get_logger
+from shared.observability.telemetry import get_logger
 
 log = get_logger(__name__)
 

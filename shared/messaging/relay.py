@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from shared.db import Database
 from shared.messaging.events import Message
 from shared.messaging.health import PATIENCE, Stalled
+from shared.messaging.tables import OutboxRow
 from shared.messaging.tracing import note_published
-from shared.metrics import PUBLISHED
-from shared.tables import OutboxRow
-from shared.telemetry import get_logger
+from shared.observability.metrics import PUBLISHED
+from shared.observability.telemetry import get_logger
+from shared.persistence.db import Database
 
 log = get_logger(__name__)
 

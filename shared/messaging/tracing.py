@@ -11,8 +11,8 @@ from opentelemetry.trace import StatusCode
 
 from shared.messaging.events import Message, Received
 from shared.messaging.topology import Queue
-from shared.telemetry import bind_trace
-from shared.tracing import SpanKind, enabled, span, start_span, traceparent_of
+from shared.observability.telemetry import bind_trace
+from shared.observability.tracing import SpanKind, enabled, span, start_span, traceparent_of
 
 # The envelope's attribute comes before its data, and nobody else's key of this name can.
 _TRACEPARENT = re.compile(rb'"traceparent":"([^"]+)"')

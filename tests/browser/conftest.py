@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 from deploy.embedded.demo import people
 from deploy.journey import Api
 from deploy.synthetic import jpeg
-from shared.clock import SystemClock, business_day
+from shared.values.clock import SystemClock, business_day
 from tests.browser.manuals import draw_papers
 from tests.browser.user import User, new_user
 from tests.e2e.test_journey import demo, ready

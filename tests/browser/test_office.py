@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from deploy.synthetic import id_number, person_name
-from services.renewal.registry_file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import TEMPLATE_COLUMNS
 from tests.browser.conftest import MakeUser
 from tests.browser.steps import log_in_reviewer
 from tests.browser.user import User

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from shared.contracts.renewal import PERSON_BLOCK, ApplicationState
 from shared.contracts.topology import PRODUCERS, QUEUES
-from shared.idnumber import parse
 from shared.messaging import Envelope, Event, Queue, Subscription
 from shared.messaging.events import MAX_ENVELOPE_BYTES
-from shared.privacy import Privacy
-from shared.telemetry import TRACEPARENT
+from shared.observability.telemetry import TRACEPARENT
+from shared.persistence.cipher import Privacy
+from shared.values.idnumber import parse
 
 SAMPLES = Path(__file__).parent / "samples"
 CONTRACTS = [contract for contracts in PRODUCERS.values() for contract in contracts]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from deploy.journey import import_people, log_in_enterprise
 from deploy.synthetic import id_number, taxpayer_id
-from shared.taxpayer import identity
+from shared.values.taxpayer import identity
 from tests.e2e.operations import person
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 

@@ -28,8 +28,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from deploy.synthetic import jpeg, taxpayer_id
-from services.renewal.registry_file import TEMPLATE_COLUMNS
-from shared.pagination import encode_cursor
+from services.renewal.registry.file import TEMPLATE_COLUMNS
+from shared.web.pagination import encode_cursor
 from tests.e2e.operations import SELF_HARMING, SERVICES, Operation, World, operations, person, seed
 from tests.fixtures.platform import BASE, Harness
 

@@ -17,7 +17,7 @@ from deploy.journey import (
     register_enterprise,
     submit_application,
 )
-from shared.tracing import export_to
+from shared.observability.tracing import export_to
 from tests.fixtures.collector import Exported
 from tests.fixtures.factories import id_number
 from tests.fixtures.platform import BASE, ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness

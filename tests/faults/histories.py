@@ -15,15 +15,16 @@ from services.certnumber.models import Approval, LedgerEntry
 from services.certnumber.queries import LOCK_SERIES
 from services.renewal.container import RenewalContainer
 from services.renewal.models import Application, EnterpriseRow, HeldCertificate, ImageRow, Person, SubmissionRow
-from services.renewal.registry_file import TEMPLATE_COLUMNS
-from services.renewal.service import applications, registry
+from services.renewal.registry import service as registry
+from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.service import applications
 from services.review.domain import PERSON_AT_REST
 from services.review.models import Decision, Item, ItemRevision
 from shared.auth.tokens import Principal
-from shared.container import Container
 from shared.contracts.topology import QUEUES
-from shared.db import Database
 from shared.messaging import Envelope, Message
+from shared.persistence.db import Database
+from shared.runtime.container import Container
 from tests.integration.renewal.support import Office, line, new_certificate
 
 Row = dict[str, Any]

@@ -17,7 +17,7 @@ from deploy.journey import (
     submit_application,
 )
 from services.certnumber.models import Approval
-from shared.db import Database
+from shared.persistence.db import Database
 from tests.fixtures.factories import id_number, person_name
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
 from tests.fixtures.stack import Stack

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from shared.db import Database
 from shared.messaging import RabbitMQ
+from shared.persistence.db import Database
 from tests.fixtures.wait import until
 from tests.integration.messaging.crashing import DELIVERY_LIMIT, POISON
 from tests.integration.messaging.kit import FIRST, QUEUES, Pinged, Ponged, effects, message

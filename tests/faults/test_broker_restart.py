@@ -20,12 +20,12 @@ from services.enterprise.app import SERVICE, build
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration
 from services.enterprise.service import change_enterprise, register_enterprise
 from services.enterprise.settings import EnterpriseSettings
-from shared.container import Container
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
 from shared.contracts.topology import QUEUES
-from shared.db import Database
 from shared.messaging import Consumer, Queue, RabbitMQ, Received, Subscription
-from shared.runtime import run_worker
+from shared.persistence.db import Database
+from shared.runtime.container import Container
+from shared.runtime.service import run_worker
 from tests.fixtures.backing import Postgres
 from tests.fixtures.backing import RabbitMQ as Broker
 from tests.fixtures.factories import taxpayer_id

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from services.certnumber.app import SERVICE, build
-from shared.db import Database, migrate
 from shared.messaging import Message
+from shared.persistence.db import Database, migrate
 from tests.fixtures.backing import Postgres
 from tests.fixtures.stack import CELERY, Process, Processes, base_environment, free_port, processes
 from tests.fixtures.wait import until

@@ -27,12 +27,12 @@ from sqlalchemy.orm import Session
 
 from services.certnumber.consumers import SUBSCRIPTIONS as CERTNUMBER
 from services.certnumber.models import LedgerEntry
-from services.certnumber.numbering import assign_batch
+from services.certnumber.numbering.allocation import assign_batch
 from services.renewal.consumers import SUBSCRIPTIONS as RENEWAL
 from services.review.consumers import SUBSCRIPTIONS as REVIEW
 from services.review.models import Decision
 from shared.messaging import Consumer, Message, Received, Subscription, Verdict
-from shared.tables import OutboxRow
+from shared.messaging.tables import OutboxRow
 from tests.faults.histories import (
     SCRIPTS,
     History,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from shared.db import Database
 from shared.messaging import Consumer, InProcessBus, Message, Relay
-from shared.tables import OutboxRow
+from shared.messaging.tables import OutboxRow
+from shared.persistence.db import Database
 from tests.fixtures.wait import until
 from tests.integration.messaging.crashing import PUBLISHED
 from tests.integration.messaging.kit import (

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from deploy.journey import log_in_enterprise, register_enterprise
 from shared.auth.sessions import ENDED_RETENTION
 from shared.auth.tables import LoginFailureRow, SessionRow
-from shared.container import Container
-from shared.runtime import clean
+from shared.runtime.container import Container
+from shared.runtime.service import clean
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, Harness
 from tests.fixtures.stack import ROOT, base_environment
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.embedded.platform import SERVICES
-from shared.db import alembic_config, is_migrated, migrate
+from shared.persistence.db import alembic_config, is_migrated, migrate
 from tests.fixtures.backing import Postgres
 
 

@@ -27,10 +27,10 @@ from deploy.journey import (
 from deploy.synthetic import id_number
 from services.enterprise.app import SERVICE
 from services.enterprise.models import TAXPAYER_ID, Enterprise
-from shared.clock import SystemClock
-from shared.db import Database
-from shared.privacy import KEY_BYTES, Privacy, Undecipherable
-from shared.rotation import BATCH, reencrypt
+from shared.persistence.cipher import KEY_BYTES, Privacy, Undecipherable
+from shared.persistence.db import Database
+from shared.persistence.rotation import BATCH, reencrypt
+from shared.values.clock import SystemClock
 from tests.fixtures.backing import Postgres
 from tests.fixtures.platform import (
     BASE,

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.embedded.platform import SERVICES
-from shared.db import alembic_config, migrate
+from shared.persistence.db import alembic_config, migrate
 from tests.fixtures.backing import Postgres
 
 # What a process of the version before would stumble over. Taking away what that one no longer uses is a contraction:

@@ -1,6 +1,6 @@
 from services.enterprise.models import Base
 from shared.auth.tables import AuthBase
-from shared.db import run_migrations
-from shared.tables import PlatformBase
+from shared.messaging.tables import PlatformBase
+from shared.persistence.db import run_migrations
 
 run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata])

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from fastapi import Response
 
+from services.portal.audit_words import ON_APPLICATIONS, ROLES, TRAILS, details
 from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
 from services.portal.seal import seal, unseal
-from services.portal.trails import ON_APPLICATIONS, ROLES, TRAILS, details
 from services.portal.visit import Administering, Visit
 from shared.errors import NotFound
 

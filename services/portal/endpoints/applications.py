@@ -13,7 +13,7 @@ from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
 from services.portal.visit import Enterprise, Visit, live, response_of
 from services.portal.words import KINDS, Kind
-from shared.validation import Ids
+from shared.web.validation import Ids
 
 router = page_router()
 

@@ -13,9 +13,9 @@ from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.pages import STATIC
 from services.portal.visit import Anyone, Visit
-from shared.clock import SystemClock
 from shared.errors import NotFound
-from shared.idnumber import is_alike
+from shared.values.clock import SystemClock
+from shared.values.idnumber import is_alike
 
 router = page_router()
 

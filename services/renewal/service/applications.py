@@ -26,8 +26,8 @@ from services.renewal.models import Application, HistoryRow, ImageRow, Submissio
 from services.renewal.service.changes import ID_NUMBER, record, state
 from services.renewal.service.eligibility import Rules, get_person, get_post
 from shared.auth.tokens import Principal
-from shared.clock import business_day
 from shared.contracts.renewal import RenewalCancelled, RenewalSubmitted
+from shared.values.clock import business_day
 
 ENTERPRISE = "enterprise"
 

@@ -18,7 +18,6 @@ from services.renewal.models import Application, ImageRow
 from services.renewal.queries import Holdings
 from services.renewal.service.changes import record, state
 from services.renewal.service.eligibility import Rules
-from shared.clock import business_day
 from shared.contracts.renewal import (
     ApplicationState,
     RenewalApprovalWithdrawn,
@@ -28,6 +27,7 @@ from shared.contracts.renewal import (
 )
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
 from shared.messaging import Received, TooEarly, traced
+from shared.values.clock import business_day
 
 
 class Decider:

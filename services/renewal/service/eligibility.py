@@ -10,8 +10,8 @@ from services.renewal.domain import AgeLimit, Post, Reason, Standing, reasons_ag
 from services.renewal.errors import IdNumberInvalid, PersonNotFound, UnknownPost
 from services.renewal.models import Application, Person
 from services.renewal.service.changes import ID_NUMBER
-from shared import idnumber
-from shared.clock import business_day
+from shared.values import idnumber
+from shared.values.clock import business_day
 
 
 @dataclass(frozen=True)

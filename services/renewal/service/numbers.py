@@ -19,10 +19,10 @@ from services.renewal.domain import TRANSITIONS, Action, Post, Status, month_ann
 from services.renewal.models import Application, HeldCertificate, ImageRow
 from services.renewal.queries import Holdings
 from services.renewal.service.changes import record, state
-from shared.clock import business_day
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
 from shared.contracts.renewal import RenewalApprovalWithdrawn, RenewalCertified, RenewalNumberingFailed
 from shared.messaging import Received, TooEarly, traced
+from shared.values.clock import business_day
 
 PLATFORM = "platform"
 

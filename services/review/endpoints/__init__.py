@@ -2,6 +2,6 @@
 
 from services.review.domain import AUDIT_LABELS, AuditAction
 from services.review.endpoints import admin, desk, login
-from shared.audit import audit_router
+from shared.audit.trail import audit_router
 
 ROUTERS = (login.router, login.sessions_router, desk.router, admin.router, audit_router(AuditAction, AUDIT_LABELS))

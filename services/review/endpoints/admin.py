@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from services.review import queries
-from services.review.endpoints import views
+from services.review import queries, views
 from services.review.endpoints.common import Administering, Deps
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
 from services.review.schemas import (
@@ -15,9 +14,9 @@ from services.review.schemas import (
 )
 from services.review.service import reviewers
 from shared.auth.endpoints import CREDENTIALS, OwnSessions
-from shared.http import Session, transactional_router
-from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.app import Session, transactional_router
+from shared.web.openapi import problems
+from shared.web.pagination import InvalidCursor, Page, Paging, cut
 
 router = transactional_router()
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
-from shared.container import Container
-from shared.http import CONTAINER
+from shared.runtime.container import Container
+from shared.web.app import CONTAINER
 
 Deps = Annotated[Container, CONTAINER]
 Looking = Annotated[Principal, allow("reviewer", "admin")]

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from fastapi import Depends, Query
 
-from services.review import queries
+from services.review import queries, views
 from services.review.domain import REASONS, ItemStatus
-from services.review.endpoints import views
 from services.review.endpoints.common import Deps, Looking, Reviewing
 from services.review.errors import (
     CommentRequired,
@@ -30,10 +29,10 @@ from services.review.schemas import (
     StatisticsRead,
 )
 from services.review.service import decisions, desk
-from shared.http import Session, transactional_router
-from shared.openapi import problems
-from shared.pagination import InvalidCursor, Page, Paging, cut
-from shared.validation import FromMoment, Ids, Text, ToMoment
+from shared.web.app import Session, transactional_router
+from shared.web.openapi import problems
+from shared.web.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.validation import FromMoment, Ids, Text, ToMoment
 
 router = transactional_router()
 

@@ -1,7 +1,7 @@
 from services.review.models import Base
-from shared.audit import AuditBase
+from shared.audit.trail import AuditBase
 from shared.auth.tables import AuthBase
-from shared.db import run_migrations
-from shared.tables import PlatformBase
+from shared.messaging.tables import PlatformBase
+from shared.persistence.db import run_migrations
 
 run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata, AuditBase.metadata])

@@ -7,21 +7,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
 from services.review.domain import AuditAction
-from shared import audit
+from shared.audit import trail
 from shared.auth.tokens import Principal
-from shared.container import Container
+from shared.runtime.container import Container
 
 
 def record(
     container: Container,
     session: AsyncSession,
-    actor: audit.Actor | None,
+    actor: trail.Actor | None,
     action: AuditAction,
     subject: UUID | str | None,
     **detail: Any,
 ) -> None:
-    """`subject` is an application's id or a username; see shared.audit.add."""
-    audit.add(session, container.clock.now(), actor, action, subject, detail)
+    """`subject` is an application's id or a username; see shared.audit.trail.add."""
+    trail.add(session, container.clock.now(), actor, action, subject, detail)
 
 
 async def witness(container: Container, session: AsyncSession, principal: Principal, action: str) -> None:

@@ -23,11 +23,11 @@ from services.review.domain import (
 from services.review.errors import CommentRequired, IdNumberInComment, ReasonRequired, UnknownReason
 from services.review.models import Decision, Item
 from services.review.schemas import DecisionItem, DecisionRequest
-from shared import audit
+from shared.audit import trail
 from shared.auth.tokens import Principal
-from shared.clock import business_day
-from shared.container import Container
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
+from shared.runtime.container import Container
+from shared.values.clock import business_day
 
 EVENTS: dict[Action, type[ReviewDecision]] = {
     "approve": ReviewApproved,
@@ -53,7 +53,7 @@ async def decide(
 
     refusals: list[Refusal | None] = []
     decisions: list[dict[str, Any]] = []
-    trail: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     seen: set[UUID] = set()
     for row in request.items:
         item = items.get(row.application_id)
@@ -65,12 +65,12 @@ async def decide(
             decision_id = uuid4()
             decisions.append(_decision(decision_id, principal, request, item, now))
         detail = _audit_detail(request, row, refusal, decision_id)
-        trail.append(audit.row(now, principal, AuditAction(request.action), row.application_id, detail))
+        entries.append(trail.row(now, principal, AuditAction(request.action), row.application_id, detail))
 
     if decisions:
         await queries.add_decisions(session, decisions)
         container.outbox.add(session, [_event(request.action, row, reason) for row in decisions], now)
-    await audit.add_rows(session, trail)
+    await trail.add_rows(session, entries)
     return refusals
 
 

@@ -14,10 +14,10 @@ from services.review.errors import IdNumberInvalid, ItemNotFound
 from services.review.models import Decision, Item, ItemRevision
 from services.review.queries import Decided, ItemSearch, Neighbour
 from services.review.service.audit import record
-from shared import idnumber
 from shared.auth.tokens import Principal
-from shared.clock import business_day, start_of_business_day
-from shared.container import Container
+from shared.runtime.container import Container
+from shared.values import idnumber
+from shared.values.clock import business_day, start_of_business_day
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from services.review.schemas import LoginRequest
 from services.review.service.audit import record
 from shared.auth.errors import AccountLocked, WrongCredentials
 from shared.auth.sessions import Sessions
-from shared.container import Container
+from shared.runtime.container import Container
 
 
 @dataclass(frozen=True)

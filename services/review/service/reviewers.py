@@ -16,9 +16,9 @@ from services.review.service.audit import record
 from shared.auth.passwords import hash_password
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Principal
-from shared.clock import SystemClock
-from shared.container import Container
 from shared.errors import Forbidden
+from shared.runtime.container import Container
+from shared.values.clock import SystemClock
 
 
 async def add_reviewer(

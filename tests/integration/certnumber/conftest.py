@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from services.certnumber.app import build
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
-from shared.db import connect_args, migrate
 from shared.messaging import Consumer
+from shared.persistence.db import connect_args, migrate
 from tests.fixtures.backing import Postgres
 from tests.integration.certnumber.support import new_settings
 

@@ -11,16 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from services.certnumber.numbering import assign_batch
+from services.certnumber.numbering.allocation import assign_batch
 from services.certnumber.proof import prove
 from services.certnumber.schemas import Proof
 from services.certnumber.settings import CertnumberSettings
-from shared.clock import SystemClock
 from shared.contracts.renewal import PERSON_BLOCK, ApplicationState, RenewalApprovalWithdrawn, RenewalApproved
-from shared.db import Database
 from shared.messaging import Consumer, Envelope, Event, Message, Outbox, Verdict
-from shared.privacy import Privacy
-from shared.settings import parse_key, parse_keys
+from shared.persistence.cipher import Privacy
+from shared.persistence.db import Database
+from shared.runtime.settings import parse_key, parse_keys
+from shared.values.clock import SystemClock
 
 _KEYS = {name: base64.b64encode(os.urandom(32)).decode() for name in ("data", "index")}
 EPOCH = datetime(2026, 3, 1, 4, tzinfo=UTC)

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from services.certnumber import tasks
 from services.certnumber.app import build
 from services.certnumber.models import Base
-from shared.audit import AuditBase
+from shared.audit.trail import AuditBase
 from shared.messaging import Consumer
-from shared.tables import PlatformBase
+from shared.messaging.tables import PlatformBase
 from tests.fixtures.stack import ROOT, base_environment
 from tests.integration.certnumber.support import approved, assign, deliver, environment, message, new_settings
 

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from services.certnumber import service
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.errors import LayoutInvalid
-from services.certnumber.numbering import assign_batch
+from services.certnumber.numbering.allocation import assign_batch
 from services.certnumber.schemas import SeriesChange, SeriesCreation
 from shared.auth.tokens import Principal
-from shared.clock import SystemClock
 from shared.messaging import Consumer, Outbox
+from shared.values.clock import SystemClock
 from tests.integration.certnumber.support import (
     EPOCH,
     approved,

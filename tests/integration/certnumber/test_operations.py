@@ -12,12 +12,12 @@ import httpx2
 import pytest
 
 from services.certnumber.app import SERVICE, build
-from services.certnumber.celery_operations import Pulse
+from services.certnumber.numbering.worker_health import Pulse
 from services.certnumber.tasks import TASK
-from shared.db import Database
 from shared.messaging import Outbox, RabbitMQ
 from shared.messaging.health import Stalled
-from shared.runtime import run_worker
+from shared.persistence.db import Database
+from shared.runtime.service import run_worker
 from tests.fixtures.stack import CELERY, base_environment, free_port, processes
 from tests.fixtures.wait import until
 from tests.integration.certnumber.support import EPOCH, approved, environment, new_settings
@@ -119,7 +119,7 @@ async def test_a_main_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         await Pulse.check()
     Pulse.beat()
     await Pulse.check()
-    monkeypatch.setattr("services.certnumber.celery_operations.PATIENCE", 0.0)
+    monkeypatch.setattr("services.certnumber.numbering.worker_health.PATIENCE", 0.0)
     with pytest.raises(Stalled):
         await Pulse.check()
 

@@ -19,13 +19,13 @@ from services.enterprise.settings import EnterpriseSettings
 from shared.auth.access import allow
 from shared.auth.tables import SessionRow
 from shared.auth.tokens import Principal
-from shared.clock import SystemClock
-from shared.container import Container, build_container
 from shared.errors import Conflict, TooLarge
-from shared.http import Session, create_app, transactional_router
-from shared.openapi import problems
-from shared.ratelimit import rate_limit
-from shared.validation import RequestModel, Text
+from shared.runtime.container import Container, build_container
+from shared.values.clock import SystemClock
+from shared.web.app import Session, create_app, transactional_router
+from shared.web.openapi import problems
+from shared.web.ratelimit import rate_limit
+from shared.web.validation import RequestModel, Text
 
 SERVICE = "enterprise"
 UPLOAD_LIMIT = 3 * 1024 * 1024

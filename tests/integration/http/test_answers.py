@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from shared.http import SECURITY_HEADERS
-from shared.telemetry import configure_logging
+from shared.observability.telemetry import configure_logging
+from shared.web.app import SECURITY_HEADERS
 from tests.fixtures.backing import Postgres
 from tests.fixtures.factories import id_number
 from tests.fixtures.platform import service_database

@@ -8,9 +8,9 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from shared.idempotency import RETENTION
-from shared.runtime import clean
-from shared.tables import IdempotencyRow
+from shared.messaging.tables import IdempotencyRow
+from shared.runtime.service import clean
+from shared.web.idempotency import RETENTION
 from tests.integration.http.service import Service
 
 REPLAYED = "idempotency-replayed"

@@ -1,6 +1,6 @@
 """Requests are counted by route template; nothing that a caller chooses becomes a label."""
 
-from shared.metrics import exposition
+from shared.observability.metrics import exposition
 from tests.integration.http.service import SERVICE, Service
 
 

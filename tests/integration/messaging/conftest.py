@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from shared.db import Database
+from shared.persistence.db import Database
 from tests.fixtures.backing import Postgres
 from tests.integration.messaging.kit import Backbone, backbone, create_tables
 

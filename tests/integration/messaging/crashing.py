@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db import Database
 from shared.messaging import Consumer, InProcessBus, Message, RabbitMQ, Relay, Subscription, topology
+from shared.persistence.db import Database
 from tests.integration.messaging.kit import FIRST, QUEUES, Orders, subscription, take
 
 POISON = "poison"

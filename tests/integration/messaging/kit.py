@@ -12,7 +12,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db import Database
 from shared.messaging import (
     Consumer,
     DeadLetters,
@@ -28,7 +27,8 @@ from shared.messaging import (
     Relay,
     Subscription,
 )
-from shared.tables import InboxRow, OutboxRow, PlatformBase
+from shared.messaging.tables import InboxRow, OutboxRow, PlatformBase
+from shared.persistence.db import Database
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from shared.errors import Unavailable
 from shared.messaging import Message, TooEarly
-from shared.privacy import Undecipherable
-from shared.runtime import treat_dead_letters
+from shared.persistence.cipher import Undecipherable
+from shared.runtime.service import treat_dead_letters
 from tests.fixtures.wait import until
 from tests.integration.messaging.kit import FIRST, SECOND, Backbone, Pinged, Ponged, Unheard, message
 

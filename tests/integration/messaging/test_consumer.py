@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from shared.db import Database
 from shared.messaging import Consumer, Envelope, Message, Received, Verdict, traced
-from shared.runtime import INBOX_RETENTION_DAYS, clean
-from shared.tables import InboxRow
-from shared.telemetry import bind_trace, current_traceparent, new_traceparent
+from shared.messaging.tables import InboxRow
+from shared.observability.telemetry import bind_trace, current_traceparent, new_traceparent
+from shared.persistence.db import Database
+from shared.runtime.service import INBOX_RETENTION_DAYS, clean
 from tests.integration.messaging.kit import FIRST, NOW, Orders, Pinged, Ponged, count, effects, message, subscription
 from tests.integration.messaging.test_relay import statements
 

@@ -10,10 +10,10 @@ import aio_pika
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db import Database
 from shared.messaging import Consumer, Message, RabbitMQ, Relay, Subscription, Watch
 from shared.messaging.health import Activity, Stalled
-from shared.metrics import exposition
+from shared.observability.metrics import exposition
+from shared.persistence.db import Database
 from tests.fixtures.wait import until
 from tests.integration.messaging.kit import FIRST, QUEUES, Orders, Pinged, emit, message, subscription
 

@@ -12,9 +12,9 @@ import pytest
 from aio_pika.exceptions import ChannelPreconditionFailed
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db import Database
 from shared.messaging import Consumer, RabbitMQ, Subscription
 from shared.messaging.topology import EXCHANGE
+from shared.persistence.db import Database
 from tests.fixtures.backing import RabbitMQ as Broker
 from tests.fixtures.wait import until
 from tests.integration.messaging.kit import (

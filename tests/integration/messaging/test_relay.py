@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from shared.db import Database
 from shared.messaging import Message, Outbox, Relay
+from shared.persistence.db import Database
 from tests.fixtures.wait import until
 from tests.integration.messaging.kit import NOW, Pinged, emit, outbox_rows
 

@@ -9,11 +9,11 @@ import pytest
 from deploy.journey import import_people
 from deploy.synthetic import id_number
 from services.certnumber.audit import AUDIT_LABELS as CERTNUMBER_LABELS
-from services.portal.trails import ROLES, TRAILS, details
+from services.portal.audit_words import ROLES, TRAILS, details
 from services.renewal.audit import AUDIT_LABELS as RENEWAL_LABELS
 from services.review.domain import AUDIT_LABELS as REVIEW_LABELS
 from services.review.domain import ROLES as REVIEW_ROLES
-from shared.idnumber import mask
+from shared.values.idnumber import mask
 from tests.fixtures.platform import REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer

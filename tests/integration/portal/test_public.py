@@ -12,7 +12,7 @@ import segno
 from deploy.journey import application_in, decide, desk_item, import_people, submit_application, wait_for
 from deploy.synthetic import id_number
 from services.portal.articles import NEWS, NOTICES, POLICIES
-from shared.clock import business_day
+from shared.values.clock import business_day
 from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser
 

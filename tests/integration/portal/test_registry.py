@@ -12,8 +12,8 @@ from openpyxl import load_workbook
 
 from deploy.synthetic import id_number
 from services.portal.endpoints.registry import COLUMNS
-from services.renewal.registry_file import TEMPLATE_COLUMNS
-from shared.idnumber import mask
+from services.renewal.registry.file import TEMPLATE_COLUMNS
+from shared.values.idnumber import mask
 from tests.fixtures.platform import REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer

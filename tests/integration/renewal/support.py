@@ -14,9 +14,9 @@ from deploy.journey import decide, import_people, wait_for
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import IMAGE_KINDS
 from services.renewal.models import ImageRow
-from shared.container import Container
-from shared.idnumber import Sex
-from shared.tables import OutboxRow
+from shared.messaging.tables import OutboxRow
+from shared.runtime.container import Container
+from shared.values.idnumber import Sex
 from tests.fixtures.factories import id_number, person_name
 from tests.fixtures.platform import Harness
 from tests.fixtures.wait import until

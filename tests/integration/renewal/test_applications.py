@@ -10,7 +10,7 @@ import pytest
 from docx import Document
 
 from deploy.synthetic import jpeg
-from shared.clock import business_day
+from shared.values.clock import business_day
 from tests.integration.renewal.support import Office, problem
 
 

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.domain import month_anniversary
 from services.renewal.models import Application, HeldCertificate
-from shared.clock import business_day
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
 from shared.messaging import Consumer, Envelope, Event, Message, Verdict
+from shared.values.clock import business_day
 from tests.fixtures.platform import Harness
 from tests.fixtures.wait import until
 from tests.integration.renewal.support import Office, new_certificate, new_person, problem

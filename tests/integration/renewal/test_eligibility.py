@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.renewal.models import AgeLimitRow
-from shared.clock import business_day
+from shared.values.clock import business_day
 from tests.fixtures.platform import Harness
 from tests.integration.renewal.support import Office, line, new_person, problem
 

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from PIL import Image
 
-from services.renewal.images import MAX_BYTES
-from services.renewal.service.pictures import ORPHAN_AGE, sweep_orphans
-from shared.storage import DirectoryStore
+from services.renewal.pictures.images import MAX_BYTES
+from services.renewal.pictures.service import ORPHAN_AGE, sweep_orphans
+from shared.files.storage import DirectoryStore
 from tests.fixtures.factories import jpeg, picture, png
 from tests.fixtures.platform import Harness
 from tests.integration.renewal.support import Office, problem

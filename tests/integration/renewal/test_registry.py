@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from openpyxl import Workbook, load_workbook
 
 from services.renewal.models import HeldCertificate, Person
-from services.renewal.registry_file import TEMPLATE_COLUMNS
-from services.renewal.service import registry
+from services.renewal.registry import service as registry
+from services.renewal.registry.file import TEMPLATE_COLUMNS
 from shared.auth.tokens import Principal
 from tests.fixtures.factories import id_number
 from tests.fixtures.wait import until

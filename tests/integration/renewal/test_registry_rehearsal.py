@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.renewal.service import registry
+from services.renewal.registry import service as registry
 from tests.integration.renewal.support import Office, line, new_certificate, new_person, problem
 from tests.integration.renewal.test_registry import HEADER, REGISTRAR, counts, imported, upload, xlsx
 

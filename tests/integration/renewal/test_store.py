@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from services.renewal.app import build, create_app
 from services.renewal.container import RenewalContainer
 from services.renewal.models import ImageRow
-from services.renewal.service import pictures
-from services.renewal.service.pictures import sweep_orphans
+from services.renewal.pictures import service as pictures
+from services.renewal.pictures.service import sweep_orphans
 from services.renewal.settings import RenewalSettings
-from shared.storage import DirectoryStore, StoreUnavailable
+from shared.files.storage import DirectoryStore, StoreUnavailable
 from tests.fixtures.backing import S3Address
 from tests.fixtures.factories import jpeg
 from tests.fixtures.wait import until

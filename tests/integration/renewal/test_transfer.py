@@ -7,7 +7,7 @@ from deploy.journey import import_people, submit_application
 from deploy.synthetic import id_number
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
-from services.renewal.transfer import check_pictures, export_pictures, import_pictures
+from services.renewal.pictures.transfer import check_pictures, export_pictures, import_pictures
 from tests.fixtures.platform import Harness
 
 

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.db import migrate
+from shared.persistence.db import migrate
 from tests.fixtures.backing import Postgres
 from tests.integration.review.desk import Desk, running
 

@@ -15,7 +15,6 @@ from services.review.consumers import SUBSCRIPTIONS
 from services.review.domain import ROLES, Role
 from services.review.service.reviewers import ensure_reviewer
 from services.review.settings import ReviewSettings
-from shared.container import Container
 from shared.contracts.renewal import (
     PERSON_BLOCK,
     RenewalApprovalWithdrawn,
@@ -28,6 +27,7 @@ from shared.contracts.renewal import (
     RenewalSubmitted,
 )
 from shared.messaging import Consumer, Envelope, Event, Message, Verdict
+from shared.runtime.container import Container
 from tests.fixtures import factories
 
 PASSWORD = "Zhang-shan-2026"

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from services.review.models import Decision
-from shared.audit import AuditEntry
-from shared.tables import OutboxRow
+from shared.audit.trail import AuditEntry
+from shared.messaging.tables import OutboxRow
 from tests.fixtures import factories
 from tests.integration.review.desk import Application, Desk
 

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from services.review.models import Base
 from services.review.service.reviewers import ensure_reviewer
-from shared.audit import AuditBase
+from shared.audit.trail import AuditBase
 from shared.auth.tables import AuthBase
-from shared.tables import PlatformBase
+from shared.messaging.tables import PlatformBase
 from tests.fixtures.backing import Postgres
 from tests.integration.review.desk import PASSWORD, Application, Desk
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.storage import DirectoryStore, InvalidKey, MinioStore, ObjectMissing, ObjectStore
+from shared.files.storage import DirectoryStore, InvalidKey, MinioStore, ObjectMissing, ObjectStore
 from tests.fixtures.backing import S3Address
 
 NOW = timedelta(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.storage import DirectoryStore, ObjectMissing, StoreUnavailable
+from shared.files.storage import DirectoryStore, ObjectMissing, StoreUnavailable
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from deploy.embedded.postgres import free_port
-from shared.storage import MinioStore, ObjectStore, StoreUnavailable, minio
+from shared.files.storage import MinioStore, ObjectStore, StoreUnavailable, minio
 from tests.fixtures.backing import S3Address
 from tests.integration.storage.test_contract import minio_store
 

@@ -1,6 +1,6 @@
 import asyncio
 
-from services.certnumber.waker import Waker
+from services.certnumber.numbering.waker import Waker
 
 
 class Slow(Waker):

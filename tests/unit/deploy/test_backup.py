@@ -13,7 +13,7 @@ from deploy.compose.installation import APIS, SERVICES, WORKERS, Installation, O
 from deploy.compose.make_secrets import ISSUERS
 from deploy.compose.restore import check
 from deploy.compose.rotate import STEPS
-from shared.settings import parse_keys
+from shared.runtime.settings import parse_keys
 from tests.fixtures.stack import new_key
 
 QUIET = {"renewal.decisions": {"ready": 0, "retry": 0, "dead": 0}}

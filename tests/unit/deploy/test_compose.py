@@ -9,7 +9,7 @@ import pytest
 from deploy.compose.make_secrets import Emptied, make
 from deploy.embedded.platform import SERVICES
 from services.portal.settings import PortalSettings
-from shared.settings import ProcessSettings
+from shared.runtime.settings import ProcessSettings
 from tests.unit.deploy.files import COMPOSE, DEPLOY, compose
 
 PROJECT = compose()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import shared.runtime
+import shared.runtime.service
 from deploy.compose.make_secrets import make
 from deploy.compose.rotate import LISTS, STEPS
 from tests.unit.deploy.files import DEPLOY, compose
@@ -120,7 +120,7 @@ def test_a_service_has_the_command(command: str, monkeypatch: pytest.MonkeyPatch
         raise Parsed
 
     module, *arguments = shlex.split(command)[2:]
-    monkeypatch.setattr(shared.runtime, "explained_settings", parsed)
+    monkeypatch.setattr(shared.runtime.service, "explained_settings", parsed)
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     with pytest.raises(Parsed):
         runpy.run_module(f"{module}.__main__", run_name="__main__")

@@ -12,7 +12,7 @@ from deploy.k8s.rules import TARGET, prometheus_rule
 from deploy.k8s.secrets import COMMON, NAMESPACE, TLS, names, secrets
 from services.portal.settings import PortalSettings
 from shared.contracts.topology import QUEUES
-from shared.settings import ProcessSettings
+from shared.runtime.settings import ProcessSettings
 from tests.unit.deploy.crds import CUSTOM
 from tests.unit.deploy.files import COMPOSE, compose
 from tests.unit.deploy.kustomize import OVERLAYS, WORKLOADS, Manifest, labels_of, of_kind, pod_of, rendered, selects

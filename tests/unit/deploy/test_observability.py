@@ -8,7 +8,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-import shared.metrics  # noqa: F401 - registers them
+import shared.observability.metrics  # noqa: F401 - registers them
 from tests.unit.deploy.files import COMPOSE, DEPLOY, compose, load
 
 OBSERVABILITY = DEPLOY / "observability"

@@ -23,7 +23,7 @@ from services.renewal.domain import (
 )
 from services.renewal.models import HeldCertificate
 from services.renewal.queries import is_valid
-from shared.clock import business_day
+from shared.values.clock import business_day
 
 CIVIL_BUILDER = Post("10", "土建施工员", "施工员", 3)
 ROAD_BUILDER = Post("11", "市政施工员", "施工员", 3)

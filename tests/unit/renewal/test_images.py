@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from services.renewal import images
-from services.renewal.images import ImageError, NormalisedImage, normalise, normalise_off_loop
+from services.renewal.pictures import images
+from services.renewal.pictures.images import ImageError, NormalisedImage, normalise, normalise_off_loop
 from tests.fixtures import factories
 
 SIDE = images.MIN_SIDE

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from services.renewal import registry_file
-from services.renewal.registry_file import TEMPLATE_COLUMNS, HeldCertificate, RegistryRow, RowError, parse_row
-from shared import tabular
+from services.renewal.registry import file as registry_file
+from services.renewal.registry.file import TEMPLATE_COLUMNS, HeldCertificate, RegistryRow, RowError, parse_row
+from shared.files import tabular
 from tests.fixtures import factories
 
 TODAY = date(2026, 11, 22)

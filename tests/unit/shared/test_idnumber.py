@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import idnumber
-from shared.idnumber import InvalidIdNumber
+from shared.values import idnumber
+from shared.values.idnumber import InvalidIdNumber
 
 TODAY = date(2026, 11, 22)
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
-from shared.db import is_outage, is_transient
 from shared.messaging import Envelope, Event
-from shared.telemetry import bind_trace, new_traceparent
+from shared.observability.telemetry import bind_trace, new_traceparent
+from shared.persistence.db import is_outage, is_transient
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from shared.privacy import KEY_BYTES, Privacy, Undecipherable
+from shared.persistence.cipher import KEY_BYTES, Privacy, Undecipherable
 
 OLD, NEW, INDEX = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
 BLOCK = {"name": "周清远", "held": [{"post": "10", "valid_until": None}]}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from services.certnumber.settings import CertnumberSettings
 from services.renewal.settings import RenewalSettings
-from shared.settings import IssuerSettings, Settings, parse_key, parse_keys
+from shared.runtime.settings import IssuerSettings, Settings, parse_key, parse_keys
 
 SECRETS = ("database_url", "data_keys", "index_key", "signing_keys")
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
-from shared import tabular
-from shared.tabular import TableError
+from shared.files import tabular
+from shared.files.tabular import TableError
 
 COLUMNS = ("id_number", "name", "valid_until")
 ID = "11010519491231002X"
@@ -245,8 +245,8 @@ def test_cells_are_not_quoted_in_warnings(tmp_path: Path) -> None:
     """A process of its own: the test runner replaces the warning filters."""
     path = tmp_path / "table.xlsx"
     path.write_bytes(in_sheet(GOOD_XLSX, b"<v>46538</v>", b"<v>110105194912310</v>"))
-    program = f"from shared import tabular; print(list(tabular.rows(open({str(path)!r}, 'rb'), {COLUMNS}, 9)))"
-    root = Path(tabular.__file__).parents[1]
+    program = f"from shared.files import tabular; print(list(tabular.rows(open({str(path)!r}, 'rb'), {COLUMNS}, 9)))"
+    root = Path(tabular.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert "张三" in done.stdout
     assert done.stderr == ""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import idnumber, taxpayer
-from shared.taxpayer import InvalidTaxpayerId
+from shared.values import idnumber, taxpayer
+from shared.values.taxpayer import InvalidTaxpayerId
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from shared.telemetry import bind_trace, configure_logging, current_traceparent, get_logger, new_traceparent
+from shared.observability.telemetry import (
+    bind_trace,
+    configure_logging,
+    current_traceparent,
+    get_logger,
+    new_traceparent,
+)
 from tests.fixtures.factories import id_number
 
 ID_NUMBER = id_number()

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from shared.auth.tables import create_auth_tables_1
-from shared.tables import create_platform_tables_1
+from shared.messaging.tables import create_platform_tables_1
 
 revision = "0001"
 down_revision = None

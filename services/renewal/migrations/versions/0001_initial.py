@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from shared.audit import create_audit_tables_1
-from shared.tables import create_platform_tables_1
+from shared.audit.trail import create_audit_tables_1
+from shared.messaging.tables import create_platform_tables_1
 
 # Site posts of Jiangxi, and the families that the exclusion of 施工员 and 质量员 works on. Codes are stable and two
 # digits, because they become part of certificate numbers; names and years of validity are the owner's to change.

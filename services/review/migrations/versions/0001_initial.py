@@ -4,9 +4,9 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from shared.audit import create_audit_tables_1
+from shared.audit.trail import create_audit_tables_1
 from shared.auth.tables import create_auth_tables_1
-from shared.tables import create_platform_tables_1
+from shared.messaging.tables import create_platform_tables_1
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,1 @@
+"""Giving numbers: allocation, the wake-up, and the worker's health."""

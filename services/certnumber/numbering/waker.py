@@ -1,0 +1,86 @@
+"""Tells the numbering that approvals wait. A hint only: the sweep finds what no hint announced."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from celery import Celery
+
+from services.certnumber.tasks import PUBLISH_OPTIONS, SWEEP_SECONDS, TASK
+from shared.observability.telemetry import bind_trace, current_traceparent, get_logger
+
+log = get_logger(__name__)
+
+
+class Waker(ABC):
+    """Acts at most once at a time. Any number of wake-ups during an act make one more."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._acting: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Returns at once and never raises; call it on the event loop, after the commit."""
+        self._wanted = True
+        if self._acting is None or self._acting.done():
+            self._acting = asyncio.create_task(self._act_while_wanted())
+
+    async def idle(self) -> None:
+        """Returns when everything asked for so far is done."""
+        if self._acting is not None:
+            await self._acting
+
+    async def _act_while_wanted(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            try:
+                await self._act()
+            except Exception as error:
+                log.warning("numbering.not_woken", error=type(error).__name__)
+
+    @abstractmethod
+    async def _act(self) -> None:
+        """Anything it raises is logged."""
+
+    @abstractmethod
+    async def sweep(self) -> None:
+        """The sweep of this way to run, until cancelled; returns at once if another process sweeps."""
+
+
+def _trace() -> dict[str, str]:
+    return {"traceparent": current_traceparent()}
+
+
+class CeleryWaker(Waker):
+    """Sends the task to Celery's workers. Their sweep is Celery's beat."""
+
+    def __init__(self, celery: Celery) -> None:
+        super().__init__()
+        self._send = partial(celery.tasks[TASK].apply_async, **PUBLISH_OPTIONS)
+
+    async def _act(self) -> None:
+        await asyncio.to_thread(self._send, headers=_trace())
+
+    async def sweep(self) -> None:
+        return
+
+
+class EagerWaker(Waker):
+    """Runs the task here, in a thread. It commits on a connection of its own, so `on_commit` are called after it."""
+
+    def __init__(self, celery: Celery, on_commit: Sequence[Callable[[], None]]) -> None:
+        super().__init__()
+        self._run = partial(celery.tasks[TASK].apply, throw=True)
+        self._on_commit = on_commit
+
+    async def _act(self) -> None:
+        await asyncio.to_thread(self._run, headers=_trace())
+        for callback in self._on_commit:
+            callback()
+
+    async def sweep(self) -> None:
+        while True:
+            bind_trace(None)
+            self.wake()
+            await asyncio.sleep(SWEEP_SECONDS)

@@ -1,0 +1,1 @@
+"""The three pictures of an application: checked, stored, served, backed up."""

@@ -1,0 +1,163 @@
+"""Uploading and serving the three pictures of an application."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.renewal import queries
+from services.renewal.audit import AuditAction
+from services.renewal.container import RenewalContainer
+from services.renewal.domain import EDITABLE, IMAGE_LABELS, ImageKind
+from services.renewal.errors import (
+    ApplicationNotFound,
+    DuplicateImage,
+    ImageInvalidProblem,
+    ImageNotFound,
+    ImageTooLargeProblem,
+    ImageTypeProblem,
+)
+from services.renewal.models import ImageRow
+from services.renewal.pictures import images
+from services.renewal.service.applications import ENTERPRISE, get_application, lock_editable, wrong_state
+from services.renewal.service.changes import record
+from shared.audit import trail
+from shared.auth.tokens import Principal
+from shared.errors import Unavailable
+from shared.files.storage import ObjectMissing, StoreUnavailable
+
+LINK_LIFETIME = timedelta(minutes=5)
+PROBLEMS = {
+    images.ImageTooLarge: ImageTooLargeProblem,
+    images.ImageTypeUnsupported: ImageTypeProblem,
+    images.ImageInvalid: ImageInvalidProblem,
+}
+ORPHAN_AGE = timedelta(days=1)
+SWEEP_BATCH = 500
+
+
+async def put_image(
+    container: RenewalContainer,
+    session: AsyncSession,
+    enterprise_id: UUID,
+    application_id: UUID,
+    kind: ImageKind,
+    data: bytes,
+) -> ImageRow:
+    """Check, store and attach a picture.
+
+    The bytes are in the store before the row is written, and neither is done inside an open transaction: what a crash
+    leaves behind is an object without a row, which `sweep_orphans` removes.
+    Raises ApplicationNotFound, WrongState, DuplicateImage and the image problems; Unavailable without the store.
+    """
+    async with container.database.transaction() as reading:
+        application = await queries.find_application(reading, application_id, enterprise_id)
+    if application is None:
+        raise ApplicationNotFound
+    if application.status not in EDITABLE:
+        raise wrong_state(application)
+    try:
+        picture = await images.normalise_off_loop(data)
+    except images.ImageError as error:
+        raise PROBLEMS[type(error)](error.message) from None
+    key = f"applications/{application_id}/{uuid4()}.{picture.extension}"
+    try:
+        await container.store.put(key, picture.data, picture.content_type)
+    except StoreUnavailable:
+        raise Unavailable("图片存储暂时不可用，请稍后重新上传", retry_after=5) from None
+    application = await lock_editable(session, enterprise_id, application_id)
+    present = (await queries.current_images(session, [application_id]))[application_id]
+    for other in present:
+        if other.kind != kind and other.pixel_sha256 == picture.pixel_sha256:
+            label = IMAGE_LABELS[other.kind]  # type: ignore[index]  # the column holds image kinds only
+            raise DuplicateImage(f"这张图片已作为“{label}”上传，请检查是否选错文件", kind=other.kind)
+    await session.execute(
+        sa.update(ImageRow)
+        .where(ImageRow.application_id == application_id, ImageRow.kind == kind, ImageRow.current)
+        .values(current=False)
+    )
+    now = container.clock.now()
+    row = ImageRow(
+        id=uuid4(),
+        application_id=application_id,
+        kind=kind,
+        current=True,
+        object_key=key,
+        content_type=picture.content_type,
+        sha256=picture.sha256,
+        pixel_sha256=picture.pixel_sha256,
+        width=picture.width,
+        height=picture.height,
+        bytes=len(picture.data),
+        uploaded_at=now,
+    )
+    session.add(row)
+    record(session, application, f"upload_{kind}", ENTERPRISE, now)
+    return row
+
+
+@dataclass(frozen=True)
+class ServedImage:
+    """Either a link that lives at most five minutes, or the bytes."""
+
+    link: str | None
+    data: bytes
+    content_type: str
+
+
+async def get_image(
+    container: RenewalContainer,
+    session: AsyncSession,
+    principal: Principal,
+    application_id: UUID,
+    kind: ImageKind,
+    revision: int | None,
+) -> ServedImage:
+    """A picture of an id card shows its number, so a reviewer's look leaves an audit entry in `session`.
+
+    Raises ApplicationNotFound, ImageNotFound, Unavailable.
+    """
+    enterprise_id = principal.subject if "enterprise" in principal.roles else None
+    # Closed before the store is asked: one that answers slowly must not use up the database's connections.
+    async with container.database.transaction() as reading:
+        application = await get_application(reading, application_id, enterprise_id)
+        if enterprise_id is None:
+            # Reviewers see what was submitted, not what a rejected application is being changed to.
+            revision = revision or application.revision
+        row = await queries.find_image(reading, application_id, kind, revision)
+    if row is None:
+        raise ImageNotFound
+    try:
+        link = await container.store.presigned_url(row.object_key, LINK_LIFETIME)
+        data = b"" if link else await container.store.get(row.object_key)
+    except ObjectMissing:
+        raise ImageNotFound from None
+    except StoreUnavailable:
+        raise Unavailable("图片存储暂时不可用，请稍后再试", retry_after=5) from None
+    if enterprise_id is None:
+        # Takes no connection before the commit, which comes before the picture leaves.
+        detail = {"kind": kind, "revision": revision}
+        trail.add(session, container.clock.now(), principal, AuditAction.image_viewed, application_id, detail)
+    return ServedImage(link, data, row.content_type)
+
+
+async def sweep_orphans(container: RenewalContainer) -> int:
+    """Delete the pictures nobody can see any more, once they are old enough; returns how many objects.
+
+    Those are pictures that were replaced before they were ever submitted, and objects that no row names: uploads that
+    ended between the store and the database.
+    """
+    async with container.database.transaction() as session:
+        await queries.delete_unsubmitted_images(session, container.clock.now() - ORPHAN_AGE)
+    removed = 0
+    keys = await container.store.list_keys("applications/", ORPHAN_AGE)
+    for start in range(0, len(keys), SWEEP_BATCH):
+        batch = keys[start : start + SWEEP_BATCH]
+        async with container.database.transaction() as session:
+            known = await queries.known_object_keys(session, batch)
+        for key in set(batch) - known:
+            await container.store.delete(key)
+            removed += 1
+    return removed

@@ -1,0 +1,1 @@
+"""The registry of people and the certificates they hold: import and look-up."""

@@ -1,0 +1,156 @@
+"""HTTP routes of the registry, for reviewers with the role registrar."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import File, Query, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
+
+from services.renewal.domain import LABELS
+from services.renewal.endpoints import BINARY, Deps
+from services.renewal.errors import IdNumberInvalid, PersonNotFound, TableInvalid
+from services.renewal.registry import service as registry
+from services.renewal.registry.file import template_xlsx
+from services.renewal.registry.service import ImportReport
+from services.renewal.schemas import (
+    HeldCertificateRead,
+    ImportDone,
+    ImportProgress,
+    ImportRead,
+    PersonApplicationRead,
+    RegistryPersonRead,
+    RowErrorRead,
+)
+from shared.auth.access import allow
+from shared.auth.tokens import Principal
+from shared.values.idnumber import mask
+from shared.web.app import Session, problem_document, problem_of, transactional_router
+from shared.web.openapi import problems
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+NDJSON = "application/x-ndjson"
+LINES = (
+    '{"rows_done": 500, "rows_total": 512}\n{"rows_done": 512, "rows_total": 512}\n'
+    '{"report": {"rows": 512, "created": 0, "updated": 0, "unchanged": 512, "failed": 0, "errors": []}}\n'
+)
+Step = int | ImportReport
+
+router = transactional_router(prefix="/registry")
+Registrar = Annotated[Principal, allow("registrar")]
+
+
+# A stored answer would keep the request's transaction open for as long as the import takes, and the database ends one
+# that idles. None is needed: the same table again changes nothing.
+@router.post(
+    "/imports",
+    response_model=ImportRead,
+    responses={
+        200: {"description": "the report", "content": {NDJSON: {"schema": {"type": "string"}, "example": LINES}}},
+        **problems(TableInvalid),
+    },
+    openapi_extra={"x-idempotent": False},
+)
+async def import_registry(
+    request: Request,
+    deps: Deps,
+    principal: Registrar,
+    file: Annotated[UploadFile, File(description="CSV in UTF-8 or XLSX, at most 20 MiB and 100,000 rows")],
+    dry_run: Annotated[bool, Query(description="only report what the import would do; nothing is written")] = False,
+) -> ImportRead | StreamingResponse:
+    """Import people and the certificates they hold. Importing the same table again changes nothing.
+
+    With `Accept: application/x-ndjson` the answer is a stream of lines: the progress after every chunk of rows
+    (`rows_total` is null where it is not known) and, last, either the report or the problem that ended the import.
+    A table refused before the first line is a problem document as usual. Whoever leaves before the last line stops
+    the import; the rows done are kept.
+    """
+    steps = registry.import_registry(deps, principal, file.file, dry_run=dry_run)
+    if NDJSON in request.headers.get("accept", ""):
+        total = await registry.count_rows(file.file)
+        return StreamingResponse(_lines(await anext(steps), steps, total), media_type=NDJSON)
+    (report,) = [step async for step in steps if isinstance(step, ImportReport)]
+    return _report(report)
+
+
+async def _lines(first: Step, steps: AsyncGenerator[Step], total: int | None) -> AsyncGenerator[str]:
+    try:
+        async with aclosing(steps):
+            yield _line(first, total)
+            async for step in steps:
+                yield _line(step, total)
+    except Exception as error:
+        # The status is out already.
+        yield json.dumps({"problem": problem_document(problem_of(error))}, ensure_ascii=False) + "\n"
+
+
+def _line(step: Step, total: int | None) -> str:
+    line = (
+        ImportProgress(rows_done=step, rows_total=total) if isinstance(step, int) else ImportDone(report=_report(step))
+    )
+    return line.model_dump_json() + "\n"
+
+
+def _report(report: ImportReport) -> ImportRead:
+    return ImportRead(
+        rows=report.rows,
+        created=report.created,
+        updated=report.updated,
+        unchanged=report.unchanged,
+        failed=report.failed,
+        errors=[
+            RowErrorRead(row=row, column=error.column, code=error.code, message=error.message)
+            for row, error in report.errors
+        ],
+    )
+
+
+@router.get(
+    "/imports/template",
+    response_class=Response,
+    responses={200: {"description": "template", "content": {XLSX: {"schema": BINARY}}}},
+)
+async def get_template(_: Registrar) -> Response:
+    """An empty table with the columns of an import."""
+    headers = {"Content-Disposition": 'attachment; filename="registry-template.xlsx"'}
+    return Response(template_xlsx(), media_type=XLSX, headers=headers)
+
+
+@router.get("/people", responses=problems(IdNumberInvalid, PersonNotFound))
+async def read_person(
+    deps: Deps,
+    session: Session,
+    principal: Registrar,
+    id_number: Annotated[str, Query(min_length=1, max_length=40)],
+) -> RegistryPersonRead:
+    """What the platform knows of a person. The audit trail notes who looked."""
+    found = await registry.read_person(deps, session, principal, id_number)
+    return RegistryPersonRead(
+        name=found.person.name,
+        id_number_masked=mask(found.id_number),
+        sex="female" if found.person.sex == "female" else "male",
+        birth_date=found.person.birth_date,
+        certificates=[
+            HeldCertificateRead(
+                certificate_number=row.certificate_number,
+                post=row.post,
+                post_name=post_name,
+                valid_until=row.valid_until,
+                source="registry" if row.application_id is None else "platform",
+                replaced=row.replaced_by is not None,
+                voided_at=row.voided_at,
+            )
+            for row, post_name in found.certificates
+        ],
+        applications=[
+            PersonApplicationRead(
+                application_id=row.id,
+                post=row.post,
+                post_name=post_name,
+                status=row.status,
+                status_label=LABELS[row.status],
+            )
+            for row, post_name in found.applications
+        ],
+    )

@@ -1,0 +1,1 @@
+"""The audit trail a service keeps: who did what when."""

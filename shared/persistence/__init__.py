@@ -1,0 +1,1 @@
+"""PostgreSQL: engine and transactions, ciphertext in columns and its rotation."""

@@ -1,0 +1,54 @@
+"""A service's stored ciphertext under the current data key, so that an older key can be dropped."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
+
+from shared.persistence.cipher import Privacy, Undecipherable
+from shared.persistence.db import Database
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """A mapped column of ciphertext, and the context that binds it. Its table's primary key is one column."""
+
+    column: InstrumentedAttribute[str]
+    context: str
+
+    def __str__(self) -> str:
+        return str(self.column.expression)
+
+
+async def reencrypt(database: Database, privacy: Privacy, encrypted: Encrypted) -> AsyncIterator[int]:
+    """Batch by batch, each a transaction: how many values it has changed.
+
+    May run beside the service and be interrupted; a value under the current key is left alone. Raises Undecipherable,
+    naming the row.
+    """
+    model = encrypted.column.class_
+    (key,) = model.__table__.primary_key
+    old = encrypted.column.not_like(f"{privacy.current}.%")
+    rest: sa.ColumnElement[bool] = old
+    while True:
+        async with database.transaction() as session:
+            statement = sa.select(key, encrypted.column).where(rest).order_by(key).limit(BATCH).with_for_update()
+            rows = (await session.execute(statement)).all()
+            if not rows:
+                return
+            changes = [_changed(privacy, encrypted, key.name, *row) for row in rows]
+            await session.execute(sa.update(model), changes)
+        rest = sa.and_(old, key > rows[-1][0])
+        yield len(rows)
+
+
+def _changed(privacy: Privacy, encrypted: Encrypted, key: str, identity: Any, value: str) -> dict[str, Any]:
+    try:
+        plain = privacy.decrypt(value, encrypted.context)
+    except Undecipherable as error:
+        raise Undecipherable(f"{encrypted} of {identity}: {error}") from error
+    return {key: identity, encrypted.column.key: privacy.encrypt(plain, encrypted.context)}

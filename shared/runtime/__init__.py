@@ -1,0 +1,1 @@
+"""A service as a process: settings, container, commands, the operators' port. Only services and deploy import it."""

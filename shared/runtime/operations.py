@@ -1,0 +1,110 @@
+"""The operators' port of a process: metrics, liveness and readiness, apart from what a gateway passes on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+
+import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI, Response
+
+from shared.messaging.tables import DeadLetterRow, OutboxRow
+from shared.observability.metrics import (
+    CHECK_OK,
+    CONTENT_TYPE,
+    DB_IN_USE,
+    DB_MAX,
+    OUTBOX_AGE,
+    OUTBOX_ROWS,
+    QUEUE_MESSAGES,
+    Sampler,
+    exposition,
+)
+from shared.runtime.container import Container, Readiness
+from shared.web.app import health_router
+
+# Ids grow with time and the count ends somewhere: a million rows of an outage must not be read at every scrape.
+_COUNTED = sa.select(sa.literal(1)).select_from(OutboxRow).limit(10_000).subquery()
+_OUTBOX = sa.select(
+    sa.select(sa.func.count()).select_from(_COUNTED).scalar_subquery(),
+    sa.select(sa.func.extract("epoch", sa.func.now() - OutboxRow.created_at))
+    .order_by(OutboxRow.id)
+    .limit(1)
+    .scalar_subquery(),
+)
+
+
+def samplers_of(readiness: Readiness) -> list[Sampler]:
+    """What any process can tell of itself."""
+    checks = partial(_sample_checks, readiness)
+    # The pool first: the others borrow from it.
+    return [partial(_sample_pool, readiness), checks] if isinstance(readiness, Container) else [checks]
+
+
+async def _sample_checks(readiness: Readiness) -> None:
+    failing = await readiness.failing_dependencies()
+    for name in readiness.dependencies:
+        CHECK_OK.labels(readiness.service, name).set(name not in failing)
+
+
+async def _sample_pool(container: Container) -> None:
+    in_use, size = container.database.pool_usage()
+    DB_IN_USE.labels(container.service).set(in_use)
+    DB_MAX.labels(container.service).set(size)
+
+
+async def sample_outbox(container: Container) -> None:
+    """Of the service's database, for one process of each service to ask."""
+    async with container.database.transaction() as session:
+        rows, age = (await session.execute(_OUTBOX)).one()
+    OUTBOX_ROWS.labels(container.service).set(rows)
+    OUTBOX_AGE.labels(container.service).set(age or 0)
+
+
+async def sample_dead_letters(container: Container, queues: Sequence[str]) -> None:
+    """Those of the in-process bus; a broker keeps its own."""
+    statement = sa.select(DeadLetterRow.queue, sa.func.count()).group_by(DeadLetterRow.queue)
+    async with container.database.transaction() as session:
+        dead = dict((await session.execute(statement)).all())
+    for queue in queues:
+        QUEUE_MESSAGES.labels(queue, "dead").set(dead.get(queue, 0))
+
+
+def operations_app(readiness: Readiness, samplers: Sequence[Sampler]) -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.container = readiness
+    app.include_router(health_router())
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await exposition(samplers), media_type=CONTENT_TYPE)
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the process it runs in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def operations(readiness: Readiness, samplers: Sequence[Sampler], host: str, port: int) -> AsyncIterator[None]:
+    """Answer operators on `port` for as long as the block lasts, on none if it is 0. An address that cannot be had ends
+    the process."""
+    if not port:
+        yield
+        return
+    app = operations_app(readiness, samplers)
+    server = _Server(
+        uvicorn.Config(app, host, port, lifespan="off", log_config=None, access_log=False, server_header=False)
+    )
+    task = asyncio.create_task(server.serve())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

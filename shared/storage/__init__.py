@@ -1,7 +1,0 @@
-"""Where images live: one protocol, a directory (embedded run) and an S3 store (full stack) behind it."""
-
-from shared.storage.directory import DirectoryStore
-from shared.storage.minio import MinioStore
-from shared.storage.store import InvalidKey, ObjectMissing, ObjectStore, StoreUnavailable
-
-__all__ = ["DirectoryStore", "InvalidKey", "MinioStore", "ObjectMissing", "ObjectStore", "StoreUnavailable"]

@@ -1,0 +1,1 @@
+"""HTTP: the application, its documents, and what every request has in common."""

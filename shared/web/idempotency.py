@@ -1,0 +1,58 @@
+"""Idempotency-Key: the first answer of a POST is kept in the transaction of its effects and given again."""
+
+import hashlib
+import re
+from datetime import timedelta
+
+import sqlalchemy as sa
+from fastapi import Request, Response
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.errors import Invalid
+from shared.messaging.tables import IdempotencyRow
+
+HEADER = "Idempotency-Key"
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"}
+VALID_KEY = re.compile(r"[!-~]{1,100}")
+RETENTION = timedelta(hours=24)
+
+
+class IdempotencyKeyInvalid(Invalid):
+    code = "idempotency_key_invalid"
+    detail = "Idempotency-Key 应为 1 至 100 个可见 ASCII 字符"
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency_key_reused"
+    detail = "该 Idempotency-Key 已用于另一个请求"
+
+
+async def recall(session: AsyncSession, request: Request, key: str, scope: str) -> Response | None:
+    """The answer already given under `key`, or None after reserving the key for this request.
+
+    A second request with the same key waits here until the first one has committed or rolled back.
+    Raises IdempotencyKeyInvalid, IdempotencyKeyReused.
+    """
+    if not VALID_KEY.fullmatch(key):
+        raise IdempotencyKeyInvalid
+    body = await request.body()
+    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
+    # Under a key of ours: the bare digest of a body that holds an id number could be found by trying all of them.
+    fingerprint = request.app.state.container.privacy.blind_index(f"request:{digest}")
+    reserve = insert(IdempotencyRow).values(scope=scope, key=key, fingerprint=fingerprint)
+    reserved = await session.scalar(reserve.on_conflict_do_nothing().returning(IdempotencyRow.key))
+    if reserved is not None:
+        return None
+    row = await session.get_one(IdempotencyRow, (scope, key))
+    if row.fingerprint != fingerprint or row.status is None:
+        raise IdempotencyKeyReused
+    return Response(row.body, row.status, {"Idempotency-Replayed": "true"}, row.media_type)
+
+
+async def remember(session: AsyncSession, key: str, scope: str, response: Response) -> None:
+    await session.execute(
+        sa.update(IdempotencyRow)
+        .where(IdempotencyRow.scope == scope, IdempotencyRow.key == key)
+        .values(status=response.status_code, body=bytes(response.body), media_type=response.headers.get("content-type"))
+    )

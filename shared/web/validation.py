@@ -1,0 +1,90 @@
+"""Types for request fields that keep the database and people safe, and Chinese words for what is wrong with a field."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from shared.values.clock import end_of_business_day, start_of_business_day
+
+PRINTABLE = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
+MAX_REVISION = 2**31 - 1
+YEARS = (1900, 2999)
+
+
+# A trimmed, non-empty string without control characters; the field adds its max_length.
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=PRINTABLE)]
+Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
+
+
+def _instant(value: object, end: bool) -> datetime:
+    text = value if isinstance(value, str) else ""
+    try:
+        day = date.fromisoformat(text) if len(text) == len("2026-01-31") else None
+        moment = None if day else datetime.fromisoformat(text)
+    except ValueError:
+        day = moment = None
+    if day is not None and YEARS[0] <= day.year <= YEARS[1]:
+        return end_of_business_day(day) if end else start_of_business_day(day)
+    if moment is not None and moment.tzinfo is not None and YEARS[0] <= moment.year <= YEARS[1]:
+        return moment.astimezone(UTC)
+    raise PydanticCustomError("instant", "a date or an RFC 3339 date-time with offset")
+
+
+_MOMENT = WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
+
+# A date means its first (last) instant in Asia/Shanghai. The validated value is an aware datetime in UTC.
+FromMoment = Annotated[datetime, PlainValidator(lambda value: _instant(value, end=False)), _MOMENT]
+ToMoment = Annotated[datetime, PlainValidator(lambda value: _instant(value, end=True)), _MOMENT]
+
+
+def _listed(values: list[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",")]
+
+
+# Of a query: the parameter repeated, or ids with commas between.
+Ids = Annotated[list[UUID], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+
+
+class RequestModel(BaseModel):
+    """Base of request bodies: unknown fields are refused, so that a typo is not silently dropped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+MESSAGES = {
+    "missing": "必填",
+    "extra_forbidden": "不支持的字段",
+    "string_too_short": "内容过短",
+    "string_too_long": "内容过长",
+    "string_pattern_mismatch": "含有不允许的字符或格式不正确",
+    "instant": "应为日期（2026-01-31）或带时区的时间",
+    "too_short": "条目过少",
+    "too_long": "条目过多",
+    "enum": "取值不在允许范围内",
+    "literal_error": "取值不在允许范围内",
+    "json_invalid": "不是有效的 JSON",
+    "uuid_parsing": "编号格式不正确",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "greater_than_equal": "数值过小",
+    "less_than_equal": "数值过大",
+}
+
+
+def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Pydantic's errors as [{field, code, message}]; the rejected value itself is never repeated."""
+    result = []
+    for error in errors[:50]:
+        path = [str(part) for part in error["loc"]]
+        if path and path[0] in {"body", "query", "path", "header"}:
+            path = path[1:] or path
+        code = str(error["type"])
+        if code == "json_invalid":
+            # Its location is an offset in the text, not a field.
+            path = ["body"]
+        result.append({"field": ".".join(path)[:200], "code": code, "message": MESSAGES.get(code, "格式不正确")})
+    return result
