@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.run import compare
 from shared.messaging import Consumer, Event, Message, Outbox, Queue, RabbitMQ, Received, Relay, Subscription
-from shared.messaging.tables import OutboxRow, PlatformBase
+from shared.messaging.tables import OutboxMessage, PlatformBase
 from shared.persistence.db import Database
 from tests.fixtures.backing import Backing
 
@@ -148,6 +148,6 @@ async def _purge(channel: Any) -> None:
 async def _fill(database: Database) -> None:
     outbox = Outbox("bench")
     async with database.transaction() as session:
-        await session.execute(sa.delete(OutboxRow))
+        await session.execute(sa.delete(OutboxMessage))
         events = [Measured(subject_id=uuid4(), filler="x" * 700) for _ in range(EVENTS)]
         outbox.add(session, events, datetime.now(UTC))

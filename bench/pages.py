@@ -26,7 +26,7 @@ PERSON = {"id_number": "360199199001010009", "sex": "female", "birth_date": "199
 async def _fill(harness: Harness, count: int) -> None:
     review = harness.platform.containers["review"]
     async with review.database.transaction() as session:
-        person = review.privacy.seal(PERSON, PERSON_AT_REST)
+        person = review.cipher.seal(PERSON, PERSON_AT_REST)
         await session.execute(sa.text(FILL), {"count": count, "person": person})
     async with review.database.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(sa.text("ANALYZE items"))

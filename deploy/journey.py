@@ -23,7 +23,7 @@ PATIENCE = 30.0
 POLL = 0.05
 
 
-class StepFailed(Exception):  # noqa: N818
+class StepFailed(Exception):
     """The platform answered something else than the story expects."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
-class Problem(Exception):  # noqa: N818 - the term of RFC 9457
+class Problem(Exception):
     code: ClassVar[str] = "problem"
     detail: str = "请求未能完成"
 

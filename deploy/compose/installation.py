@@ -21,7 +21,7 @@ APIS = tuple(f"{service}-api" for service in SERVICES)
 WORKERS = tuple(f"{service}-worker" for service in SERVICES)
 
 
-class OperationFailed(Exception):  # noqa: N818
+class OperationFailed(Exception):
     """Says why, in words for the operator."""
 
 

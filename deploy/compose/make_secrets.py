@@ -22,7 +22,7 @@ DIRECTORY = Path(__file__).parent / "secrets"
 S3_ACCESS_KEY = "ganzheng-renewal"
 
 
-class Emptied(Exception):  # noqa: N818
+class Emptied(Exception):
     """A secret's file is there and holds nothing. What it held may be all that opens the data."""
 
 

@@ -34,7 +34,7 @@ LOAD_SECONDS = 20.0
 ID_NUMBER = re.compile(rf"{AREA}\d{{11}}[\dXx]")
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """A step ended otherwise than it must."""
 
 

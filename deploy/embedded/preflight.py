@@ -26,7 +26,7 @@ INTERNAL = "http://embedded"
 _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The message says, on one line, what the operator has to change."""
 
 

@@ -14,7 +14,7 @@ from deploy.embedded.preflight import Options
 from shared.contracts.topology import QUEUES
 from shared.observability.telemetry import configure_logging
 from shared.observability.tracing import configure_tracing
-from shared.runtime.service import treat_dead_letters
+from shared.runtime.service import manage_dead_letters
 
 
 class _Server(uvicorn.Server):
@@ -53,7 +53,7 @@ async def _serve(platform: Platform, options: Options) -> None:
 
 async def _treat_dead_letters(platform: Platform, arguments: argparse.Namespace) -> None:
     try:
-        await treat_dead_letters(platform.bus, QUEUES, arguments)
+        await manage_dead_letters(platform.bus, QUEUES, arguments)
     finally:
         await platform.close()
 

@@ -9,5 +9,5 @@ class CertnumberContainer(Container):
     waker: Waker = field(init=False)
 
     async def close(self) -> None:
-        await self.waker.idle()
+        await self.waker.join()
         await super().close()

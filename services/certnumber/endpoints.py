@@ -32,7 +32,7 @@ from shared.auth.tokens import Principal
 from shared.values.clock import business_day
 from shared.web.app import CONTAINER, Session, transactional_router
 from shared.web.openapi import problems
-from shared.web.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.pagination import InvalidCursor, Page, Paging, split_page
 from shared.web.ratelimit import rate_limit
 from shared.web.validation import PRINTABLE
 
@@ -94,27 +94,31 @@ async def _read(container: CertnumberContainer, session: AsyncSession, rows: Seq
 
 
 @router.get("/series", responses=problems(InvalidCursor))
-async def list_series(deps: Deps, session: Session, _: Admin, page: Paging) -> Page[SeriesRead]:
+async def list_series(container: Deps, session: Session, _: Admin, page: Paging) -> Page[SeriesRead]:
     """How numbers are written, the newest series first."""
-    rows, cursor = cut(await queries.list_series(session, page), page, lambda series: (series.created_at, series.id))
-    return Page(items=await _read(deps, session, rows), next_cursor=cursor)
+    rows, cursor = split_page(
+        await queries.list_series(session, page), page, lambda series: (series.created_at, series.id)
+    )
+    return Page(items=await _read(container, session, rows), next_cursor=cursor)
 
 
 @router.post("/series", status_code=201, responses=problems(LayoutInvalid, SeriesConflict))
-async def create_series(deps: Deps, session: Session, principal: Admin, body: SeriesCreation) -> SeriesRead:
+async def create_series(container: Deps, session: Session, principal: Admin, body: SeriesCreation) -> SeriesRead:
     """Add a series. Approvals that could not be numbered are tried again."""
-    return (await _read(deps, session, [await service.create_series(deps, session, principal, body)]))[0]
+    return (await _read(container, session, [await service.create_series(container, session, principal, body)]))[0]
 
 
 @router.patch("/series/{series_id}", responses=problems(SeriesNotFound, SeriesInUse, LayoutInvalid, SeriesConflict))
 async def change_series(
-    deps: Deps, session: Session, principal: Admin, series_id: UUID, body: SeriesChange
+    container: Deps, session: Session, principal: Admin, series_id: UUID, body: SeriesChange
 ) -> SeriesRead:
     """Change a series, also while it is in use; numbers already given stay as they are."""
-    return (await _read(deps, session, [await service.change_series(deps, session, principal, series_id, body)]))[0]
+    return (
+        await _read(container, session, [await service.change_series(container, session, principal, series_id, body)])
+    )[0]
 
 
 @router.get("/proof")
-async def read_proof(deps: Deps, session: Session, _: Staff) -> Proof:
+async def read_proof(container: Deps, session: Session, _: Staff) -> Proof:
     """Per series: is it 1..N without gap or repeat, and who still waits for a number?"""
-    return await prove(session, deps.clock)
+    return await prove(session, container.clock)

@@ -85,14 +85,14 @@ async def withdraw_approvals(
 
 
 def _facts(container: CertnumberContainer, event: ApplicationState, approval: int) -> dict[str, Any]:
-    """Raises Undecipherable."""
+    """Raises DecryptionFailed."""
     return {
         "application_id": event.application_id,
         "decision_no": approval,
         "post": event.post,
         "post_name": event.post_name,
         "enterprise_name": event.enterprise_name,
-        "holder_masked": mask_name(container.privacy.open(event.person, PERSON_BLOCK)["name"]),
+        "holder_masked": mask_name(container.cipher.open(event.person, PERSON_BLOCK)["name"]),
     }
 
 

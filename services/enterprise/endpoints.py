@@ -30,15 +30,15 @@ LoggedIn = Annotated[Principal, allow("enterprise")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
 
 
-async def _log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> Enterprise:
-    return await service.log_in(deps, sessions, session, body)
+async def _log_in(container: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> Enterprise:
+    return await service.log_in(container, sessions, session, body)
 
 
 sessions_router = session_router(_log_in, queries.find, ("enterprise",), initial_passwords=(INITIAL_PASSWORD,))
 
 
-def _read(deps: Container, enterprise: Enterprise) -> EnterpriseRead:
-    taxpayer_id = enterprise.account_name(deps.privacy)
+def _read(container: Container, enterprise: Enterprise) -> EnterpriseRead:
+    taxpayer_id = enterprise.account_name(container.cipher)
     return EnterpriseRead(
         id=enterprise.id,
         account=taxpayer_id,
@@ -58,19 +58,19 @@ def _read(deps: Container, enterprise: Enterprise) -> EnterpriseRead:
     responses=problems(TaxpayerIdInvalid, EnterpriseExists),
     dependencies=[Depends(rate_limit("20/minute"))],
 )
-async def register_enterprise(deps: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseAccount:
+async def register_enterprise(container: Deps, session: Session, body: EnterpriseRegistration) -> EnterpriseAccount:
     """Register an enterprise. Its account is the taxpayer id, its password 111111 until it is changed."""
-    enterprise = _read(deps, await service.register_enterprise(deps, session, body))
+    enterprise = _read(container, await service.register_enterprise(container, session, body))
     return EnterpriseAccount(**enterprise.model_dump(), initial_password=INITIAL_PASSWORD)
 
 
 @router.get("/me")
-async def read_me(deps: Deps, session: Session, principal: LoggedInAtFirst) -> EnterpriseRead:
+async def read_me(container: Deps, session: Session, principal: LoggedInAtFirst) -> EnterpriseRead:
     """The enterprise that is logged in."""
-    return _read(deps, await queries.get(session, principal.subject))
+    return _read(container, await queries.get(session, principal.subject))
 
 
 @router.patch("/me")
-async def change_me(deps: Deps, session: Session, principal: LoggedIn, body: EnterpriseChange) -> EnterpriseRead:
+async def change_me(container: Deps, session: Session, principal: LoggedIn, body: EnterpriseChange) -> EnterpriseRead:
     """Change name, contact or address."""
-    return _read(deps, await service.change_enterprise(deps, session, principal.subject, body))
+    return _read(container, await service.change_enterprise(container, session, principal.subject, body))

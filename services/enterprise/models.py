@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.tables import Account
-from shared.persistence.cipher import Privacy
+from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 
 # Context of the encrypted column.
@@ -31,8 +31,8 @@ class Enterprise(Account, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
-    def account_name(self, privacy: Privacy) -> str:
-        return privacy.decrypt(self.taxpayer_id, TAXPAYER_ID)
+    def account_name(self, cipher: FieldCipher) -> str:
+        return cipher.decrypt(self.taxpayer_id, TAXPAYER_ID)
 
     @property
     def role_set(self) -> frozenset[str]:

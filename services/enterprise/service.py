@@ -28,8 +28,8 @@ async def register_enterprise(
     now = container.clock.now()
     enterprise = Enterprise(
         id=uuid4(),
-        taxpayer_id=container.privacy.encrypt(taxpayer_id, TAXPAYER_ID),
-        identity_index=container.privacy.blind_index(identity(taxpayer_id)),
+        taxpayer_id=container.cipher.encrypt(taxpayer_id, TAXPAYER_ID),
+        identity_index=container.cipher.blind_index(identity(taxpayer_id)),
         name=registration.name,
         contact_name=registration.contact_name,
         contact_phone=registration.contact_phone,
@@ -70,7 +70,7 @@ async def change_enterprise(
 async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Enterprise:
     """Raises AccountLocked, WrongCredentials."""
     key = account_identity(login.taxpayer_id)
-    account = await queries.find_by_identity(session, container.privacy.blind_index(key)) if key else None
+    account = await queries.find_by_identity(session, container.cipher.blind_index(key)) if key else None
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
-    name = account.account_name(container.privacy) if account else key or login.taxpayer_id
+    name = account.account_name(container.cipher) if account else key or login.taxpayer_id
     return await sessions.log_in(session, account, name, login.password)

@@ -14,7 +14,7 @@ log = get_logger(__name__)
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 
 
-class ApiProblem(Exception):  # noqa: N818 - the term of RFC 9457
+class ApiProblem(Exception):
     """A problem document (RFC 9457) of the API."""
 
     def __init__(self, status: int, document: Mapping[str, Any]) -> None:

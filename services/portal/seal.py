@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from shared.persistence.cipher import KEY_BYTES, Privacy, Undecipherable
+from shared.persistence.cipher import KEY_BYTES, DecryptionFailed, FieldCipher
 
 CONTEXT = "portal.query"
 
@@ -19,10 +19,10 @@ def unseal(account_key: str, sealed: str) -> dict[str, str] | None:
     """What was sealed; None when that was another account's, or is no such text at all."""
     try:
         return _cipher(account_key).open(sealed, CONTEXT)
-    except Undecipherable:
+    except DecryptionFailed:
         return None
 
 
-def _cipher(account_key: str) -> Privacy:
+def _cipher(account_key: str) -> FieldCipher:
     key = HKDF(SHA256(), KEY_BYTES, salt=None, info=CONTEXT.encode()).derive(account_key.encode())
-    return Privacy({"s": key}, key)
+    return FieldCipher({"s": key}, key)

@@ -52,7 +52,7 @@ from shared.auth.tokens import Principal
 from shared.values.idnumber import mask
 from shared.web.app import CONTAINER, Session, transactional_router
 from shared.web.openapi import problems
-from shared.web.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.pagination import InvalidCursor, Page, Paging, split_page
 from shared.web.ratelimit import rate_limit
 from shared.web.validation import PRINTABLE, FromMoment, Ids, ToMoment
 
@@ -67,7 +67,7 @@ Anyone = Annotated[Principal, allow("enterprise", "reviewer", "registrar", "admi
 
 
 def read(
-    deps: RenewalContainer, application: Application, posts: dict[str, Post], images: Iterable[ImageRow]
+    container: RenewalContainer, application: Application, posts: dict[str, Post], images: Iterable[ImageRow]
 ) -> ApplicationRead:
     return ApplicationRead(
         id=application.id,
@@ -77,7 +77,7 @@ def read(
         revision=application.revision,
         decision_no=application.decision_no,
         name=application.person.name,
-        id_number_masked=mask(deps.privacy.decrypt(application.person.id_number, ID_NUMBER)),
+        id_number_masked=mask(container.cipher.decrypt(application.person.id_number, ID_NUMBER)),
         post=application.post,
         post_name=posts[application.post].name,
         certificate_number=application.certificate_number,
@@ -121,9 +121,9 @@ def _eligibility(result: Eligibility, eligible: bool) -> EligibilityRead:
     )
 
 
-async def _answer(deps: RenewalContainer, session: Session, application: Application) -> ApplicationRead:
+async def _answer(container: RenewalContainer, session: Session, application: Application) -> ApplicationRead:
     images = await queries.current_images(session, [application.id])
-    return read(deps, application, await queries.posts(session), images[application.id])
+    return read(container, application, await queries.posts(session), images[application.id])
 
 
 @router.get("/posts")
@@ -138,24 +138,26 @@ async def list_posts(session: Session, _: Anyone) -> list[PostRead]:
     responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost),
     dependencies=[Depends(rate_limit("120/minute"))],
 )
-async def check_eligibility(deps: Deps, session: Session, _: Enterprise, body: EligibilityRequest) -> EligibilityRead:
+async def check_eligibility(
+    container: Deps, session: Session, _: Enterprise, body: EligibilityRequest
+) -> EligibilityRead:
     """Check a person against every rule, for one post or for all."""
-    result = await eligibility.check_eligibility(deps, session, body.id_number, body.post)
+    result = await eligibility.check_eligibility(container, session, body.id_number, body.post)
     return _eligibility(result, result.eligible if body.post is None else not result.reasons)
 
 
 @router.post("/applications", status_code=201, responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost))
 async def create_application(
-    deps: Deps, session: Session, principal: Enterprise, body: ApplicationDraft
+    container: Deps, session: Session, principal: Enterprise, body: ApplicationDraft
 ) -> ApplicationRead:
     """Begin an application as a draft."""
-    application = await applications.create_application(deps, session, principal, body.id_number, body.post)
-    return await _answer(deps, session, application)
+    application = await applications.create_application(container, session, principal, body.id_number, body.post)
+    return await _answer(container, session, application)
 
 
 @router.get("/applications", responses=problems(InvalidCursor))
 async def list_applications(
-    deps: Deps,
+    container: Deps,
     session: Session,
     principal: Enterprise,
     page: Paging,
@@ -175,19 +177,19 @@ async def list_applications(
         application_ids=application_ids,
     )
     rows = await queries.search_applications(session, search, page)
-    kept, next_cursor = cut(rows, page, lambda row: (row.added_at, row.id))
+    kept, next_cursor = split_page(rows, page, lambda row: (row.added_at, row.id))
     images = await queries.current_images(session, [row.id for row in kept])
     posts = await queries.posts(session)
-    return Page(items=[read(deps, row, posts, images[row.id]) for row in kept], next_cursor=next_cursor)
+    return Page(items=[read(container, row, posts, images[row.id]) for row in kept], next_cursor=next_cursor)
 
 
 @router.get("/applications/{application_id}", responses=problems(ApplicationNotFound))
 async def read_application(
-    deps: Deps, session: Session, principal: Enterprise, application_id: UUID
+    container: Deps, session: Session, principal: Enterprise, application_id: UUID
 ) -> ApplicationDetail:
     """One application with its history."""
     application, images, history = await applications.read_application(session, application_id, principal.subject)
-    overview = read(deps, application, await queries.posts(session), images)
+    overview = read(container, application, await queries.posts(session), images)
     corrected = await applications.is_corrected(session, application, images)
     entries = [
         HistoryEntry(
@@ -212,11 +214,11 @@ async def read_application(
 
 @router.get("/applications/{application_id}/eligibility", responses=problems(ApplicationNotFound))
 async def check_application(
-    deps: Deps, session: Session, principal: Enterprise, application_id: UUID
+    container: Deps, session: Session, principal: Enterprise, application_id: UUID
 ) -> EligibilityRead:
     """Check the person for the application's post and every other, as submitting it today would."""
     application = await applications.get_application(session, application_id, principal.subject)
-    result = await eligibility.application_eligibility(deps, session, application)
+    result = await eligibility.application_eligibility(container, session, application)
     return _eligibility(result, not result.reasons)
 
 
@@ -225,13 +227,13 @@ async def check_application(
     responses=problems(ApplicationNotFound, StaleRevision, WrongState, UnknownPost),
 )
 async def change_application(
-    deps: Deps, session: Session, principal: Enterprise, application_id: UUID, body: ApplicationChange
+    container: Deps, session: Session, principal: Enterprise, application_id: UUID, body: ApplicationChange
 ) -> ApplicationRead:
     """Change the post while the application is a draft or rejected."""
     application = await applications.change_application(
-        deps, session, principal.subject, application_id, body.post, body.revision
+        container, session, principal.subject, application_id, body.post, body.revision
     )
-    return await _answer(deps, session, application)
+    return await _answer(container, session, application)
 
 
 @router.put(
@@ -241,7 +243,7 @@ async def change_application(
     ),
 )
 async def put_image(
-    deps: Deps,
+    container: Deps,
     session: Session,
     principal: Enterprise,
     application_id: UUID,
@@ -250,7 +252,7 @@ async def put_image(
 ) -> ImageRead:
     """Upload or replace one of the three pictures."""
     data = await file.read()
-    return _image(await pictures.put_image(deps, session, principal.subject, application_id, kind, data))
+    return _image(await pictures.put_image(container, session, principal.subject, application_id, kind, data))
 
 
 @router.get(
@@ -268,7 +270,7 @@ async def put_image(
     },
 )
 async def get_image(
-    deps: Deps,
+    container: Deps,
     session: Session,
     principal: EnterpriseOrReviewer,
     application_id: UUID,
@@ -276,7 +278,7 @@ async def get_image(
     revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
     """The present picture, or the one submitted with `revision`. The audit trail notes which reviewer looked."""
-    served = await pictures.get_image(deps, session, principal, application_id, kind, revision)
+    served = await pictures.get_image(container, session, principal, application_id, kind, revision)
     if served.link:
         return Response(status_code=307, headers={"Location": served.link})
     return Response(served.data, media_type=served.content_type, headers={"Content-Disposition": "inline"})
@@ -290,9 +292,11 @@ async def get_image(
         **problems(ApplicationNotFound),
     },
 )
-async def get_commitment_letter(deps: Deps, session: Session, principal: Enterprise, application_id: UUID) -> Response:
+async def get_commitment_letter(
+    container: Deps, session: Session, principal: Enterprise, application_id: UUID
+) -> Response:
     """The 承诺书 template, filled in, as .docx. It shows the full id number; the history records that."""
-    name, data = await applications.commitment_letter(deps, session, principal.subject, application_id)
+    name, data = await applications.commitment_letter(container, session, principal.subject, application_id)
     disposition = f"attachment; filename=\"commitment-letter.docx\"; filename*=UTF-8''{quote(name)}"
     return Response(data, media_type=CONTENT_TYPE, headers={"Content-Disposition": disposition})
 
@@ -302,11 +306,13 @@ async def get_commitment_letter(deps: Deps, session: Session, principal: Enterpr
     responses=problems(ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, NotEligible),
 )
 async def submit_application(
-    deps: Deps, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
+    container: Deps, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
 ) -> ApplicationRead:
     """Submit a draft, or resubmit a rejected application, for review."""
-    application = await applications.submit_application(deps, session, principal.subject, application_id, body.revision)
-    return await _answer(deps, session, application)
+    application = await applications.submit_application(
+        container, session, principal.subject, application_id, body.revision
+    )
+    return await _answer(container, session, application)
 
 
 @router.post(
@@ -314,8 +320,10 @@ async def submit_application(
     responses=problems(ApplicationNotFound, StaleRevision, WrongState),
 )
 async def cancel_application(
-    deps: Deps, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
+    container: Deps, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
 ) -> ApplicationRead:
     """Cancel an application that is a draft, waiting for review or rejected."""
-    application = await applications.cancel_application(deps, session, principal.subject, application_id, body.revision)
-    return await _answer(deps, session, application)
+    application = await applications.cancel_application(
+        container, session, principal.subject, application_id, body.revision
+    )
+    return await _answer(container, session, application)

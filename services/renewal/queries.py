@@ -26,7 +26,7 @@ from services.renewal.models import (
     PostRow,
     SubmissionRow,
 )
-from shared.web.pagination import PageRequest, contains, keyset, where_given
+from shared.web.pagination import PageRequest, apply_filters, contains, keyset
 
 
 async def posts(session: AsyncSession) -> dict[str, Post]:
@@ -163,7 +163,7 @@ async def search_applications(
     session: AsyncSession, search: ApplicationSearch, page: PageRequest
 ) -> Sequence[Application]:
     """One more than the page holds."""
-    statement = where_given(
+    statement = apply_filters(
         _with_person_and_enterprise(),
         (Application.enterprise_id, eq, search.enterprise_id),
         (Application.status, eq, search.status),

@@ -110,7 +110,7 @@ def _newest(events: Iterable[Any]) -> list[Any]:
 
 
 def _item(container: Container, event: ApplicationState) -> dict[str, Any]:
-    person = container.privacy.open(event.person, PERSON_BLOCK)
+    person = container.cipher.open(event.person, PERSON_BLOCK)
     return {
         "application_id": event.application_id,
         "change_no": event.change_no,
@@ -119,7 +119,7 @@ def _item(container: Container, event: ApplicationState) -> dict[str, Any]:
         "application_number": event.application_number,
         "status": event.status,
         "name": person.pop("name"),
-        "person": container.privacy.seal(person, PERSON_AT_REST),
+        "person": container.cipher.seal(person, PERSON_AT_REST),
         "id_number_index": event.person_index,
         "enterprise_id": event.enterprise_id,
         "enterprise_name": event.enterprise_name,

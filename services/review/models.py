@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.tables import Account
-from shared.persistence.cipher import Privacy
+from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 
 
@@ -34,7 +34,7 @@ class Reviewer(Account, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
-    def account_name(self, privacy: Privacy) -> str:  # noqa: ARG002
+    def account_name(self, cipher: FieldCipher) -> str:  # noqa: ARG002
         return self.username
 
     @property

@@ -15,7 +15,7 @@ from sqlalchemy.sql.operators import in_op
 from services.review.domain import WAITING_DAYS
 from services.review.models import Base, Captcha, Decision, Item, ItemRevision, Reviewer, characters
 from shared.values.clock import SHANGHAI
-from shared.web.pagination import PageRequest, contains, keyset, where_given
+from shared.web.pagination import PageRequest, apply_filters, contains, keyset
 
 Row = Mapping[str, Any]
 
@@ -173,7 +173,7 @@ async def _matching(session: AsyncSession, statement: sa.Select[Any], search: It
     if search.name or search.enterprise:
         # The plan depends on how rare the fragment is; a prepared statement's general plan would scan the table.
         await session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    return where_given(
+    return apply_filters(
         statement,
         (Item.name, _contains, search.name),
         (Item.id_number_index, eq, search.id_number_index),

@@ -20,7 +20,7 @@ from shared.auth.tokens import Principal
 from shared.persistence.db import new_registry
 from shared.web.app import Session, transactional_router
 from shared.web.openapi import problems
-from shared.web.pagination import InvalidCursor, Page, Paging, cut, keyset, where_given
+from shared.web.pagination import InvalidCursor, Page, Paging, apply_filters, keyset, split_page
 from shared.web.validation import FromMoment, Text, ToMoment
 
 Action = TypeVar("Action", bound=StrEnum)
@@ -151,7 +151,7 @@ def audit_router(actions: type[Action], labels: Mapping[Action, str]) -> APIRout
         until: Annotated[ToMoment | None, Query(alias="to")] = None,
     ) -> Page[AuditRead]:
         """Who did what when, newest first."""
-        statement = where_given(
+        statement = apply_filters(
             sa.select(AuditEntry),
             (AuditEntry.actor_name, eq, actor),
             (AuditEntry.action, eq, action),
@@ -160,7 +160,7 @@ def audit_router(actions: type[Action], labels: Mapping[Action, str]) -> APIRout
             (AuditEntry.at, le, until),
         )
         rows = (await session.scalars(keyset(statement, page, AuditEntry.at, AuditEntry.id))).all()
-        kept, next_cursor = cut(rows, page, lambda entry: (entry.at, entry.id))
+        kept, next_cursor = split_page(rows, page, lambda entry: (entry.at, entry.id))
         return Page(items=[_read(entry, labels[actions(entry.action)]) for entry in kept], next_cursor=next_cursor)
 
     return router

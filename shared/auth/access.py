@@ -32,7 +32,7 @@ async def idempotency_scope(request: Request) -> str:
     if scheme.lower() != "bearer":
         address = request.client.host if request.client else ""
         # Strangers must not meet in each other's keys; and an address is personal data.
-        return f"anonymous:{container.privacy.blind_index(f'address:{address}')}"
+        return f"anonymous:{container.cipher.blind_index(f'address:{address}')}"
     try:
         principal = await authenticate(request, token)
     except Unauthenticated:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth.errors import InvalidSession
 from shared.auth.sessions import AccessToken, Sessions
-from shared.auth.tables import Account, SessionRow
-from shared.persistence.cipher import Privacy
+from shared.auth.tables import Account, LoginSession
+from shared.persistence.cipher import FieldCipher
 
 # Not every page writes a row; the price is that a session may end this much before its idle time.
 SEEN_EVERY = timedelta(minutes=1)
@@ -43,33 +43,35 @@ class BrowserSessions:
     """Use cases of a web portal, on the same sessions that logout, password change and disabling end."""
 
     sessions: Sessions
-    privacy: Privacy
+    cipher: FieldCipher
 
     def open(self, session: AsyncSession, account: Account) -> BrowserSession:
         session_id = secrets.token_urlsafe(32)
         row = self.sessions.add(session, account, _hash(session_id), last_seen_at=self.sessions.clock.now())
         return self.shown(account, row.id, session_id)
 
-    async def see(self, session: AsyncSession, session_id: str, *, active: bool = True) -> SessionRow:
+    async def see(self, session: AsyncSession, session_id: str, *, active: bool = True) -> LoginSession:
         """The session, which stays open for longer if somebody was active. Raises InvalidSession."""
         now = self.sessions.clock.now()
-        due = SessionRow.last_seen_at <= now - SEEN_EVERY
-        found = (await session.execute(sa.select(SessionRow, due).where(*self._open_under(session_id)))).one_or_none()
+        due = LoginSession.last_seen_at <= now - SEEN_EVERY
+        found = (await session.execute(sa.select(LoginSession, due).where(*self._open_under(session_id)))).one_or_none()
         if found is None:
             raise InvalidSession
         row, is_due = found
         if is_due and active:
             # Asked again, so that of many pages at once one writes.
-            await session.execute(sa.update(SessionRow).where(SessionRow.id == row.id, due).values(last_seen_at=now))
+            await session.execute(
+                sa.update(LoginSession).where(LoginSession.id == row.id, due).values(last_seen_at=now)
+            )
         return row
 
-    async def rotate(self, session: AsyncSession, session_id: str) -> tuple[SessionRow, str]:
+    async def rotate(self, session: AsyncSession, session_id: str) -> tuple[LoginSession, str]:
         """Give the session a new id; the old one is dead when this commits. Raises InvalidSession.
 
         An old id that comes again ends nothing: another page may have been under way with it.
         """
         following = secrets.token_urlsafe(32)
-        renamed = sa.update(SessionRow).where(*self._open_under(session_id)).returning(SessionRow)
+        renamed = sa.update(LoginSession).where(*self._open_under(session_id)).returning(LoginSession)
         row = await session.scalar(renamed.values(secret_hash=_hash(following), last_seen_at=self.sessions.clock.now()))
         if row is None:
             raise InvalidSession
@@ -77,7 +79,7 @@ class BrowserSessions:
 
     def access(self, account: Account, row_id: UUID) -> BrowserAccess:
         read = AccountRead(id=account.id, name=account.name, roles=sorted(account.role_set))
-        seal_key = self.privacy.blind_index(f"portal seal:{account.id}")
+        seal_key = self.cipher.blind_index(f"portal seal:{account.id}")
         return BrowserAccess(**self.sessions.access(account, row_id).model_dump(), account=read, seal_key=seal_key)
 
     def shown(self, account: Account, row_id: UUID, session_id: str) -> BrowserSession:
@@ -87,10 +89,10 @@ class BrowserSessions:
         now = self.sessions.clock.now()
         idle = timedelta(minutes=self.sessions.settings.browser_idle_minutes)
         return (
-            SessionRow.secret_hash == _hash(session_id),
-            SessionRow.ended_at.is_(None),
-            SessionRow.expires_at > now,
-            SessionRow.last_seen_at >= now - idle,
+            LoginSession.secret_hash == _hash(session_id),
+            LoginSession.ended_at.is_(None),
+            LoginSession.expires_at > now,
+            LoginSession.last_seen_at >= now - idle,
         )
 
 

@@ -64,7 +64,7 @@ def _sessions(request: Request) -> Any:
 
 
 def _browser_sessions(request: Request) -> Any:
-    return BrowserSessions(_sessions(request), request.app.state.container.privacy)
+    return BrowserSessions(_sessions(request), request.app.state.container.cipher)
 
 
 Deps = Annotated[Container, CONTAINER]
@@ -120,10 +120,10 @@ def session_router(
         return sessions.pair(await active(session, row.subject, InvalidRefreshToken), row.id, token)
 
     @router.delete("/sessions/current", status_code=204)
-    async def end_session(deps: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn) -> None:
+    async def end_session(container: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn) -> None:
         """Log out: the refresh token dies at once, this access token at its issuer at once and elsewhere on expiry."""
         await sessions.end(session, principal.session)
-        await witness(deps, session, principal, "log_out")
+        await witness(container, session, principal, "log_out")
 
     @router.post("/browser-sessions", **login_options)
     async def open_browser_session(browsers: Browsers, session: Session, account: LoggingIn) -> BrowserSession:
@@ -145,20 +145,20 @@ def session_router(
 
     @router.put("/password", status_code=204, responses=problems(WrongOldPassword, WeakPassword, AccountLocked))
     async def change_password(
-        deps: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn, body: PasswordChange
+        container: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn, body: PasswordChange
     ) -> None:
         """Change the password. After the initial one, refresh the session to get a token that opens everything."""
         account: Account = await find_account(session, principal.subject)
-        name = account.account_name(deps.privacy)
+        name = account.account_name(container.cipher)
         try:
             await sessions.change_password(
                 session, account, name, principal, body.old_password, body.new_password, *initial_passwords
             )
         except (WrongOldPassword, AccountLocked):
-            async with deps.database.transaction() as own:
-                await witness(deps, own, principal, "password_change_failed")
+            async with container.database.transaction() as own:
+                await witness(container, own, principal, "password_change_failed")
             raise
-        await witness(deps, session, principal, "password_changed")
+        await witness(container, session, principal, "password_changed")
 
     @router.get("/.well-known/jwks.json")
     async def jwks(request: Request) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth.errors import AccountLocked, InvalidRefreshToken, WrongCredentials, WrongOldPassword
 from shared.auth.passwords import check_new_password, hash_password, verify_password
-from shared.auth.tables import Account, LoginFailureRow, SessionRow
+from shared.auth.tables import Account, LoginFailure, LoginSession
 from shared.auth.tokens import Principal, SigningKeys
 from shared.errors import Problem
 from shared.persistence.db import Database
@@ -60,7 +60,7 @@ class Sessions:
         if account is None:
             raise WrongCredentials
         await session.refresh(account)
-        await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == _hash(name)))
+        await session.execute(sa.delete(LoginFailure).where(LoginFailure.account_hash == _hash(name)))
         return account
 
     def open(self, session: AsyncSession, account: Account) -> TokenPair:
@@ -69,8 +69,8 @@ class Sessions:
 
     def add(
         self, session: AsyncSession, account: Account, secret_hash: str, last_seen_at: datetime | None = None
-    ) -> SessionRow:
-        row = SessionRow(
+    ) -> LoginSession:
+        row = LoginSession(
             id=uuid4(),
             subject=account.id,
             secret_hash=secret_hash,
@@ -80,17 +80,17 @@ class Sessions:
         session.add(row)
         return row
 
-    async def refresh(self, session: AsyncSession, token: str) -> tuple[SessionRow, str]:
+    async def refresh(self, session: AsyncSession, token: str) -> tuple[LoginSession, str]:
         """Spend a refresh token; returns the session and its next token. Raises InvalidRefreshToken."""
         spent = _hash(token)
-        row = await session.scalar(sa.select(SessionRow).where(SessionRow.secret_hash == spent).with_for_update())
+        row = await session.scalar(sa.select(LoginSession).where(LoginSession.secret_hash == spent).with_for_update())
         if row is None:
             # A token that was already spent is in two hands: end the session for both.
             await session.rollback()
             async with self.database.transaction() as own:
                 await own.execute(
-                    sa.update(SessionRow)
-                    .where(SessionRow.previous_hash == spent, SessionRow.ended_at.is_(None))
+                    sa.update(LoginSession)
+                    .where(LoginSession.previous_hash == spent, LoginSession.ended_at.is_(None))
                     .values(ended_at=self.clock.now())
                 )
             raise InvalidRefreshToken
@@ -101,16 +101,16 @@ class Sessions:
         return row, following
 
     async def is_open(self, session: AsyncSession, session_id: UUID) -> bool:
-        statement = sa.select(SessionRow.id).where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
+        statement = sa.select(LoginSession.id).where(LoginSession.id == session_id, LoginSession.ended_at.is_(None))
         return await session.scalar(statement) is not None
 
     async def end(self, session: AsyncSession, session_id: UUID) -> None:
-        await self._end(session, SessionRow.id == session_id)
+        await self._end(session, LoginSession.id == session_id)
 
     async def end_all(self, session: AsyncSession, subject: UUID, but: UUID | None = None) -> None:
         """End every session of an account, except the one named."""
-        chosen = SessionRow.subject == subject
-        await self._end(session, chosen if but is None else sa.and_(chosen, SessionRow.id != but))
+        chosen = LoginSession.subject == subject
+        await self._end(session, chosen if but is None else sa.and_(chosen, LoginSession.id != but))
 
     async def change_password(
         self,
@@ -136,14 +136,14 @@ class Sessions:
 
     async def unlock(self, session: AsyncSession, name: str) -> bool:
         """Forget the failed logins of an account name; False if there are none."""
-        forgotten = sa.delete(LoginFailureRow).where(LoginFailureRow.account_hash == _hash(name))
-        return await session.scalar(forgotten.returning(LoginFailureRow.account_hash)) is not None
+        forgotten = sa.delete(LoginFailure).where(LoginFailure.account_hash == _hash(name))
+        return await session.scalar(forgotten.returning(LoginFailure.account_hash)) is not None
 
     async def clean(self, session: AsyncSession) -> None:
         """Delete sessions long over, and failures that count no more."""
         over = self.clock.now() - ENDED_RETENTION
-        await session.execute(sa.delete(SessionRow).where(SessionRow.expires_at < over))
-        await session.execute(sa.delete(LoginFailureRow).where(LoginFailureRow.last_at <= self._window_start()))
+        await session.execute(sa.delete(LoginSession).where(LoginSession.expires_at < over))
+        await session.execute(sa.delete(LoginFailure).where(LoginFailure.last_at <= self._window_start()))
 
     def pair(self, account: Account, session_id: UUID, refresh_token: str) -> TokenPair:
         return TokenPair(**self.access(account, session_id).model_dump(), refresh_token=refresh_token)
@@ -165,7 +165,7 @@ class Sessions:
         )
 
     async def _end(self, session: AsyncSession, which: sa.ColumnElement[bool]) -> None:
-        statement = sa.update(SessionRow).where(which, SessionRow.ended_at.is_(None))
+        statement = sa.update(LoginSession).where(which, LoginSession.ended_at.is_(None))
         await session.execute(statement.values(ended_at=self.clock.now()))
 
     def _window_start(self) -> datetime:
@@ -192,10 +192,10 @@ class Sessions:
                 raise refusal
 
     async def _refuse_locked(self, key: str) -> None:
-        locked = sa.select(LoginFailureRow.last_at).where(
-            LoginFailureRow.account_hash == key,
-            LoginFailureRow.failures >= self.settings.lockout_failures,
-            LoginFailureRow.last_at > self._window_start(),
+        locked = sa.select(LoginFailure.last_at).where(
+            LoginFailure.account_hash == key,
+            LoginFailure.failures >= self.settings.lockout_failures,
+            LoginFailure.last_at > self._window_start(),
         )
         async with self.database.transaction() as own:
             last_at = await own.scalar(locked)
@@ -204,14 +204,12 @@ class Sessions:
 
     async def _count_failure(self, key: str) -> None:
         now = self.clock.now()
-        statement = insert(LoginFailureRow).values(account_hash=key, failures=1, last_at=now)
-        counted = sa.case(
-            (LoginFailureRow.last_at > self._window_start(), LoginFailureRow.failures + 1), else_=sa.literal(1)
-        )
+        statement = insert(LoginFailure).values(account_hash=key, failures=1, last_at=now)
+        counted = sa.case((LoginFailure.last_at > self._window_start(), LoginFailure.failures + 1), else_=sa.literal(1))
         async with self.database.transaction() as own:
             await own.execute(
                 statement.on_conflict_do_update(
-                    index_elements=[LoginFailureRow.account_hash], set_={"failures": counted, "last_at": now}
+                    index_elements=[LoginFailure.account_hash], set_={"failures": counted, "last_at": now}
                 )
             )
 

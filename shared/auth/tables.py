@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.persistence.cipher import Privacy
+from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 
 
@@ -15,7 +15,7 @@ class AuthBase(DeclarativeBase):
     registry = new_registry()
 
 
-class SessionRow(AuthBase):
+class LoginSession(AuthBase):
     """One login, continued by single-use refresh tokens or, with a `last_seen_at`, by the id a browser holds.
 
     Of the refresh token or id only a hash is kept. The previous refresh token betrays a theft when it comes again.
@@ -32,7 +32,7 @@ class SessionRow(AuthBase):
     last_seen_at: Mapped[datetime | None]
 
 
-class LoginFailureRow(AuthBase):
+class LoginFailure(AuthBase):
     """Failed logins of one account name, existing or not; the name is kept only as a hash."""
 
     __tablename__ = "login_failures"
@@ -77,7 +77,7 @@ class Account:
     password_hash: Mapped[str]
     must_change_password: Mapped[bool]
 
-    def account_name(self, privacy: Privacy) -> str:
+    def account_name(self, cipher: FieldCipher) -> str:
         """What the person logs in with, in clear."""
         raise NotImplementedError
 

@@ -1,9 +1,9 @@
 """The event backbone: outbox and relay on the way out, inbox and one wrapper on the way in."""
 
-from shared.messaging.consumer import Consumer, Outcome, Subscription, TooEarly, Verdict, traced
+from shared.messaging.consumer import Consumer, Outcome, PredecessorMissing, Subscription, Verdict, traced
 from shared.messaging.dead_letters import DeadLetter, DeadLetters
 from shared.messaging.events import Envelope, Event, Message, Received
-from shared.messaging.health import Watch
+from shared.messaging.health import QueueMonitor
 from shared.messaging.inprocess import InProcessBus
 from shared.messaging.outbox import Outbox
 from shared.messaging.rabbitmq import RabbitMQ
@@ -20,14 +20,14 @@ __all__ = [
     "Message",
     "Outbox",
     "Outcome",
+    "PredecessorMissing",
     "Publisher",
     "Queue",
+    "QueueMonitor",
     "RabbitMQ",
     "Received",
     "Relay",
     "Subscription",
-    "TooEarly",
     "Verdict",
-    "Watch",
     "traced",
 ]

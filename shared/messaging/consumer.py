@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.errors import Unavailable
 from shared.messaging.events import E, Envelope, Event, Message, Received
 from shared.messaging.health import Activity
-from shared.messaging.tables import InboxRow
+from shared.messaging.tables import InboxMessage
 from shared.messaging.topology import MAX_ATTEMPTS, Queue
 from shared.messaging.tracing import consuming
 from shared.observability.metrics import EVENT_AGE, MESSAGES
 from shared.observability.telemetry import bind_trace, get_logger
-from shared.persistence.cipher import Undecipherable
+from shared.persistence.cipher import DecryptionFailed
 from shared.persistence.db import Database, is_outage
 
 log = get_logger(__name__)
@@ -32,7 +32,7 @@ log = get_logger(__name__)
 Handler = Callable[[Any, AsyncSession, Sequence[Any]], Awaitable[None]]
 
 
-class TooEarly(Exception):  # noqa: N818
+class PredecessorMissing(Exception):
     """The event's predecessor has not arrived yet: try again later."""
 
 
@@ -137,13 +137,13 @@ class Consumer:
     async def _remember(self, session: AsyncSession, received: Sequence[Received[Any]]) -> list[Received[Any]]:
         # Sorted, so that two consumers with the same events in their batches wait for each other and do not deadlock.
         rows = [{"queue": self.queue.name, "event_id": event_id} for event_id in sorted(item.id for item in received)]
-        statement = insert(InboxRow).on_conflict_do_nothing().returning(InboxRow.event_id)
+        statement = insert(InboxMessage).on_conflict_do_nothing().returning(InboxMessage.event_id)
         new = set((await session.scalars(statement, rows)).all())
         return [item for item in received if item.id in new]
 
     def _classify(self, error: Exception, attempts: int) -> Outcome:
         name = type(error).__name__
-        if isinstance(error, Undecipherable):
+        if isinstance(error, DecryptionFailed):
             return self._dead(name)
         if attempts + 1 >= MAX_ATTEMPTS:
             return self._dead(f"{name} after {attempts + 1} attempts")

@@ -10,13 +10,13 @@ from aio_pika.abc import AbstractChannel
 
 from shared.observability.metrics import QUEUE_CONSUMERS, QUEUE_MESSAGES
 
-# With one look more, what has silently stopped is known within half a minute.
-PATIENCE = 20.0
-LOOK_INTERVAL = 5.0
+# With one poll more, what has silently stopped is known within half a minute.
+STALL_TIMEOUT = 20.0
+POLL_INTERVAL = 5.0
 
 
-class Stalled(Exception):  # noqa: N818
-    """Something that should move has not for PATIENCE seconds."""
+class Stalled(Exception):
+    """Something that should move has not for STALL_TIMEOUT seconds."""
 
 
 @dataclass
@@ -45,47 +45,47 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What the broker said of a queue; `backlog_since` is the first look of those that all found it not empty."""
+class _Reading:
+    """What the broker said of a queue; `backlog_since` is the first poll of those that all found it not empty."""
 
     messages: Mapping[str, int]
     consumers: int
     backlog_since: float | None
 
 
-class Watch:
-    """Looks at queues of the broker: `queues` are the states of each and the broker's names for them."""
+class QueueMonitor:
+    """Polls queues of the broker: `queues` are the states of each and the broker's names for them."""
 
     def __init__(self, queues: Mapping[str, Mapping[str, str]]) -> None:
         self._queues = queues
-        self._looks: dict[str, _Look] = {}
-        self._looked_at = float("-inf")
+        self._readings: dict[str, _Reading] = {}
+        self._polled_at = float("-inf")
 
-    async def look(self, channel: AbstractChannel) -> None:
+    async def poll(self, channel: AbstractChannel) -> None:
         """Until the channel breaks or a queue is missing, which is raised."""
         while not channel.is_closed:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(STALL_TIMEOUT):
                 for queue, states in self._queues.items():
-                    self._looks[queue] = await self._look(channel, queue, states)
-            self._looked_at = time.monotonic()
-            await asyncio.sleep(LOOK_INTERVAL)
+                    self._readings[queue] = await self._read(channel, queue, states)
+            self._polled_at = time.monotonic()
+            await asyncio.sleep(POLL_INTERVAL)
         raise ConnectionError("the channel is closed")
 
-    async def _look(self, channel: AbstractChannel, queue: str, states: Mapping[str, str]) -> _Look:
+    async def _read(self, channel: AbstractChannel, queue: str, states: Mapping[str, str]) -> _Reading:
         found = {state: (await channel.get_queue(name)).declaration_result for state, name in states.items()}
         messages = {state: result.message_count or 0 for state, result in found.items()}
-        before = self._looks.get(queue)
+        before = self._readings.get(queue)
         since = (before and before.backlog_since) or time.monotonic()
-        return _Look(messages, found["ready"].consumer_count or 0, since if messages["ready"] else None)
+        return _Reading(messages, found["ready"].consumer_count or 0, since if messages["ready"] else None)
 
     async def check(self) -> None:
         """Raises Stalled unless the broker, holding all the queues, was seen of late."""
-        if time.monotonic() - self._looked_at > PATIENCE:
+        if time.monotonic() - self._polled_at > STALL_TIMEOUT:
             raise Stalled
 
     async def check_subscribed(self, queue: str) -> None:
         """Raises Stalled unless the broker has a consumer of the queue."""
-        if queue not in self._looks or not self._looks[queue].consumers:
+        if queue not in self._readings or not self._readings[queue].consumers:
             raise Stalled
 
     async def check_consumer(self, queue: str, activity: Activity) -> None:
@@ -93,14 +93,14 @@ class Watch:
         await self.check_subscribed(queue)
         if not activity.subscribed:
             raise Stalled
-        look, now = self._looks[queue], time.monotonic()
-        began = activity.since if activity.busy else look.backlog_since
-        if began is not None and now - max(began, activity.since) > PATIENCE:
+        reading, now = self._readings[queue], time.monotonic()
+        began = activity.since if activity.busy else reading.backlog_since
+        if began is not None and now - max(began, activity.since) > STALL_TIMEOUT:
             raise Stalled
 
     async def sample(self) -> None:
         await self.check()
-        for queue, look in self._looks.items():
-            QUEUE_CONSUMERS.labels(queue).set(look.consumers)
-            for state, messages in look.messages.items():
+        for queue, reading in self._readings.items():
+            QUEUE_CONSUMERS.labels(queue).set(reading.consumers)
+            for state, messages in reading.messages.items():
                 QUEUE_MESSAGES.labels(queue, state).set(messages)

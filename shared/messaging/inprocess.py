@@ -15,14 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.messaging.consumer import Consumer, Verdict
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.events import Message
-from shared.messaging.tables import DeadLetterRow
+from shared.messaging.tables import StoredDeadLetter
 
 
-class Unroutable(Exception):  # noqa: N818
+class Unroutable(Exception):
     """No queue is bound to the message's routing key."""
 
 
-class Deferred(Exception):  # noqa: N818
+class Deferred(Exception):
     """A handler asked for the message to come again later."""
 
 
@@ -56,7 +56,7 @@ class InProcessBus:
                     results[position] = Deferred(outcome.error)
                     continue
                 if outcome.verdict is Verdict.dead:
-                    await self._bury(consumer, message, outcome.error)
+                    await self._dead_letter(consumer, message, outcome.error)
                 del self._attempts[name, message.id]
                 if isinstance(results[position], Unroutable):
                     results[position] = None
@@ -64,15 +64,17 @@ class InProcessBus:
 
     async def list(self, queue: str) -> Sequence[DeadLetter]:
         async with self._consumers[queue].database.transaction() as session:
-            statement = sa.select(DeadLetterRow).where(DeadLetterRow.queue == queue).order_by(DeadLetterRow.dead_at)
+            statement = (
+                sa.select(StoredDeadLetter).where(StoredDeadLetter.queue == queue).order_by(StoredDeadLetter.dead_at)
+            )
             rows = await session.scalars(statement)
             return [DeadLetter(queue, row.event_id, row.routing_key, row.error) for row in rows]
 
     async def replay(self, queue: str, event_id: UUID | None = None) -> int:
         consumer = self._consumers[queue]
-        chosen = sa.select(DeadLetterRow).where(DeadLetterRow.queue == queue).order_by(DeadLetterRow.dead_at)
+        chosen = sa.select(StoredDeadLetter).where(StoredDeadLetter.queue == queue).order_by(StoredDeadLetter.dead_at)
         if event_id is not None:
-            chosen = chosen.where(DeadLetterRow.event_id == event_id)
+            chosen = chosen.where(StoredDeadLetter.event_id == event_id)
         async with consumer.database.transaction() as session:
             rows = (await session.scalars(chosen)).all()
         messages = [Message(row.event_id, row.routing_key, row.envelope.encode()) for row in rows]
@@ -83,11 +85,11 @@ class InProcessBus:
         # After the effects: a crash in between leaves letters that the inbox will absorb.
         async with consumer.database.transaction() as session:
             await session.execute(
-                sa.delete(DeadLetterRow).where(DeadLetterRow.queue == queue, DeadLetterRow.event_id.in_(done))
+                sa.delete(StoredDeadLetter).where(StoredDeadLetter.queue == queue, StoredDeadLetter.event_id.in_(done))
             )
         return len(messages)
 
-    async def _bury(self, consumer: Consumer, message: Message, error: str) -> None:
+    async def _dead_letter(self, consumer: Consumer, message: Message, error: str) -> None:
         row = {
             "queue": consumer.queue.name,
             "event_id": message.id,
@@ -96,4 +98,4 @@ class InProcessBus:
             "error": error,
         }
         async with consumer.database.transaction() as session:
-            await session.execute(insert(DeadLetterRow).values(row).on_conflict_do_nothing())
+            await session.execute(insert(StoredDeadLetter).values(row).on_conflict_do_nothing())

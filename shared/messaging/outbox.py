@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
-from shared.messaging.tables import OutboxRow
+from shared.messaging.tables import OutboxMessage
 
 
 class Outbox:
@@ -24,7 +24,7 @@ class Outbox:
             body = envelope.model_dump_json()
             if len(body.encode()) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
-            rows.append(OutboxRow(event_id=envelope.id, routing_key=envelope.routing_key, envelope=body))
+            rows.append(OutboxMessage(event_id=envelope.id, routing_key=envelope.routing_key, envelope=body))
         session.add_all(rows)
         if rows:
             session.info["outbox"] = True

@@ -18,7 +18,7 @@ from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFai
 from shared.messaging.consumer import Consumer, Outcome, Verdict
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.events import Message
-from shared.messaging.health import Watch
+from shared.messaging.health import QueueMonitor
 from shared.messaging.topology import EXCHANGE, Queue
 from shared.observability.telemetry import get_logger
 
@@ -95,9 +95,9 @@ class RabbitMQ:
 
         await self._keep_at("declare", nothing)
 
-    async def watch(self, watch: Watch) -> None:
+    async def monitor(self, monitor: QueueMonitor) -> None:
         """Until cancelled. A queue that is missing is declared anew."""
-        await self._keep_at("watch", watch.look)
+        await self._keep_at("monitor", monitor.poll)
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         """Pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""

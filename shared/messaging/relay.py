@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from shared.messaging.events import Message
-from shared.messaging.health import PATIENCE, Stalled
-from shared.messaging.tables import OutboxRow
+from shared.messaging.health import STALL_TIMEOUT, Stalled
+from shared.messaging.tables import OutboxMessage
 from shared.messaging.tracing import note_published
 from shared.observability.metrics import PUBLISHED
 from shared.observability.telemetry import get_logger
@@ -62,7 +62,7 @@ class Relay:
 
     async def check(self) -> None:
         """Raises Stalled unless the loop got through of late; an empty outbox counts, a missing broker does not."""
-        if time.monotonic() - self._moved_at > PATIENCE:
+        if time.monotonic() - self._moved_at > STALL_TIMEOUT:
             raise Stalled
 
     async def run(self) -> None:
@@ -107,13 +107,15 @@ class Relay:
         PUBLISHED.labels(self._service, "failed").inc(len(failed))
         async with self._database.transaction() as session:
             if confirmed:
-                await session.execute(sa.delete(OutboxRow).where(OutboxRow.id.in_(confirmed), OutboxRow.lease == lease))
+                await session.execute(
+                    sa.delete(OutboxMessage).where(OutboxMessage.id.in_(confirmed), OutboxMessage.lease == lease)
+                )
             if failed:
-                seconds = 0.1 * sa.func.power(2, sa.func.least(OutboxRow.attempts, 10))
+                seconds = 0.1 * sa.func.power(2, sa.func.least(OutboxMessage.attempts, 10))
                 backoff = sa.func.least(sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds), self._max_backoff)
                 await session.execute(
-                    sa.update(OutboxRow)
-                    .where(OutboxRow.id.in_(failed), OutboxRow.lease == lease)
+                    sa.update(OutboxMessage)
+                    .where(OutboxMessage.id.in_(failed), OutboxMessage.lease == lease)
                     .values(lease=None, due_at=sa.func.now() + backoff)
                 )
                 error = next(result for result in results if result is not None)
@@ -126,24 +128,26 @@ class Relay:
         with suppress(Exception):
             async with asyncio.timeout(1), self._database.transaction() as session:
                 await session.execute(
-                    sa.update(OutboxRow).where(OutboxRow.lease == lease).values(lease=None, due_at=sa.func.now())
+                    sa.update(OutboxMessage)
+                    .where(OutboxMessage.lease == lease)
+                    .values(lease=None, due_at=sa.func.now())
                 )
 
     async def _claim(self, lease: UUID) -> dict[int, Message]:
         due = (
-            sa.select(OutboxRow.id)
-            .where(OutboxRow.due_at <= sa.func.now())
-            .order_by(OutboxRow.due_at, OutboxRow.id)
+            sa.select(OutboxMessage.id)
+            .where(OutboxMessage.due_at <= sa.func.now())
+            .order_by(OutboxMessage.due_at, OutboxMessage.id)
             .limit(self._batch)
             .with_for_update(skip_locked=True)
             # As a plain subquery it might run more than once, and claim more than the batch.
             .cte("due")
         )
         claim = (
-            sa.update(OutboxRow)
-            .where(OutboxRow.id.in_(sa.select(due.c.id)))
-            .values(lease=lease, due_at=sa.func.now() + self._lease, attempts=OutboxRow.attempts + 1)
-            .returning(OutboxRow.id, OutboxRow.event_id, OutboxRow.routing_key, OutboxRow.envelope)
+            sa.update(OutboxMessage)
+            .where(OutboxMessage.id.in_(sa.select(due.c.id)))
+            .values(lease=lease, due_at=sa.func.now() + self._lease, attempts=OutboxMessage.attempts + 1)
+            .returning(OutboxMessage.id, OutboxMessage.event_id, OutboxMessage.routing_key, OutboxMessage.envelope)
         )
         async with self._database.transaction() as session:
             rows = (await session.execute(claim)).all()

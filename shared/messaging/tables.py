@@ -16,7 +16,7 @@ class PlatformBase(DeclarativeBase):
     registry = new_registry()
 
 
-class OutboxRow(PlatformBase):
+class OutboxMessage(PlatformBase):
     """An event that is decided but not yet confirmed by the broker. Confirmed rows are deleted."""
 
     __tablename__ = "outbox"
@@ -31,7 +31,7 @@ class OutboxRow(PlatformBase):
     __table_args__ = (sa.Index(None, "due_at", "id"),)
 
 
-class InboxRow(PlatformBase):
+class InboxMessage(PlatformBase):
     """An event this queue's handler has taken effect of, in the same transaction."""
 
     __tablename__ = "inbox"
@@ -41,7 +41,7 @@ class InboxRow(PlatformBase):
     __table_args__ = (sa.Index(None, "received_at"),)
 
 
-class DeadLetterRow(PlatformBase):
+class StoredDeadLetter(PlatformBase):
     """A message the in-process bus could not deliver (RabbitMQ keeps its own dead-letter queues)."""
 
     __tablename__ = "dead_letters"
@@ -53,7 +53,7 @@ class DeadLetterRow(PlatformBase):
     dead_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
-class IdempotencyRow(PlatformBase):
+class IdempotencyKey(PlatformBase):
     """The response a POST gave under an Idempotency-Key, written in the transaction of its effects."""
 
     __tablename__ = "idempotency_keys"

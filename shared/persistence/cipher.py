@@ -19,11 +19,11 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
-class Undecipherable(ValueError):  # noqa: N818
+class DecryptionFailed(ValueError):
     """The ciphertext is damaged, of another context, or of a key this process does not hold."""
 
 
-class Privacy:
+class FieldCipher:
     """`data_keys` maps key id to 32 bytes, the first one (`current`) encrypts; `index_key` is 32 bytes."""
 
     def __init__(self, data_keys: Mapping[str, bytes], index_key: bytes) -> None:
@@ -42,13 +42,13 @@ class Privacy:
         return f"{self.current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, ciphertext: str, context: str) -> str:
-        """Raises Undecipherable."""
+        """Raises DecryptionFailed."""
         key_id, _, encoded = ciphertext.partition(".")
         try:
             raw = base64.urlsafe_b64decode(encoded)
             plain = self._ciphers[key_id].decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode())
         except (KeyError, ValueError, InvalidTag) as error:
-            raise Undecipherable(f"cannot decrypt with key {key_id[:16]!r}") from error
+            raise DecryptionFailed(f"cannot decrypt with key {key_id[:16]!r}") from error
         return plain.decode()
 
     def seal(self, block: Mapping[str, Any], context: str) -> str:
@@ -56,7 +56,7 @@ class Privacy:
         return self.encrypt(json.dumps(block, ensure_ascii=False, separators=(",", ":")), context)
 
     def open(self, sealed: str, context: str) -> dict[str, Any]:
-        """Raises Undecipherable."""
+        """Raises DecryptionFailed."""
         block: dict[str, Any] = json.loads(self.decrypt(sealed, context))
         return block
 

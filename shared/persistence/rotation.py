@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
-from shared.persistence.cipher import Privacy, Undecipherable
+from shared.persistence.cipher import DecryptionFailed, FieldCipher
 from shared.persistence.db import Database
 
 BATCH = 500
@@ -24,15 +24,15 @@ class Encrypted:
         return str(self.column.expression)
 
 
-async def reencrypt(database: Database, privacy: Privacy, encrypted: Encrypted) -> AsyncIterator[int]:
+async def reencrypt(database: Database, cipher: FieldCipher, encrypted: Encrypted) -> AsyncIterator[int]:
     """Batch by batch, each a transaction: how many values it has changed.
 
-    May run beside the service and be interrupted; a value under the current key is left alone. Raises Undecipherable,
+    May run beside the service and be interrupted; a value under the current key is left alone. Raises DecryptionFailed,
     naming the row.
     """
     model = encrypted.column.class_
     (key,) = model.__table__.primary_key
-    old = encrypted.column.not_like(f"{privacy.current}.%")
+    old = encrypted.column.not_like(f"{cipher.current}.%")
     rest: sa.ColumnElement[bool] = old
     while True:
         async with database.transaction() as session:
@@ -40,15 +40,15 @@ async def reencrypt(database: Database, privacy: Privacy, encrypted: Encrypted) 
             rows = (await session.execute(statement)).all()
             if not rows:
                 return
-            changes = [_changed(privacy, encrypted, key.name, *row) for row in rows]
+            changes = [_changed(cipher, encrypted, key.name, *row) for row in rows]
             await session.execute(sa.update(model), changes)
         rest = sa.and_(old, key > rows[-1][0])
         yield len(rows)
 
 
-def _changed(privacy: Privacy, encrypted: Encrypted, key: str, identity: Any, value: str) -> dict[str, Any]:
+def _changed(cipher: FieldCipher, encrypted: Encrypted, key: str, identity: Any, value: str) -> dict[str, Any]:
     try:
-        plain = privacy.decrypt(value, encrypted.context)
-    except Undecipherable as error:
-        raise Undecipherable(f"{encrypted} of {identity}: {error}") from error
-    return {key: identity, encrypted.column.key: privacy.encrypt(plain, encrypted.context)}
+        plain = cipher.decrypt(value, encrypted.context)
+    except DecryptionFailed as error:
+        raise DecryptionFailed(f"{encrypted} of {identity}: {error}") from error
+    return {key: identity, encrypted.column.key: cipher.encrypt(plain, encrypted.context)}

@@ -11,7 +11,7 @@ from shared.auth.sessions import Sessions
 from shared.auth.tokens import SigningKeys, TokenVerifier
 from shared.messaging.outbox import Outbox
 from shared.observability.telemetry import get_logger
-from shared.persistence.cipher import Privacy
+from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
 from shared.runtime.settings import IssuerSettings, Settings, parse_key, parse_keys
 from shared.values.clock import Clock, SystemClock
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 Check = Callable[[], Awaitable[None]]
 
 
-class Unready(Exception):  # noqa: N818
+class Unready(Exception):
     """Names what fails."""
 
 
@@ -54,7 +54,7 @@ class Container(Readiness):
     settings: Settings
     database: Database
     clock: Clock
-    privacy: Privacy
+    cipher: FieldCipher
     verifier: TokenVerifier
     outbox: Outbox
     signing: SigningKeys | None = None
@@ -90,7 +90,7 @@ def build_container(
         settings=settings,
         database=database,
         clock=clock,
-        privacy=Privacy(data_keys, parse_key(settings.index_key.get_secret_value())),
+        cipher=FieldCipher(data_keys, parse_key(settings.index_key.get_secret_value())),
         verifier=TokenVerifier(clock, settings.jwks_urls, own=signing, client=client),
         outbox=Outbox(service),
         signing=signing,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI, Response
 
-from shared.messaging.tables import DeadLetterRow, OutboxRow
+from shared.messaging.tables import OutboxMessage, StoredDeadLetter
 from shared.observability.metrics import (
     CHECK_OK,
     CONTENT_TYPE,
@@ -25,11 +25,11 @@ from shared.runtime.container import Container, Readiness
 from shared.web.app import health_router
 
 # Ids grow with time and the count ends somewhere: a million rows of an outage must not be read at every scrape.
-_COUNTED = sa.select(sa.literal(1)).select_from(OutboxRow).limit(10_000).subquery()
+_COUNTED = sa.select(sa.literal(1)).select_from(OutboxMessage).limit(10_000).subquery()
 _OUTBOX = sa.select(
     sa.select(sa.func.count()).select_from(_COUNTED).scalar_subquery(),
-    sa.select(sa.func.extract("epoch", sa.func.now() - OutboxRow.created_at))
-    .order_by(OutboxRow.id)
+    sa.select(sa.func.extract("epoch", sa.func.now() - OutboxMessage.created_at))
+    .order_by(OutboxMessage.id)
     .limit(1)
     .scalar_subquery(),
 )
@@ -64,7 +64,7 @@ async def sample_outbox(container: Container) -> None:
 
 async def sample_dead_letters(container: Container, queues: Sequence[str]) -> None:
     """Those of the in-process bus; a broker keeps its own."""
-    statement = sa.select(DeadLetterRow.queue, sa.func.count()).group_by(DeadLetterRow.queue)
+    statement = sa.select(StoredDeadLetter.queue, sa.func.count()).group_by(StoredDeadLetter.queue)
     async with container.database.transaction() as session:
         dead = dict((await session.execute(statement)).all())
     for queue in queues:

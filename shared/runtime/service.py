@@ -17,12 +17,12 @@ from fastapi import FastAPI
 
 from shared.auth.sessions import Sessions
 from shared.contracts.topology import QUEUES
-from shared.messaging import Consumer, DeadLetters, Queue, RabbitMQ, Relay, Subscription, Watch
-from shared.messaging.tables import IdempotencyRow, InboxRow
+from shared.messaging import Consumer, DeadLetters, Queue, QueueMonitor, RabbitMQ, Relay, Subscription
+from shared.messaging.tables import IdempotencyKey, InboxMessage
 from shared.observability.metrics import Sampler
 from shared.observability.telemetry import configure_logging, get_logger
 from shared.observability.tracing import configure_tracing
-from shared.persistence.cipher import Undecipherable
+from shared.persistence.cipher import DecryptionFailed
 from shared.persistence.db import Database, is_migrated, migrate
 from shared.persistence.rotation import Encrypted, reencrypt
 from shared.runtime.commands import add_dead_letters
@@ -68,11 +68,11 @@ async def clean(database: Database, sessions: Sessions | None = None) -> None:
     """Delete what nobody needs any more: old inbox rows, stored answers, and an issuer's sessions that are over."""
     async with database.transaction() as session:
         await session.execute(
-            sa.delete(InboxRow).where(
-                InboxRow.received_at < sa.func.now() - sa.func.make_interval(0, 0, 0, INBOX_RETENTION_DAYS)
+            sa.delete(InboxMessage).where(
+                InboxMessage.received_at < sa.func.now() - sa.func.make_interval(0, 0, 0, INBOX_RETENTION_DAYS)
             )
         )
-        await session.execute(sa.delete(IdempotencyRow).where(IdempotencyRow.created_at < sa.func.now() - RETENTION))
+        await session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < sa.func.now() - RETENTION))
         if sessions is not None:
             await sessions.clean(session)
 
@@ -95,17 +95,17 @@ async def run_worker(service: Service, container: Container) -> None:
     broker = _broker(service, container.settings)
     relay = Relay(service.name, container.database, broker)
     consumers = service.consumers(container)
-    watch = Watch({consumer.queue.name: consumer.queue.states for consumer in consumers})
-    container.dependencies |= {"broker": watch.check, "relay": relay.check}
+    monitor = QueueMonitor({consumer.queue.name: consumer.queue.states for consumer in consumers})
+    container.dependencies |= {"broker": monitor.check, "relay": relay.check}
     for consumer in consumers:
         name = consumer.queue.name
-        container.dependencies[f"consumer {name}"] = partial(watch.check_consumer, name, consumer.activity)
-    samplers = [*samplers_of(container), watch.sample, *service.own_samplers(container)]
+        container.dependencies[f"consumer {name}"] = partial(monitor.check_consumer, name, consumer.activity)
+    samplers = [*samplers_of(container), monitor.sample, *service.own_samplers(container)]
     settings = container.settings
     try:
         async with operations(container, samplers, settings.host, settings.metrics_port), asyncio.TaskGroup() as group:
             group.create_task(broker.declare())
-            group.create_task(broker.watch(watch))
+            group.create_task(broker.monitor(monitor))
             group.create_task(relay.run())
             group.create_task(keep_clean(container))
             for consumer in consumers:
@@ -173,7 +173,7 @@ def await_migration(service: str, url: str) -> None:
         time.sleep(MIGRATION_POLL)
 
 
-async def treat_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:
+async def manage_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:
     """Raises SystemExit where the event to replay is no dead letter of any of the queues."""
     found = 0
     for queue in queues:
@@ -196,7 +196,7 @@ async def _dead_letters(service: Service, settings: Settings, arguments: argpars
     broker = _broker(service, settings)
     try:
         queues = [subscription.queue for subscription in service.subscriptions]
-        await treat_dead_letters(broker, queues, arguments)
+        await manage_dead_letters(broker, queues, arguments)
     finally:
         await broker.close()
 
@@ -215,10 +215,10 @@ async def _reencrypt(service: Service, settings: Settings) -> None:
     try:
         for encrypted in service.encrypted:
             changed = 0
-            async for count in reencrypt(container.database, container.privacy, encrypted):
+            async for count in reencrypt(container.database, container.cipher, encrypted):
                 changed += count
-            sys.stdout.write(f"{encrypted}: {changed} changed, all under {container.privacy.current}\n")
-    except Undecipherable as error:
+            sys.stdout.write(f"{encrypted}: {changed} changed, all under {container.cipher.current}\n")
+    except DecryptionFailed as error:
         raise SystemExit(str(error)) from None
     finally:
         await container.close()

@@ -34,7 +34,7 @@ _MESSAGES: dict[Reason, str] = {
 _FIRST_GENERATION_MESSAGE = "15位的第一代身份证号已于2013年1月1日停止使用，请填写18位身份证号"
 
 
-class InvalidIdNumber(ValueError):  # noqa: N818
+class InvalidIdNumber(ValueError):
     """`reason` says which check failed; `message` is a Chinese sentence without the number."""
 
     def __init__(self, reason: Reason, message: str | None = None) -> None:
@@ -63,7 +63,7 @@ def normalise(text: str) -> str:
     return compact(text)
 
 
-def is_alike(text: str) -> bool:
+def looks_like_id_number(text: str) -> bool:
     """Whether somebody may have meant an id number of either generation, also if mistyped."""
     return bool(_ALIKE.fullmatch(normalise(text)))
 

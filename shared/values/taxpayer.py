@@ -27,7 +27,7 @@ _CREDIT_CODE_MESSAGE = "统一社会信用代码不使用字母I、O、S、V、Z
 _SELF_EMPLOYED_MESSAGE = "20位纳税人识别号应以18位身份证号开头，请核对是否有误"
 
 
-class InvalidTaxpayerId(ValueError):  # noqa: N818
+class InvalidTaxpayerId(ValueError):
     """`reason` says which check failed; `message` is a Chinese sentence without the id."""
 
     def __init__(self, reason: Reason, message: str | None = None) -> None:

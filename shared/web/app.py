@@ -26,7 +26,7 @@ from shared.observability.telemetry import current_traceparent, get_logger
 from shared.observability.tracing import SpanKind, span
 from shared.persistence.db import is_transient
 from shared.runtime.container import Container
-from shared.web.idempotency import HEADER, recall, remember
+from shared.web.idempotency import HEADER, reserve_key, store_response
 from shared.web.openapi import PROBLEM_MEDIA_TYPE, install_openapi, status_of
 from shared.web.validation import field_errors
 
@@ -63,11 +63,11 @@ class TransactionalRoute(APIRoute):
                 if key is None:
                     return await original(request)
                 scope = await idempotency_scope(request)
-                replay = await recall(session, request, key, scope)
+                replay = await reserve_key(session, request, key, scope)
                 if replay is not None:
                     return replay
                 response = await original(request)
-                await remember(session, key, scope, response)
+                await store_response(session, key, scope, response)
                 return response
 
         return handle

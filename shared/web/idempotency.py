@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.errors import Invalid
-from shared.messaging.tables import IdempotencyRow
+from shared.messaging.tables import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"}
@@ -28,7 +28,7 @@ class IdempotencyKeyReused(Invalid):
     detail = "该 Idempotency-Key 已用于另一个请求"
 
 
-async def recall(session: AsyncSession, request: Request, key: str, scope: str) -> Response | None:
+async def reserve_key(session: AsyncSession, request: Request, key: str, scope: str) -> Response | None:
     """The answer already given under `key`, or None after reserving the key for this request.
 
     A second request with the same key waits here until the first one has committed or rolled back.
@@ -39,20 +39,20 @@ async def recall(session: AsyncSession, request: Request, key: str, scope: str) 
     body = await request.body()
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
     # Under a key of ours: the bare digest of a body that holds an id number could be found by trying all of them.
-    fingerprint = request.app.state.container.privacy.blind_index(f"request:{digest}")
-    reserve = insert(IdempotencyRow).values(scope=scope, key=key, fingerprint=fingerprint)
-    reserved = await session.scalar(reserve.on_conflict_do_nothing().returning(IdempotencyRow.key))
+    fingerprint = request.app.state.container.cipher.blind_index(f"request:{digest}")
+    reserve = insert(IdempotencyKey).values(scope=scope, key=key, fingerprint=fingerprint)
+    reserved = await session.scalar(reserve.on_conflict_do_nothing().returning(IdempotencyKey.key))
     if reserved is not None:
         return None
-    row = await session.get_one(IdempotencyRow, (scope, key))
+    row = await session.get_one(IdempotencyKey, (scope, key))
     if row.fingerprint != fingerprint or row.status is None:
         raise IdempotencyKeyReused
     return Response(row.body, row.status, {"Idempotency-Replayed": "true"}, row.media_type)
 
 
-async def remember(session: AsyncSession, key: str, scope: str, response: Response) -> None:
+async def store_response(session: AsyncSession, key: str, scope: str, response: Response) -> None:
     await session.execute(
-        sa.update(IdempotencyRow)
-        .where(IdempotencyRow.scope == scope, IdempotencyRow.key == key)
+        sa.update(IdempotencyKey)
+        .where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
         .values(status=response.status_code, body=bytes(response.body), media_type=response.headers.get("content-type"))
     )

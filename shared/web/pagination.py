@@ -71,7 +71,7 @@ def keyset(statement: sa.Select[Any], page: PageRequest, moment: Any, identity: 
     return statement.order_by(moment.desc(), identity.desc()).limit(page.limit + 1)
 
 
-def cut(rows: Sequence[T], page: PageRequest, position: Any) -> tuple[list[T], str | None]:
+def split_page(rows: Sequence[T], page: PageRequest, position: Any) -> tuple[list[T], str | None]:
     """The page's rows and the cursor of the next page; `position(row)` gives (instant, id)."""
     if len(rows) <= page.limit:
         return list(rows), None
@@ -79,7 +79,7 @@ def cut(rows: Sequence[T], page: PageRequest, position: Any) -> tuple[list[T], s
     return kept, encode_cursor(*position(kept[-1]))
 
 
-def where_given(
+def apply_filters(
     statement: sa.Select[Any], *conditions: tuple[Any, Callable[[Any, Any], sa.ColumnElement[bool]], Any]
 ) -> sa.Select[Any]:
     """Narrow a search: (column, comparison, value) counts unless the value is None."""

@@ -15,13 +15,13 @@ from shared.contracts.topology import PRODUCERS, QUEUES
 from shared.messaging import Envelope, Event, Queue, Subscription
 from shared.messaging.events import MAX_ENVELOPE_BYTES
 from shared.observability.telemetry import TRACEPARENT
-from shared.persistence.cipher import Privacy
+from shared.persistence.cipher import FieldCipher
 from shared.values.idnumber import parse
 
 SAMPLES = Path(__file__).parent / "samples"
 CONTRACTS = [contract for contracts in PRODUCERS.values() for contract in contracts]
 # The keys the samples were sealed with: a change of format that old messages do not survive fails here.
-PRIVACY = Privacy({"golden": bytes(range(32))}, bytes(range(32, 64)))
+CIPHER = FieldCipher({"golden": bytes(range(32))}, bytes(range(32, 64)))
 
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.routing_key())
 each_queue = pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
@@ -92,10 +92,10 @@ class TestPersonalData:
     @pytest.mark.parametrize("contract", [c for c in CONTRACTS if issubclass(c, ApplicationState)])
     def test_travels_only_as_a_sealed_block_beside_its_index(self, contract: type[Event]) -> None:
         data = sample(contract)["data"]
-        person = PRIVACY.open(data["person"], PERSON_BLOCK)
+        person = CIPHER.open(data["person"], PERSON_BLOCK)
         assert set(person) == {"name", "id_number", "sex", "birth_date", "held"}
         assert parse(person["id_number"], date(2026, 3, 2)).value == person["id_number"]
-        assert data["person_index"] == PRIVACY.blind_index(person["id_number"])
+        assert data["person_index"] == CIPHER.blind_index(person["id_number"])
         plain = (SAMPLES / f"{contract.routing_key()}.json").read_text()
         for secret in (person["name"], person["id_number"], person["birth_date"]):
             assert secret not in plain

@@ -204,7 +204,7 @@ async def review_end(container: Container, application: UUID) -> Any:
         revisions = await rows(session, table_of(ItemRevision), ItemRevision.application_id == application)
         decisions = await rows(session, table_of(Decision), Decision.application_id == application)
     for item in items:
-        item["person"] = container.privacy.open(item["person"], PERSON_AT_REST)
+        item["person"] = container.cipher.open(item["person"], PERSON_AT_REST)
     return items, revisions, decisions
 
 

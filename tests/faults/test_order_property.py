@@ -32,7 +32,7 @@ from services.renewal.consumers import SUBSCRIPTIONS as RENEWAL
 from services.review.consumers import SUBSCRIPTIONS as REVIEW
 from services.review.models import Decision
 from shared.messaging import Consumer, Message, Received, Subscription, Verdict
-from shared.messaging.tables import OutboxRow
+from shared.messaging.tables import OutboxMessage
 from tests.faults.histories import (
     SCRIPTS,
     History,
@@ -150,7 +150,7 @@ async def deliver(
             outcomes = await consumer.process([message for _, message, _ in batch])
             for entry, outcome in zip(batch, outcomes, strict=True):
                 if outcome.verdict is not Verdict.done:
-                    assert outcome.error in {"TooEarly", "ConnectionResetError"}, outcome
+                    assert outcome.error in {"PredecessorMissing", "ConnectionResetError"}, outcome
                     waiting.append(entry)
     raise AssertionError(f"never ends: {[message.routing_key for _, message, _ in waiting]}")
 
@@ -163,7 +163,8 @@ async def said(container: Any) -> list[dict[str, Any]]:
     """Envelopes in the outbox, oldest first."""
     async with container.database.transaction() as session:
         return [
-            json.loads(text) for text in await session.scalars(sa.select(OutboxRow.envelope).order_by(OutboxRow.id))
+            json.loads(text)
+            for text in await session.scalars(sa.select(OutboxMessage.envelope).order_by(OutboxMessage.id))
         ]
 
 

@@ -102,7 +102,7 @@ async def test_the_database_alone_refuses(office: Office, families: Sequence[tup
     database = office.renewal.database
     [number] = await new_people(office, 1)
     async with database.transaction() as session:
-        index = office.renewal.privacy.blind_index(number)
+        index = office.renewal.cipher.blind_index(number)
         person = (await session.scalars(sa.select(Person).where(Person.id_number_index == index))).one()
         enterprise = await session.scalar(sa.select(EnterpriseRow.id).limit(1))
 

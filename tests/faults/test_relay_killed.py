@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from shared.messaging import Consumer, InProcessBus, Message, Relay
-from shared.messaging.tables import OutboxRow
+from shared.messaging.tables import OutboxMessage
 from shared.persistence.db import Database
 from tests.fixtures.wait import until
 from tests.integration.messaging.crashing import PUBLISHED
@@ -52,7 +52,7 @@ async def test_what_a_killed_relay_had_published_takes_effect_once(database: Dat
     heir = Relay("test", database, bus)
     assert await heir.drain() == 0, "the dead relay's lease still runs"
     async with database.transaction() as session:
-        await session.execute(sa.update(OutboxRow).values(due_at=sa.func.now()))
+        await session.execute(sa.update(OutboxMessage).values(due_at=sa.func.now()))
     await until(heir.drain, what="the lease runs out")
     assert bus.published == 10
     assert await outbox_rows(database) == 0

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from deploy.journey import register_enterprise
 from services.review.domain import Role
 from services.review.service.reviewers import ensure_reviewer
-from shared.auth.tables import SessionRow
+from shared.auth.tables import LoginSession
 from tests.fixtures.backing import Postgres
 from tests.fixtures.platform import Harness, embedded_harness
 
@@ -126,7 +126,7 @@ async def test_the_database_does_not_hold_the_id(portal: Portal) -> None:
     session_id = (await portal.log_in())["session_id"]
     async with portal.harness.platform.containers[portal.service].database.transaction() as session:
         stored = (await session.execute(sa.text("SELECT sessions::text FROM sessions"))).scalars().all()
-        hashes = (await session.scalars(sa.select(SessionRow.secret_hash))).all()
+        hashes = (await session.scalars(sa.select(LoginSession.secret_hash))).all()
     assert not any(session_id in row or hashlib.sha256(session_id.encode()).hexdigest() in row for row in stored)
     for known in hashes[-3:]:
         assert await portal.is_dead(known)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from deploy.journey import log_in_enterprise, register_enterprise
 from shared.auth.sessions import ENDED_RETENTION
-from shared.auth.tables import LoginFailureRow, SessionRow
+from shared.auth.tables import LoginFailure, LoginSession
 from shared.runtime.container import Container
 from shared.runtime.service import clean
 from tests.fixtures.platform import ENTERPRISE_PASSWORD, Harness
@@ -26,7 +26,7 @@ async def rows(harness: Harness) -> dict[str, int]:
     async with issuer(harness).database.transaction() as session:
         return {
             table.__tablename__: await session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-            for table in (SessionRow, LoginFailureRow)
+            for table in (LoginSession, LoginFailure)
         }
 
 

@@ -27,7 +27,7 @@ from deploy.journey import (
 from deploy.synthetic import id_number
 from services.enterprise.app import SERVICE
 from services.enterprise.models import TAXPAYER_ID, Enterprise
-from shared.persistence.cipher import KEY_BYTES, Privacy, Undecipherable
+from shared.persistence.cipher import KEY_BYTES, DecryptionFailed, FieldCipher
 from shared.persistence.db import Database
 from shared.persistence.rotation import BATCH, reencrypt
 from shared.values.clock import SystemClock
@@ -169,7 +169,7 @@ async def test_keys_are_rotated_while_the_platform_runs(postgres: Postgres, tmp_
 
 async def test_what_was_interrupted_goes_on_where_it_ended(postgres: Postgres) -> None:
     old, new, index = (bytes([number]) * KEY_BYTES for number in range(3))
-    before, after = Privacy({"k1": old}, index), Privacy({"k2": new, "k1": old}, index)
+    before, after = FieldCipher({"k1": old}, index), FieldCipher({"k2": new, "k1": old}, index)
     (encrypted,) = SERVICE.encrypted
     with service_database(postgres, "enterprise") as url:
         database = Database(url, pool_size=2)
@@ -185,19 +185,19 @@ async def test_what_was_interrupted_goes_on_where_it_ended(postgres: Postgres) -
             str(number) for number in range(BATCH + 3)
         )
         assert [count async for count in reencrypt(database, after, encrypted)] == []
-        with pytest.raises(Undecipherable, match=r"enterprises\.taxpayer_id of .*'k2'"):
+        with pytest.raises(DecryptionFailed, match=r"enterprises\.taxpayer_id of .*'k2'"):
             await anext(reencrypt(database, before, encrypted))
         await database.close()
 
 
-def enterprise(privacy: Privacy, number: int) -> Enterprise:
+def enterprise(cipher: FieldCipher, number: int) -> Enterprise:
     now = SystemClock().now()
     return Enterprise(
         id=uuid4(),
         name="企业",
         password_hash="",
         must_change_password=True,
-        taxpayer_id=privacy.encrypt(str(number), TAXPAYER_ID),
+        taxpayer_id=cipher.encrypt(str(number), TAXPAYER_ID),
         identity_index=str(number),
         contact_name="",
         contact_phone="",

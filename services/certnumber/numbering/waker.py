@@ -26,7 +26,7 @@ class Waker(ABC):
         if self._acting is None or self._acting.done():
             self._acting = asyncio.create_task(self._act_while_wanted())
 
-    async def idle(self) -> None:
+    async def join(self) -> None:
         """Returns when everything asked for so far is done."""
         if self._acting is not None:
             await self._acting

@@ -12,8 +12,8 @@ from celery.signals import worker_process_init, worker_process_shutdown, worker_
 from celery.worker.request import Request
 
 from services.certnumber.settings import CertnumberSettings
-from shared.messaging import RabbitMQ, Watch
-from shared.messaging.health import PATIENCE, Stalled
+from shared.messaging import QueueMonitor, RabbitMQ
+from shared.messaging.health import STALL_TIMEOUT, Stalled
 from shared.observability.metrics import TASKS
 from shared.observability.tracing import configure_tracing, flush
 from shared.persistence.db import Database
@@ -55,7 +55,7 @@ class Pulse(StartStopStep):
 
     @classmethod
     async def check(cls) -> None:
-        if time.monotonic() - cls.beaten_at > PATIENCE:
+        if time.monotonic() - cls.beaten_at > STALL_TIMEOUT:
             raise Stalled
 
 
@@ -72,14 +72,14 @@ def install(app: Celery, settings: CertnumberSettings, queue: str) -> None:
 
 async def _answer(settings: CertnumberSettings, queue: str) -> None:
     database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    watch = Watch({queue: {"ready": queue}})
+    monitor = QueueMonitor({queue: {"ready": queue}})
     checks: dict[str, Check] = {
         "database": database.ping,
-        "broker": watch.check,
+        "broker": monitor.check,
         "loop": Pulse.check,
-        f"consumer {queue}": partial(watch.check_subscribed, queue),
+        f"consumer {queue}": partial(monitor.check_subscribed, queue),
     }
     readiness = Readiness(service=NAME, dependencies=checks)
-    samplers = [*samplers_of(readiness), watch.sample]
+    samplers = [*samplers_of(readiness), monitor.sample]
     async with operations(readiness, samplers, settings.host, settings.metrics_port):
-        await RabbitMQ(str(settings.numbering_broker_url), (), name=NAME).watch(watch)
+        await RabbitMQ(str(settings.numbering_broker_url), (), name=NAME).monitor(monitor)

@@ -15,7 +15,7 @@ from services.portal.pages import STATIC
 from services.portal.visit import Anyone, Visit
 from shared.errors import NotFound
 from shared.values.clock import SystemClock
-from shared.values.idnumber import is_alike
+from shared.values.idnumber import looks_like_id_number
 
 router = page_router()
 
@@ -76,7 +76,7 @@ async def certificate_search(visit: Anyone, number: str | None = None) -> Respon
 async def search_certificate(visit: Anyone) -> Response:
     """To the certificate's address, unless what was typed cannot or must not stand in one."""
     number = visit.field("number")
-    if ADDRESSABLE.fullmatch(number) and not is_alike(number):
+    if ADDRESSABLE.fullmatch(number) and not looks_like_id_number(number):
         return visit.redirect(_address(number))
     return await _search(visit, number)
 
@@ -97,7 +97,7 @@ def _ask(visit: Visit, error: str) -> Response:
 
 
 async def _certificate(visit: Visit, number: str) -> Response:
-    if is_alike(number):
+    if looks_like_id_number(number):
         return _ask(visit, "请输入证书编号，而不是身份证号")
     try:
         found = await visit.api("GET", f"/certnumber/v1{_address(number)}")
@@ -128,7 +128,7 @@ async def _certificate(visit: Visit, number: str) -> Response:
 @router.get("/certificates/{number}/qr.svg")
 async def certificate_code(visit: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
     """The link to the certificate's page, for a telephone's camera."""
-    if is_alike(number):
+    if looks_like_id_number(number):
         raise NotFound
     picture = io.BytesIO()
     segno.make(visit.portal.settings.public_url + _address(number), micro=False).save(

@@ -39,15 +39,15 @@ class ImageError(Exception):
         super().__init__(message)
 
 
-class ImageTooLarge(ImageError):  # noqa: N818
+class ImageTooLarge(ImageError):
     code = "image_too_large"
 
 
-class ImageTypeUnsupported(ImageError):  # noqa: N818
+class ImageTypeUnsupported(ImageError):
     code = "image_type"
 
 
-class ImageInvalid(ImageError):  # noqa: N818
+class ImageInvalid(ImageError):
     code = "image_invalid"
 
 

@@ -54,7 +54,7 @@ Registrar = Annotated[Principal, allow("registrar")]
 )
 async def import_registry(
     request: Request,
-    deps: Deps,
+    container: Deps,
     principal: Registrar,
     file: Annotated[UploadFile, File(description="CSV in UTF-8 or XLSX, at most 20 MiB and 100,000 rows")],
     dry_run: Annotated[bool, Query(description="only report what the import would do; nothing is written")] = False,
@@ -66,7 +66,7 @@ async def import_registry(
     A table refused before the first line is a problem document as usual. Whoever leaves before the last line stops
     the import; the rows done are kept.
     """
-    steps = registry.import_registry(deps, principal, file.file, dry_run=dry_run)
+    steps = registry.import_registry(container, principal, file.file, dry_run=dry_run)
     if NDJSON in request.headers.get("accept", ""):
         total = await registry.count_rows(file.file)
         return StreamingResponse(_lines(await anext(steps), steps, total), media_type=NDJSON)
@@ -119,13 +119,13 @@ async def get_template(_: Registrar) -> Response:
 
 @router.get("/people", responses=problems(IdNumberInvalid, PersonNotFound))
 async def read_person(
-    deps: Deps,
+    container: Deps,
     session: Session,
     principal: Registrar,
     id_number: Annotated[str, Query(min_length=1, max_length=40)],
 ) -> RegistryPersonRead:
     """What the platform knows of a person. The audit trail notes who looked."""
-    found = await registry.read_person(deps, session, principal, id_number)
+    found = await registry.read_person(container, session, principal, id_number)
     return RegistryPersonRead(
         name=found.person.name,
         id_number_masked=mask(found.id_number),

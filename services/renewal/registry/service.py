@@ -125,7 +125,7 @@ def _next_chunk(
     chunk = []
     for number, row in islice(reader, CHUNK):
         found = parse_row(row, posts, today)
-        index = container.privacy.blind_index(found.person.value) if isinstance(found, RegistryRow) else ""
+        index = container.cipher.blind_index(found.person.value) if isinstance(found, RegistryRow) else ""
         chunk.append(Parsed(number, found, index))
     return chunk
 
@@ -198,7 +198,7 @@ async def _insert_people(
         [
             {
                 "id": uuid4(),
-                "id_number": container.privacy.encrypt(row.person.value, ID_NUMBER),
+                "id_number": container.cipher.encrypt(row.person.value, ID_NUMBER),
                 "id_number_index": index,
                 "name": row.name,
                 "sex": row.person.sex,

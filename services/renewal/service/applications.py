@@ -223,7 +223,7 @@ async def commitment_letter(
     fields = LetterFields(
         application_number=number,
         person_name=application.person.name,
-        id_number=container.privacy.decrypt(application.person.id_number, ID_NUMBER),
+        id_number=container.cipher.decrypt(application.person.id_number, ID_NUMBER),
         post_name=posts[application.post].name,
         enterprise_name=application.enterprise.name,
         date=business_day(container.clock.now()),

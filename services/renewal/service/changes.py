@@ -50,7 +50,7 @@ def state(
     person = application.person
     block = {
         "name": person.name,
-        "id_number": container.privacy.decrypt(person.id_number, ID_NUMBER),
+        "id_number": container.cipher.decrypt(person.id_number, ID_NUMBER),
         "sex": person.sex,
         "birth_date": person.birth_date.isoformat(),
         "held": [
@@ -70,7 +70,7 @@ def state(
         "revision": application.revision,
         "decision_no": application.decision_no,
         "status": application.status.value,
-        "person": container.privacy.seal(block, PERSON_BLOCK),
+        "person": container.cipher.seal(block, PERSON_BLOCK),
         "person_index": person.id_number_index,
         "enterprise_id": application.enterprise_id,
         "enterprise_name": application.enterprise.name,

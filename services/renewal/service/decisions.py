@@ -26,7 +26,7 @@ from shared.contracts.renewal import (
     RenewalRejected,
 )
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
-from shared.messaging import Received, TooEarly, traced
+from shared.messaging import PredecessorMissing, Received, traced
 from shared.values.clock import business_day
 
 
@@ -48,9 +48,9 @@ class Decider:
         self._images = images
 
     def take(self, application: Application, decision: ReviewDecision, now: datetime) -> ApplicationState:
-        """Raises TooEarly."""
+        """Raises PredecessorMissing."""
         if (decision.revision, decision.decision_no) > (application.revision, application.decision_no):
-            raise TooEarly
+            raise PredecessorMissing
         if (decision.revision, decision.decision_no) != (application.revision, application.decision_no):
             label = LABELS[application.status]
             return self._refuse(application, decision, now, "stale_revision", f"申请已有变化，当前为“{label}”")
@@ -150,7 +150,7 @@ _ACTIONS = {
 async def take_decisions(
     container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[ReviewDecision]]
 ) -> None:
-    """Raises TooEarly for a decision on a state that is not here yet."""
+    """Raises PredecessorMissing for a decision on a state that is not here yet."""
     applications = await queries.lock_applications(session, (item.event.application_id for item in batch))
     person_ids = {application.person_id for application in applications.values()}
     holdings = await queries.holdings(session, person_ids, applications.values())
@@ -160,7 +160,7 @@ async def take_decisions(
     for position, received in enumerate(traced(batch)):
         application = applications.get(received.event.application_id)
         if application is None:
-            raise TooEarly
+            raise PredecessorMissing
         # Approvals are numbered by their time: those of one batch in the order in which they were decided.
         now = start + timedelta(microseconds=position)
         container.outbox.add(session, decider.take(application, received.event, now), now)

@@ -32,7 +32,7 @@ async def get_person(container: RenewalContainer, session: AsyncSession, text: s
         number = idnumber.parse(text, business_day(container.clock.now())).value
     except idnumber.InvalidIdNumber as error:
         raise IdNumberInvalid("id_number", error.message) from None
-    person = await queries.find_person(session, container.privacy.blind_index(number))
+    person = await queries.find_person(session, container.cipher.blind_index(number))
     if person is None:
         raise PersonNotFound
     return person, number
@@ -57,7 +57,7 @@ async def application_eligibility(
     container: RenewalContainer, session: AsyncSession, application: Application
 ) -> Eligibility:
     """What its submission today would be told, with its own post or any other."""
-    number = container.privacy.decrypt(application.person.id_number, ID_NUMBER)
+    number = container.cipher.decrypt(application.person.id_number, ID_NUMBER)
     return await _eligibility(container, session, application.person, number, application.post, application)
 
 

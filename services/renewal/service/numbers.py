@@ -21,7 +21,7 @@ from services.renewal.queries import Holdings
 from services.renewal.service.changes import record, state
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
 from shared.contracts.renewal import RenewalApprovalWithdrawn, RenewalCertified, RenewalNumberingFailed
-from shared.messaging import Received, TooEarly, traced
+from shared.messaging import PredecessorMissing, Received, traced
 from shared.values.clock import business_day
 
 PLATFORM = "platform"
@@ -46,12 +46,12 @@ class _Facts:
 
 
 async def _load(session: AsyncSession, batch: Sequence[Received[Any]]) -> dict[UUID, Application]:
-    """Raises TooEarly for an application or an approval that is not here yet (a restored database may be behind)."""
+    """Raises PredecessorMissing for what is not here yet: a restored database may be behind."""
     applications = await queries.lock_applications(session, (item.event.application_id for item in batch))
     for item in batch:
         application = applications.get(item.event.application_id)
         if application is None or item.event.decision_no > application.decision_no:
-            raise TooEarly
+            raise PredecessorMissing
     return applications
 
 

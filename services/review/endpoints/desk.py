@@ -31,14 +31,14 @@ from services.review.schemas import (
 from services.review.service import decisions, desk
 from shared.web.app import Session, transactional_router
 from shared.web.openapi import problems
-from shared.web.pagination import InvalidCursor, Page, Paging, cut
+from shared.web.pagination import InvalidCursor, Page, Paging, split_page
 from shared.web.validation import FromMoment, Ids, Text, ToMoment
 
 router = transactional_router()
 
 
 def item_search(
-    deps: Deps,
+    container: Deps,
     name: Annotated[Text | None, Query(max_length=50, description="any part of the name")] = None,
     id_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
     certificate_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
@@ -52,7 +52,7 @@ def item_search(
     """FastAPI dependency. Raises IdNumberInvalid."""
     return ItemSearch(
         name=name,
-        id_number_index=desk.search_key(deps, id_number) if id_number else None,
+        id_number_index=desk.search_key(container, id_number) if id_number else None,
         certificate_number=unicodedata.normalize("NFKC", certificate_number) if certificate_number else None,
         post=post,
         status=status,
@@ -67,19 +67,19 @@ Search = Annotated[ItemSearch, Depends(item_search)]
 
 
 @router.get("/items", responses=problems(IdNumberInvalid, InvalidCursor))
-async def list_items(deps: Deps, session: Session, _: Looking, page: Paging, search: Search) -> Page[ItemRead]:
+async def list_items(container: Deps, session: Session, _: Looking, page: Paging, search: Search) -> Page[ItemRead]:
     """Applications, newest first; all given filters must hold. Id numbers are masked."""
     rows = await queries.search_items(session, search, page)
-    kept, next_cursor = cut(rows, page, lambda row: (row[0].added_at, row[0].application_id))
-    items = [ItemRead(**views.overview(item, pending, desk.person(deps, item))) for item, pending in kept]
+    kept, next_cursor = split_page(rows, page, lambda row: (row[0].added_at, row[0].application_id))
+    items = [ItemRead(**views.overview(item, pending, desk.person(container, item))) for item, pending in kept]
     return Page(items=items, next_cursor=next_cursor)
 
 
 @router.get("/items/{application_id}", responses=problems(ItemNotFound))
-async def read_item(deps: Deps, session: Session, principal: Looking, application_id: UUID) -> ItemDetail:
+async def read_item(container: Deps, session: Session, principal: Looking, application_id: UUID) -> ItemDetail:
     """Everything about one application, with the full id number: the audit trail notes who looked."""
-    dossier = await desk.open_dossier(deps, session, principal, application_id)
-    return views.detail(dossier, desk.person(deps, dossier.item))
+    dossier = await desk.open_dossier(container, session, principal, application_id)
+    return views.detail(dossier, desk.person(container, dossier.item))
 
 
 @router.get("/items/{application_id}/neighbours", responses=problems(ItemNotFound, IdNumberInvalid))
@@ -94,10 +94,13 @@ async def read_neighbours(session: Session, _: Looking, application_id: UUID, se
 
 @router.get("/statistics")
 async def read_statistics(
-    deps: Deps, session: Session, _: Looking, days: Annotated[int, Query(ge=1, le=90, description="up to today")] = 30
+    container: Deps,
+    session: Session,
+    _: Looking,
+    days: Annotated[int, Query(ge=1, le=90, description="up to today")] = 30,
 ) -> StatisticsRead:
     """What waits and since when, and what was decided on each day; refused decisions do not count."""
-    return views.statistics(await desk.statistics(deps, session, days))
+    return views.statistics(await desk.statistics(container, session, days))
 
 
 @router.get("/reasons", response_model_exclude_none=True)
@@ -111,12 +114,12 @@ async def list_reasons(_: Looking) -> list[ReasonRead]:
     response_model_exclude_none=True,
     responses=problems(ReasonRequired, UnknownReason, CommentRequired, IdNumberInComment),
 )
-async def decide(deps: Deps, session: Session, principal: Reviewing, body: DecisionRequest) -> DecisionResults:
+async def decide(container: Deps, session: Session, principal: Reviewing, body: DecisionRequest) -> DecisionResults:
     """Approve, reject or withdraw up to 500 applications. Each row has its own answer; one bad row harms no other.
 
     `accepted` means that the decision is on its way: what became of it shows in the item a moment later.
     """
-    refusals = await decisions.decide(deps, session, principal, body)
+    refusals = await decisions.decide(container, session, principal, body)
     return DecisionResults(
         results=[
             DecisionResult(application_id=row.application_id, outcome="accepted")

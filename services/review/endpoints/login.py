@@ -24,8 +24,8 @@ router = transactional_router()
 LoggedInAtFirst = Annotated[Principal, allow(*ROLES, initial_password=True)]
 
 
-async def _log_in(deps: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> Reviewer:
-    return await login.log_in(deps, sessions, session, body)
+async def _log_in(container: Deps, sessions: OwnSessions, session: Session, body: LoginRequest) -> Reviewer:
+    return await login.log_in(container, sessions, session, body)
 
 
 sessions_router = session_router(_log_in, queries.find_reviewer, ROLES, refusals=(WrongCaptcha,), witness=witness)
@@ -38,14 +38,14 @@ sessions_router = session_router(_log_in, queries.find_reviewer, ROLES, refusals
     openapi_extra=CREDENTIALS,
     dependencies=[Depends(rate_limit("60/minute"))],
 )
-async def create_captcha(deps: Deps, session: Session) -> CaptchaRead:
+async def create_captcha(container: Deps, session: Session) -> CaptchaRead:
     """A picture to be read by a person. It is good for one login attempt."""
-    question = await login.new_captcha(deps, session)
+    question = await login.new_captcha(container, session)
     return CaptchaRead(
         captcha_id=question.captcha_id,
         image=question.image,
         expires_in=int(CAPTCHA_LIFETIME.total_seconds()),
-        answer=question.answer if deps.settings.demo else None,
+        answer=question.answer if container.settings.demo else None,
     )
 
 

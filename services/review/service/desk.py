@@ -42,7 +42,7 @@ class Statistics:
 
 def person(container: Container, item: Item) -> dict[str, Any]:
     """{id_number, sex, birth_date, held}"""
-    return container.privacy.open(item.person, PERSON_AT_REST)
+    return container.cipher.open(item.person, PERSON_AT_REST)
 
 
 def search_key(container: Container, id_number: str) -> str:
@@ -51,7 +51,7 @@ def search_key(container: Container, id_number: str) -> str:
         number = idnumber.parse(id_number, business_day(container.clock.now()))
     except idnumber.InvalidIdNumber as error:
         raise IdNumberInvalid("id_number", error.message) from None
-    return container.privacy.blind_index(number.value)
+    return container.cipher.blind_index(number.value)
 
 
 async def open_dossier(

@@ -77,4 +77,4 @@ async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> 
 
 def _hash(container: Container, captcha_id: UUID, answer: str) -> str:
     # Keyed: so few answers are possible that a plain hash would give them away.
-    return container.privacy.blind_index(f"captcha:{captcha_id}:{answer}")
+    return container.cipher.blind_index(f"captcha:{captcha_id}:{answer}")

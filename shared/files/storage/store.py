@@ -9,15 +9,15 @@ MAX_URL_LIFE = timedelta(minutes=5)
 _KEY = re.compile(r"(?=.{1,512}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z")
 
 
-class ObjectMissing(Exception):  # noqa: N818 - a state the caller answers with 404, not a fault
+class ObjectMissing(Exception):
     """No object has this key."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818
+class StoreUnavailable(Exception):
     """The store did not answer in time, or refused us. Trying again later may help; the cause is chained."""
 
 
-class InvalidKey(ValueError):  # noqa: N818
+class InvalidKey(ValueError):
     """Not a key we write: at most 512 of ASCII letters, digits, `._-` and `/`, no part of it empty or dot-led."""
 
 

@@ -17,7 +17,7 @@ from services.certnumber.schemas import Proof
 from services.certnumber.settings import CertnumberSettings
 from shared.contracts.renewal import PERSON_BLOCK, ApplicationState, RenewalApprovalWithdrawn, RenewalApproved
 from shared.messaging import Consumer, Envelope, Event, Message, Outbox, Verdict
-from shared.persistence.cipher import Privacy
+from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
 from shared.runtime.settings import parse_key, parse_keys
 from shared.values.clock import SystemClock
@@ -43,7 +43,7 @@ def environment(url: str, **values: str) -> dict[str, str]:
     return {f"GANZHENG_{name.upper()}": value for name, value in own.items()}
 
 
-_PRIVACY = Privacy(parse_keys(f"k1:{_KEYS['data']}"), parse_key(_KEYS["index"]))
+_PRIVACY = FieldCipher(parse_keys(f"k1:{_KEYS['data']}"), parse_key(_KEYS["index"]))
 _PERSON = _PRIVACY.seal({"name": "张安宁", "id_number": "36019919900101001X"}, PERSON_BLOCK)
 
 

@@ -103,7 +103,7 @@ class TestCertificates:
         admin: dict[str, str],
     ) -> None:
         await http.post("/series", json=series(yearly=False, layout="赣（2026）{serial:03}"), headers=admin)
-        await container.waker.idle()
+        await container.waker.join()
         await deliver(consumer, [message(approved(uuid4(), post="20"))])
         assert assign(engine) == 1
         for typed in ("赣（2026）001", "赣(2026)001", "赣（２０２６）００１"):
@@ -181,7 +181,7 @@ class TestSeries:
     ) -> None:
         path = f"/series/{(await http.post('/series', json=series(), headers=admin)).json()['id']}"
         assert (await http.patch(path, json={"yearly": False}, headers=admin)).json()["yearly"] is False
-        await container.waker.idle()
+        await container.waker.join()
         await deliver(consumer, [message(approved(uuid4(), post="20"))])
         assert assign(engine) == 1
         refused(await http.patch(path, json={"yearly": True}, headers=admin), 409, "series_in_use")

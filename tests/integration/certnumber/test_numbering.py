@@ -42,14 +42,14 @@ async def add_series(container: CertnumberContainer, layout: str, posts: list[st
         creation = SeriesCreation.model_validate({"name": layout, "layout": layout, "posts": posts, **values})
         series = await service.create_series(container, session, ADMIN, creation)
     # The new series has woken the numbering; let it find nothing before the test goes on.
-    await container.waker.idle()
+    await container.waker.join()
     return series.id
 
 
 async def change_series(container: CertnumberContainer, series_id: UUID, **values: object) -> None:
     async with container.database.transaction() as session:
         await service.change_series(container, session, ADMIN, series_id, SeriesChange.model_validate(values))
-    await container.waker.idle()
+    await container.waker.join()
 
 
 async def approve(consumer: Consumer, count: int, post: str = "10", at: datetime = EPOCH) -> list[UUID]:

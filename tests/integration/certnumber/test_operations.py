@@ -119,7 +119,7 @@ async def test_a_main_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         await Pulse.check()
     Pulse.beat()
     await Pulse.check()
-    monkeypatch.setattr("services.certnumber.numbering.worker_health.PATIENCE", 0.0)
+    monkeypatch.setattr("services.certnumber.numbering.worker_health.STALL_TIMEOUT", 0.0)
     with pytest.raises(Stalled):
         await Pulse.check()
 

@@ -22,7 +22,7 @@ class TestEager:
         container.database.on_commit.append(lambda: relayed.append(True))
         for _ in range(20):
             await deliver(waking(container), [message(approved(uuid4()))])
-        await container.waker.idle()
+        await container.waker.join()
         proof = await proof_of(container.database)
         assert (proof.waiting, proof.series[0].count, proof.gapless) == (0, 20, True)
         assert relayed
@@ -52,7 +52,7 @@ class TestCelery:
         begun = time.monotonic()
         await deliver(waking(container), [message(approved(uuid4()))])
         assert time.monotonic() - begun < 1
-        await container.waker.idle()
+        await container.waker.join()
         assert time.monotonic() - begun < 15
         assert (await proof_of(container.database)).waiting == 1
         await container.close()

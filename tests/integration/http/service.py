@@ -17,7 +17,7 @@ from pydantic import Field
 
 from services.enterprise.settings import EnterpriseSettings
 from shared.auth.access import allow
-from shared.auth.tables import SessionRow
+from shared.auth.tables import LoginSession
 from shared.auth.tokens import Principal
 from shared.errors import Conflict, TooLarge
 from shared.runtime.container import Container, build_container
@@ -131,7 +131,7 @@ class Service:
         session_id = uuid4()
         async with self.container.database.transaction() as session:
             expires = now + timedelta(hours=1)
-            session.add(SessionRow(id=session_id, subject=subject, secret_hash=session_id.hex, expires_at=expires))
+            session.add(LoginSession(id=session_id, subject=subject, secret_hash=session_id.hex, expires_at=expires))
         principal = Principal(SERVICE, subject, session_id, "某某", frozenset({"enterprise"}), False)
         return {"Authorization": f"Bearer {signing.sign(principal, now, timedelta(minutes=5))}"}, session_id
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from shared.messaging.tables import IdempotencyRow
+from shared.messaging.tables import IdempotencyKey
 from shared.runtime.service import clean
 from shared.web.idempotency import RETENTION
 from tests.integration.http.service import Service
@@ -119,7 +119,7 @@ async def test_strangers_do_not_meet_in_a_key(service: Service) -> None:
         assert (await other.post("/things", json={"name": "two"}, headers=headers)).status_code == 201
         assert REPLAYED in (await one.post("/things", json={"name": "one"}, headers=headers)).headers
     async with service.container.database.engine.connect() as connection:
-        assert "192.0.2." not in str((await connection.execute(sa.select(IdempotencyRow.scope))).all())
+        assert "192.0.2." not in str((await connection.execute(sa.select(IdempotencyKey.scope))).all())
 
 
 async def test_it_is_forgotten_after_its_time(service: Service) -> None:
@@ -127,7 +127,7 @@ async def test_it_is_forgotten_after_its_time(service: Service) -> None:
     almost, past = RETENTION * 0.99, RETENTION * 1.01
     for age, remembered in ((almost, True), (past, False)):
         async with service.container.database.transaction() as session:
-            await session.execute(sa.update(IdempotencyRow).values(created_at=sa.func.now() - age))
+            await session.execute(sa.update(IdempotencyKey).values(created_at=sa.func.now() - age))
         await clean(service.container.database)
         assert (REPLAYED in (await _post(service)).headers) == remembered
     assert await service.names() == ["one", "one"]

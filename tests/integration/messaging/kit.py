@@ -27,7 +27,7 @@ from shared.messaging import (
     Relay,
     Subscription,
 )
-from shared.messaging.tables import InboxRow, OutboxRow, PlatformBase
+from shared.messaging.tables import InboxMessage, OutboxMessage, PlatformBase
 from shared.persistence.db import Database
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -117,11 +117,11 @@ async def emit(database: Database, *events: Event) -> list[UUID]:
     """Write events to the outbox; returns their ids."""
     async with database.transaction() as session:
         Outbox("test").add(session, events, NOW)
-        return [row.event_id for row in session.new if isinstance(row, OutboxRow)]
+        return [row.event_id for row in session.new if isinstance(row, OutboxMessage)]
 
 
 async def outbox_rows(database: Database) -> int:
-    return await count(database, OutboxRow)
+    return await count(database, OutboxMessage)
 
 
 async def effects(database: Database, queue: Queue) -> Counter[str]:
@@ -159,7 +159,7 @@ class Backbone:
         return await outbox_rows(self.database)
 
     async def inbox(self) -> int:
-        return await count(self.database, InboxRow)
+        return await count(self.database, InboxMessage)
 
 
 @asynccontextmanager

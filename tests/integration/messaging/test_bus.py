@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import Unavailable
-from shared.messaging import Message, TooEarly
-from shared.persistence.cipher import Undecipherable
-from shared.runtime.service import treat_dead_letters
+from shared.messaging import Message, PredecessorMissing
+from shared.persistence.cipher import DecryptionFailed
+from shared.runtime.service import manage_dead_letters
 from tests.fixtures.wait import until
 from tests.integration.messaging.kit import FIRST, SECOND, Backbone, Pinged, Ponged, Unheard, message
 
@@ -90,7 +90,7 @@ class TestFailure:
 
     async def test_a_replay_of_one_letter_leaves_the_others(self, bus: Backbone) -> None:
         for name in ("a", "b"):
-            bus.orders[FIRST.name].broken[name] = Undecipherable()
+            bus.orders[FIRST.name].broken[name] = DecryptionFailed()
         first, second = await bus.emit(Ponged(name="a"), Ponged(name="b"))
         await until(lambda: letters_are(bus, 2), what="two dead letters")
         bus.orders[FIRST.name].broken.clear()
@@ -100,7 +100,7 @@ class TestFailure:
         assert [letter.event_id for letter in await bus.transport.list(FIRST.name)] == [first]
 
     async def test_a_replay_that_fails_again_keeps_the_letter(self, bus: Backbone) -> None:
-        bus.orders[FIRST.name].broken["bad"] = Undecipherable()
+        bus.orders[FIRST.name].broken["bad"] = DecryptionFailed()
         (bad,) = await bus.emit(Ponged(name="bad"))
         await until(lambda: letters_are(bus, 1), what="a dead letter")
         assert await bus.transport.replay(FIRST.name) == 1
@@ -109,13 +109,13 @@ class TestFailure:
         assert await bus.effects() == {}
 
     async def test_too_early_comes_again_later(self, bus: Backbone) -> None:
-        bus.orders[FIRST.name].failures["eager"] = [TooEarly(), TooEarly()]
+        bus.orders[FIRST.name].failures["eager"] = [PredecessorMissing(), PredecessorMissing()]
         await bus.emit(Pinged(name="eager"), Pinged(name="ready"))
         await until(lambda: bus.took(["ready", "eager"]), what="both effects")
         assert await bus.transport.list(FIRST.name) == []
 
     async def test_an_outage_uses_no_attempts(self, bus: Backbone) -> None:
-        failures = [outage(), Unavailable(), ConnectionResetError(), TooEarly()]
+        failures = [outage(), Unavailable(), ConnectionResetError(), PredecessorMissing()]
         bus.orders[FIRST.name].failures["patient"] = failures
         await bus.emit(Pinged(name="patient"))
         await until(lambda: bus.took(["patient"]), what="the effect after more failures than attempts")
@@ -128,17 +128,17 @@ class TestUnreadable:
         self, bus: Backbone, capsys: pytest.CaptureFixture[str]
     ) -> None:
         queues = [FIRST, SECOND]
-        await treat_dead_letters(bus.transport, queues, Namespace(action="list", event=None))
+        await manage_dead_letters(bus.transport, queues, Namespace(action="list", event=None))
         assert capsys.readouterr().out == "no dead letters\n"
         nobodys = uuid4()
         with pytest.raises(SystemExit, match=f"no dead letter is the event {nobodys}"):
-            await treat_dead_letters(bus.transport, queues, Namespace(action="replay", event=nobodys))
+            await manage_dead_letters(bus.transport, queues, Namespace(action="replay", event=nobodys))
         bus.orders[FIRST.name].broken["bad"] = ValueError("broken")
         (bad,) = await bus.emit(Pinged(name="bad"))
         await until(lambda: bus.transport.list(FIRST.name), what="a dead letter")
         bus.orders[FIRST.name].broken.clear()
         capsys.readouterr()
-        await treat_dead_letters(bus.transport, queues, Namespace(action="replay", event=bad))
+        await manage_dead_letters(bus.transport, queues, Namespace(action="replay", event=bad))
         assert capsys.readouterr().out == f"{FIRST.name}: 1 replayed\n{SECOND.name}: 0 replayed\n"
 
     async def test_bytes_that_are_no_event_go_to_the_dead_letters(self, bus: Backbone) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from shared.messaging import Consumer, Envelope, Message, Received, Verdict, traced
-from shared.messaging.tables import InboxRow
+from shared.messaging.tables import InboxMessage
 from shared.observability.telemetry import bind_trace, current_traceparent, new_traceparent
 from shared.persistence.db import Database
 from shared.runtime.service import INBOX_RETENTION_DAYS, clean
@@ -49,7 +49,7 @@ class TestBatches:
         assert [outcome.verdict for outcome in outcomes] == [Verdict.done, Verdict.retry, Verdict.done]
         assert [outcome.counted for outcome in outcomes if outcome.verdict is Verdict.retry] == [True]
         assert await effects(database, FIRST) == {"good": 1, "other": 1}
-        assert await count(database, InboxRow) == 2
+        assert await count(database, InboxMessage) == 2
 
     async def test_an_outage_is_tried_once_for_the_whole_batch(self, database: Database) -> None:
         unreachable = Database(str(database.engine.url.set(port=1)))
@@ -75,10 +75,10 @@ class TestCleaning:
         ages = {"old": timedelta(days=INBOX_RETENTION_DAYS, hours=1), "young": timedelta(days=INBOX_RETENTION_DAYS - 1)}
         async with database.transaction() as session:
             for name, age in ages.items():
-                statement = sa.insert(InboxRow).values(
+                statement = sa.insert(InboxMessage).values(
                     queue=name, event_id=sa.func.gen_random_uuid(), received_at=sa.func.now() - age
                 )
                 await session.execute(statement)
         await clean(database)
         async with database.transaction() as session:
-            assert (await session.scalars(sa.select(InboxRow.queue))).all() == ["young"]
+            assert (await session.scalars(sa.select(InboxMessage.queue))).all() == ["young"]

@@ -10,7 +10,7 @@ import aio_pika
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.messaging import Consumer, Message, RabbitMQ, Relay, Subscription, Watch
+from shared.messaging import Consumer, Message, QueueMonitor, RabbitMQ, Relay, Subscription
 from shared.messaging.health import Activity, Stalled
 from shared.observability.metrics import exposition
 from shared.persistence.db import Database
@@ -22,17 +22,17 @@ Check = Any
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.messaging.health.PATIENCE", 0.5)
-    monkeypatch.setattr("shared.messaging.health.LOOK_INTERVAL", 0.05)
-    monkeypatch.setattr("shared.messaging.relay.PATIENCE", 0.5)
+    monkeypatch.setattr("shared.messaging.health.STALL_TIMEOUT", 0.5)
+    monkeypatch.setattr("shared.messaging.health.POLL_INTERVAL", 0.05)
+    monkeypatch.setattr("shared.messaging.relay.STALL_TIMEOUT", 0.5)
 
 
 @asynccontextmanager
-async def watched(vhost: str) -> AsyncIterator[tuple[RabbitMQ, Watch, list[asyncio.Task[None]]]]:
-    """A broker with a watch on FIRST; the tasks added to the list end with the block."""
-    broker, watch = RabbitMQ(vhost, QUEUES, name="test"), Watch({FIRST.name: FIRST.states})
-    tasks = [asyncio.create_task(broker.watch(watch))]
-    yield broker, watch, tasks
+async def watched(vhost: str) -> AsyncIterator[tuple[RabbitMQ, QueueMonitor, list[asyncio.Task[None]]]]:
+    """A broker with a monitor on FIRST; the tasks added to the list end with the block."""
+    broker, monitor = RabbitMQ(vhost, QUEUES, name="test"), QueueMonitor({FIRST.name: FIRST.states})
+    tasks = [asyncio.create_task(broker.monitor(monitor))]
+    yield broker, monitor, tasks
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -57,8 +57,8 @@ class TestConsumer:
         return Consumer(subscription(FIRST), Orders(FIRST), database)
 
     async def test_a_cancelled_one_fails(self, vhost: str, consumer: Consumer) -> None:
-        async with watched(vhost) as (broker, watch, tasks):
-            check = partial(watch.check_consumer, FIRST.name, consumer.activity)
+        async with watched(vhost) as (broker, monitor, tasks):
+            check = partial(monitor.check_consumer, FIRST.name, consumer.activity)
             assert await fails(check)
             task = asyncio.create_task(broker.consume(consumer))
             tasks.append(task)
@@ -67,8 +67,8 @@ class TestConsumer:
             await until(lambda: fails(check), timeout=2, what="the check to fail")
 
     async def test_one_whose_queue_was_deleted_passes_again(self, vhost: str, consumer: Consumer) -> None:
-        async with watched(vhost) as (broker, watch, tasks), await aio_pika.connect(vhost) as administrator:
-            check = partial(watch.check_consumer, FIRST.name, consumer.activity)
+        async with watched(vhost) as (broker, monitor, tasks), await aio_pika.connect(vhost) as administrator:
+            check = partial(monitor.check_consumer, FIRST.name, consumer.activity)
             tasks.append(asyncio.create_task(broker.consume(consumer)))
             await until(lambda: passes(check), what="a consumer at work")
             await (await administrator.channel()).queue_delete(FIRST.name)
@@ -80,22 +80,22 @@ class TestConsumer:
             await asyncio.Event().wait()
 
         hanging = Consumer(Subscription(FIRST, dict.fromkeys(FIRST.events, hang)), Orders(FIRST), database)
-        async with watched(vhost) as (broker, watch, tasks):
-            check = partial(watch.check_consumer, FIRST.name, hanging.activity)
+        async with watched(vhost) as (broker, monitor, tasks):
+            check = partial(monitor.check_consumer, FIRST.name, hanging.activity)
             tasks.append(asyncio.create_task(broker.consume(hanging)))
             await until(lambda: passes(check), what="a consumer at work")
             assert await broker.publish([message(Pinged(name="x"))]) == [None]
             await until(lambda: fails(check), what="the check to fail")
 
     async def test_one_that_gets_nothing_of_a_backlog_fails(self, vhost: str) -> None:
-        async with watched(vhost) as (broker, watch, _), await aio_pika.connect(vhost) as other:
+        async with watched(vhost) as (broker, monitor, _), await aio_pika.connect(vhost) as other:
             await broker.declare()
             channel = await other.channel()
             await channel.set_qos(prefetch_count=1)
             # To the broker somebody consumes.
             await (await channel.get_queue(FIRST.name)).consume(asyncio.Queue[Any]().put)
             activity = Activity(subscribed=True)
-            check = partial(watch.check_consumer, FIRST.name, activity)
+            check = partial(monitor.check_consumer, FIRST.name, activity)
             await until(lambda: passes(check), what="the first look")
             assert await broker.publish([message(Pinged(name=str(n))) for n in range(3)]) == [None] * 3
             await until(lambda: fails(check), what="the check to fail")
@@ -106,22 +106,22 @@ class TestConsumer:
 
 class TestBroker:
     async def test_a_queue_nobody_declared_anew_fails(self, vhost: str) -> None:
-        celery, watch = RabbitMQ(vhost, (), name="test"), Watch({"alien": {"ready": "alien"}})
-        task = asyncio.create_task(celery.watch(watch))
+        celery, monitor = RabbitMQ(vhost, (), name="test"), QueueMonitor({"alien": {"ready": "alien"}})
+        task = asyncio.create_task(celery.monitor(monitor))
         async with await aio_pika.connect(vhost) as administrator:
             channel = await administrator.channel()
             await channel.declare_queue("alien", durable=True)
-            await until(lambda: passes(watch.check), what="the queue to be seen")
+            await until(lambda: passes(monitor.check), what="the queue to be seen")
             await channel.queue_delete("alien")
-            await until(lambda: fails(watch.check), what="the check to fail")
+            await until(lambda: fails(monitor.check), what="the check to fail")
         task.cancel()
 
     async def test_depths_are_measured(self, vhost: str) -> None:
-        async with watched(vhost) as (broker, watch, _):
+        async with watched(vhost) as (broker, monitor, _):
             assert await broker.publish([message(Pinged(name="x"))] * 3) == [None] * 3
 
             async def measured() -> bool:
-                shown = (await exposition([watch.sample])).decode()
+                shown = (await exposition([monitor.sample])).decode()
                 expected = {("ready", 3), ("retry", 0), ("dead", 0)}
                 return f'ganzheng_queue_consumers{{queue="{FIRST.name}"}} 0.0' in shown and all(
                     f'ganzheng_queue_messages{{queue="{FIRST.name}",state="{state}"}} {depth}.0' in shown

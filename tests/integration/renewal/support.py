@@ -14,7 +14,7 @@ from deploy.journey import decide, import_people, wait_for
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import IMAGE_KINDS
 from services.renewal.models import ImageRow
-from shared.messaging.tables import OutboxRow
+from shared.messaging.tables import OutboxMessage
 from shared.runtime.container import Container
 from shared.values.idnumber import Sex
 from tests.fixtures.factories import id_number, person_name
@@ -67,7 +67,7 @@ async def pending_events(containers: Iterable[Container]) -> int:
     total = 0
     for container in containers:
         async with container.database.transaction() as session:
-            total += await session.scalar(sa.select(sa.func.count()).select_from(OutboxRow)) or 0
+            total += await session.scalar(sa.select(sa.func.count()).select_from(OutboxMessage)) or 0
     return total
 
 
@@ -185,7 +185,7 @@ class Office:
 
         async def silent() -> bool:
             for _ in range(3):
-                await self.harness.platform.containers["certnumber"].waker.idle()
+                await self.harness.platform.containers["certnumber"].waker.join()
                 if await pending_events(containers):
                     return False
             return True

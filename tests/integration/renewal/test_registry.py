@@ -255,7 +255,7 @@ async def test_an_import_and_a_decision_do_not_wait_for_each_other(office: Offic
     people = [new_person(), new_person()]
     await imported(office, *map(line, people))
     async with office.renewal.database.transaction() as session:
-        indexes = [office.renewal.privacy.blind_index(person) for person in people]
+        indexes = [office.renewal.cipher.blind_index(person) for person in people]
         found = await session.scalars(sa.select(Person).where(Person.id_number_index.in_(indexes)).order_by(Person.id))
         low, high = found.all()
     by_index = dict(zip(indexes, people, strict=True))

@@ -78,7 +78,7 @@ async def tables(desk: Desk, application: Application) -> list[dict[str, Any]]:
             found += [dict(row._mapping) for row in rows]
     for row in found:
         if "person" in row:
-            row["person"] = desk.container.privacy.open(row["person"], PERSON_AT_REST)
+            row["person"] = desk.container.cipher.open(row["person"], PERSON_AT_REST)
         for key in ("application_id", "enterprise_id", "id", "reviewer_id", "refusal_decision"):
             row.pop(key, None)
     return found

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from services.review.models import Decision
 from shared.audit.trail import AuditEntry
-from shared.messaging.tables import OutboxRow
+from shared.messaging.tables import OutboxMessage
 from tests.fixtures import factories
 from tests.integration.review.desk import Application, Desk
 
@@ -28,7 +28,7 @@ async def decide(client: httpx2.AsyncClient, action: str, *rows: dict[str, Any],
 
 async def outbox(desk: Desk) -> list[dict[str, Any]]:
     async with desk.container.database.transaction() as session:
-        rows = await session.scalars(sa.select(OutboxRow.envelope).order_by(OutboxRow.id))
+        rows = await session.scalars(sa.select(OutboxMessage.envelope).order_by(OutboxMessage.id))
         return [json.loads(row) for row in rows]
 
 

@@ -28,7 +28,7 @@ async def test_a_burst_makes_two_acts() -> None:
     for _ in range(100):
         waker.wake()
     waker.go_on.set()
-    await waker.idle()
+    await waker.join()
     assert waker.acts == 2
 
 
@@ -37,9 +37,9 @@ async def test_a_failure_does_not_stop_the_next_one() -> None:
     waker.go_on.set()
     for _ in range(3):
         waker.wake()
-        await waker.idle()
+        await waker.join()
     assert waker.acts == 3
 
 
 async def test_idle_without_a_wake_up_returns() -> None:
-    await Slow().idle()
+    await Slow().join()

@@ -50,7 +50,7 @@ NAMED = re.compile(r"\$(APIS|WORKERS)")
 LISTED = dict(re.findall(r'^(APIS|WORKERS)="([^"]*)"', "".join(BLOCKS), re.MULTILINE))
 
 
-class Parsed(Exception):  # noqa: N818
+class Parsed(Exception):
     """The command line was understood."""
 
 
