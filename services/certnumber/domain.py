@@ -1,4 +1,4 @@
-"""Pure rules of certificate numbers: how a layout is written, checked and filled in.
+"""Pure rules of certificate numbers: how a layout is written, checked and filled in (docs/rules.md, section 6).
 
 No public rule explains the known numbers, so a layout is data: literal text with `{post}` (the two-digit post code),
 `{year}` (four digits) or `{year:02}`, exactly one `{serial:07}` (a fixed width of 1 to 12 digits) and, as its end,

@@ -2,7 +2,7 @@
 
 from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
 
-# Set by the owner's guide (source.md, section 1): every new account starts with it and must change it first.
+# Set by the owner's guide (docs/rules.md, section 1): every new account starts with it and must change it first.
 INITIAL_PASSWORD = "111111"  # noqa: S105 - published, and opens nothing but the change of itself
 
 

@@ -1,4 +1,4 @@
-"""Pure rules of renewal: the life of an application and who is eligible (design.md, section 2)."""
+"""Pure rules of renewal: the life of an application and who is eligible (docs/rules.md, sections 3 and 4)."""
 
 from calendar import monthrange
 from collections.abc import Collection, Iterable, Sequence
@@ -126,7 +126,7 @@ def reasons_against(
 ) -> list[Reason]:
     """Every rule that forbids the renewal, in the owner's order; an empty list means eligible.
 
-    Rules A–D of source.md, section 2, and `already_applied`. Without `requested` only what holds for every post counts.
+    See docs/rules.md, section 3. Without `requested` only what holds for every post counts.
     `submission_day` is a calendar day in Asia/Shanghai; the birthday itself is still allowed.
     """
     reasons = []

@@ -23,7 +23,7 @@ STATUS_LABELS: Mapping[str, str] = {
     "rejected": "驳回",
     "cancelled": "已撤销",
 }
-# The states from which each action is possible (design, section 2).
+# The states from which each action is possible (docs/rules.md, section 5).
 ACTS_ON: Mapping[Action, tuple[str, ...]] = {
     "approve": ("pending_review",),
     "reject": ("pending_review",),

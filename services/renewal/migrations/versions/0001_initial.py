@@ -30,7 +30,7 @@ POSTS = (
     ("90", "预算员", "预算员"),
 )
 VALIDITY_YEARS = 3
-# source.md, section 2, rules C and D.
+# docs/rules.md, section 3, rules C and D.
 AGE_LIMITS = (("female", 55 * 12), ("male", 60 * 12))
 
 revision = "0001"
