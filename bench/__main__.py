@@ -9,7 +9,7 @@ from bench.listing import listing
 from bench.numbering import numbering
 from bench.pages import pages
 from shared.observability.telemetry import configure_logging
-from tests.fixtures.backing import Backing, choose
+from tests.support.backing import Backing, choose
 
 BENCHES = {"backbone": backbone, "numbering": numbering, "listing": listing, "pages": pages}
 

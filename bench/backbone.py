@@ -15,7 +15,7 @@ from bench.run import compare
 from shared.messaging import Consumer, Event, Message, Outbox, Queue, RabbitMQ, Received, Relay, Subscription
 from shared.messaging.tables import OutboxMessage, PlatformBase
 from shared.persistence.db import Database
-from tests.fixtures.backing import Backing
+from tests.support.backing import Backing
 
 EVENTS = 3000
 WINDOW = 200

@@ -12,7 +12,7 @@ from services.review.models import Item
 from services.review.queries import ItemSearch
 from shared.persistence.db import Database, migrate
 from shared.web.pagination import PageRequest, decode_cursor, encode_cursor
-from tests.fixtures.backing import Backing
+from tests.support.backing import Backing
 
 ITEMS = 100_000
 PAGES = 30

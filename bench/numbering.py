@@ -15,7 +15,7 @@ from services.certnumber.numbering.allocation import assign_batch, create_engine
 from shared.messaging import Outbox
 from shared.persistence.db import migrate
 from shared.values.clock import SystemClock
-from tests.fixtures.backing import Backing
+from tests.support.backing import Backing
 
 APPROVALS = 4000
 BATCH = 500

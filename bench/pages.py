@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from bench.listing import FILL, ITEMS
 from bench.run import compare
 from services.review.domain import PERSON_AT_REST
-from tests.fixtures.backing import Backing
-from tests.fixtures.platform import Harness, embedded_harness
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.people import become_reviewer
+from tests.support.backing import Backing
+from tests.support.platform import Harness, embedded_harness
 
 FEW = 10
 PAGES = 20

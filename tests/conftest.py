@@ -1,8 +1,8 @@
-"""Registers the fixtures; helpers are imported from tests.fixtures, never from here."""
+"""Registers the fixtures; helpers are imported from tests.support, never from here."""
 
 import hypothesis
 
-pytest_plugins = ["tests.fixtures.backing", "tests.fixtures.platform", "tests.fixtures.stack"]
+pytest_plugins = ["tests.support.backing", "tests.support.platform", "tests.support.stack"]
 
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared machine", deadline=None)

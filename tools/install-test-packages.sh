@@ -31,7 +31,7 @@ if [[ ${root[*]} == false ]] || ! command -v apt-get >/dev/null; then
 The tests need what is not installed here: ${packages[*]}
   - install it, as root: apt-get install --no-install-recommends ${packages[*]}   (or your system's packages of it)
   - instead of rabbitmq-server (3.10 or newer) you can start a Docker engine, or set the TEST_* variables listed in
-    tests/fixtures/backing/environment.py
+    tests/support/backing/environment.py
 MESSAGE
   exit 1
 fi

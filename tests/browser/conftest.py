@@ -18,8 +18,8 @@ from shared.values.clock import SystemClock, business_day
 from tests.browser.manuals import draw_papers
 from tests.browser.user import User, new_user
 from tests.e2e.test_journey import demo, ready
-from tests.fixtures.stack import free_port
-from tests.fixtures.wait import until
+from tests.support.stack import free_port
+from tests.support.wait import until
 
 
 @dataclass(frozen=True)

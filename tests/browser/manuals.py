@@ -101,8 +101,8 @@ async def print_manuals() -> None:
 
     from tests.browser.conftest import launch
     from tests.e2e.test_journey import demo, ready
-    from tests.fixtures.stack import free_port
-    from tests.fixtures.wait import until
+    from tests.support.stack import free_port
+    from tests.support.wait import until
 
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -13,7 +13,7 @@ from deploy.journey import log_in_reviewer as reviewer_token
 from tests.browser.conftest import MakeUser, Site
 from tests.browser.steps import PASSWORD, log_in_enterprise, log_in_reviewer
 from tests.browser.user import User
-from tests.fixtures.wait import until
+from tests.support.wait import until
 
 FREE = "符合条件，未持证"
 WHOLE_PAGE = "\n<!doctype html><title>t</title><h1>系统错误</h1>"

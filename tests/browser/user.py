@@ -22,7 +22,7 @@ from playwright.async_api import (
 )
 
 from tests.browser.manuals import take_picture
-from tests.fixtures.wait import until
+from tests.support.wait import until
 
 OUTPUT = Path(__file__).parent / "output"
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import httpx2
 from deploy.embedded.platform import Platform
 from deploy.journey import application_in, decide, desk_item, import_people, submit_application
 from deploy.synthetic import id_number, person_name
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER_PASSWORD, Harness
+from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER_PASSWORD, Harness
 
 SERVICES = ("enterprise", "renewal", "review", "certnumber")
 # What ends the caller's own session or locks its account is called by accounts of their own.

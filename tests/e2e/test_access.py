@@ -8,7 +8,7 @@ from deploy.journey import log_in_enterprise
 from deploy.synthetic import taxpayer_id
 from shared.auth.tokens import Principal, SigningKeys
 from tests.e2e.operations import operations
-from tests.fixtures.platform import Harness
+from tests.support.platform import Harness
 
 ANYONE = "anonymous forged new-enterprise enterprise new-reviewer reviewer registrar admin"
 STAFF = "reviewer registrar admin"

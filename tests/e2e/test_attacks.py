@@ -17,7 +17,7 @@ from deploy.journey import import_people, log_in_enterprise
 from deploy.synthetic import id_number, taxpayer_id
 from shared.values.taxpayer import identity
 from tests.e2e.operations import person
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
+from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 
 LOGIN = "/api/enterprise/v1/sessions"
 ME = {"enterprise": "/api/enterprise/v1/me", "review": "/api/review/v1/me", "renewal": "/api/renewal/v1/posts"}

@@ -21,11 +21,11 @@ from deploy.journey import (
     submit_application,
 )
 from tests.e2e.test_journey import demo, ready
-from tests.fixtures.collector import collecting
-from tests.fixtures.factories import id_number
-from tests.fixtures.platform import REVIEWER, REVIEWER_PASSWORD
-from tests.fixtures.stack import Stack, free_port
-from tests.fixtures.wait import until
+from tests.support.collector import collecting
+from tests.support.factories import id_number
+from tests.support.platform import REVIEWER, REVIEWER_PASSWORD
+from tests.support.stack import Stack, free_port
+from tests.support.wait import until
 
 NAME = "欧阳金丝雀"
 PASSWORD = "Canary-2026-pass"

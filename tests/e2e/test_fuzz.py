@@ -31,7 +31,7 @@ from deploy.synthetic import jpeg, taxpayer_id
 from services.renewal.registry.file import TEMPLATE_COLUMNS
 from shared.web.pagination import encode_cursor
 from tests.e2e.operations import SELF_HARMING, SERVICES, Operation, World, operations, person, seed
-from tests.fixtures.platform import BASE, Harness
+from tests.support.platform import BASE, Harness
 
 EXAMPLES = 12
 REQUEST_PARTS = {"method", "url", "headers", "params", "data", "json", "files", "cookies"}

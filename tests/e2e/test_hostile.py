@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.e2e.operations import World, operations, seed
-from tests.fixtures.platform import Harness
+from tests.support.platform import Harness
 
 CODE = re.compile(r"[a-z][a-z_]+")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -8,7 +8,7 @@ import pytest
 from deploy.journey import IMAGES, application_in, decide
 from deploy.synthetic import jpeg
 from tests.e2e.operations import Operation, World, operations, person, seed
-from tests.fixtures.platform import Harness
+from tests.support.platform import Harness
 
 
 @pytest.fixture(scope="module")

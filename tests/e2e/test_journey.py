@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from deploy.journey import Api, run
-from tests.fixtures.platform import REVIEWER, REVIEWER_PASSWORD
-from tests.fixtures.stack import Process, Stack, base_environment, free_port, processes
-from tests.fixtures.wait import until
+from tests.support.platform import REVIEWER, REVIEWER_PASSWORD
+from tests.support.stack import Process, Stack, base_environment, free_port, processes
+from tests.support.wait import until
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 
 from tests.e2e.test_journey import demo, ready
-from tests.fixtures.stack import ROOT, free_port
-from tests.fixtures.wait import until
+from tests.support.stack import ROOT, free_port
+from tests.support.wait import until
 
 
 async def test_curl_lines_give_a_certificate_number(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from deploy.journey import (
     submit_application,
 )
 from shared.observability.tracing import export_to
-from tests.fixtures.collector import Exported
-from tests.fixtures.factories import id_number
-from tests.fixtures.platform import BASE, ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
-from tests.fixtures.stack import Stack
-from tests.fixtures.wait import until
+from tests.support.collector import Exported
+from tests.support.factories import id_number
+from tests.support.platform import BASE, ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
+from tests.support.stack import Stack
+from tests.support.wait import until
 
 TRACE, GATEWAY = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 # Service, span, and whose child it is.

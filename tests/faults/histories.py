@@ -25,7 +25,7 @@ from shared.contracts.topology import QUEUES
 from shared.messaging import Envelope, Message
 from shared.persistence.db import Database
 from shared.runtime.container import Container
-from tests.integration.renewal.support import Office, line, new_certificate
+from tests.support.office import Office, line, new_certificate
 
 Row = dict[str, Any]
 State = tuple[str, int, int]

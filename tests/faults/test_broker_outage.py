@@ -18,10 +18,10 @@ from deploy.journey import (
 )
 from services.certnumber.models import Approval
 from shared.persistence.db import Database
-from tests.fixtures.factories import id_number, person_name
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
-from tests.fixtures.stack import Stack
-from tests.fixtures.wait import until
+from tests.support.factories import id_number, person_name
+from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
+from tests.support.stack import Stack
+from tests.support.wait import until
 
 POST = "10"
 

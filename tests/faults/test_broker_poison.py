@@ -11,15 +11,15 @@ import pytest
 
 from shared.messaging import RabbitMQ
 from shared.persistence.db import Database
-from tests.fixtures.wait import until
-from tests.integration.messaging.crashing import DELIVERY_LIMIT, POISON
-from tests.integration.messaging.kit import FIRST, QUEUES, Pinged, Ponged, effects, message
+from tests.support.backbone import FIRST, QUEUES, Pinged, Ponged, effects, message
+from tests.support.crashing import DELIVERY_LIMIT, POISON
+from tests.support.wait import until
 
 
 @asynccontextmanager
 async def restarted_forever(database_url: str, amqp_url: str) -> AsyncIterator[asyncio.StreamReader]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.integration.messaging.crashing", "consumer", database_url, amqp_url,
+        sys.executable, "-m", "tests.support.crashing", "consumer", database_url, amqp_url,
         stdout=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None

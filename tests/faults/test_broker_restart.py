@@ -26,13 +26,13 @@ from shared.messaging import Consumer, Queue, RabbitMQ, Received, Subscription
 from shared.persistence.db import Database
 from shared.runtime.container import Container
 from shared.runtime.service import run_worker
-from tests.fixtures.backing import Postgres
-from tests.fixtures.backing import RabbitMQ as Broker
-from tests.fixtures.factories import taxpayer_id
-from tests.fixtures.platform import service_database
-from tests.fixtures.stack import free_port, new_key
-from tests.fixtures.wait import until
-from tests.integration.messaging.kit import EFFECTS, effects, outbox_rows
+from tests.support.backbone import EFFECTS, effects, outbox_rows
+from tests.support.backing import Postgres
+from tests.support.backing import RabbitMQ as Broker
+from tests.support.factories import taxpayer_id
+from tests.support.platform import service_database
+from tests.support.stack import free_port, new_key
+from tests.support.wait import until
 
 AUDIT = Queue("test.audit", "test", (EnterpriseRegistered, EnterpriseUpdated))
 

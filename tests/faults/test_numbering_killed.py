@@ -17,10 +17,8 @@ import pytest
 from services.certnumber.app import SERVICE, build
 from shared.messaging import Message
 from shared.persistence.db import Database, migrate
-from tests.fixtures.backing import Postgres
-from tests.fixtures.stack import CELERY, Process, Processes, base_environment, free_port, processes
-from tests.fixtures.wait import until
-from tests.integration.certnumber.support import (
+from tests.support.backing import Postgres
+from tests.support.numbering import (
     approved,
     deliver,
     environment,
@@ -30,6 +28,8 @@ from tests.integration.certnumber.support import (
     proof_of,
     redelivered,
 )
+from tests.support.stack import CELERY, Process, Processes, base_environment, free_port, processes
+from tests.support.wait import until
 
 APPROVALS = 2400
 WORKER = (*CELERY, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle")

@@ -46,9 +46,9 @@ from tests.faults.histories import (
     state,
     table_of,
 )
-from tests.fixtures.backing import Postgres
-from tests.fixtures.platform import embedded_harness, service_database
-from tests.integration.renewal.support import Office
+from tests.support.backing import Postgres
+from tests.support.office import Office
+from tests.support.platform import embedded_harness, service_database
 
 # Unshrunk examples are small enough to read, and shrinking against a database takes minutes.
 EXAMPLES = settings(max_examples=40, suppress_health_check=list(HealthCheck), phases=(Phase.generate,), database=None)

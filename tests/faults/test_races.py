@@ -17,10 +17,10 @@ from services.certnumber.queries import LOCK_SERIES
 from services.renewal.domain import LIVE, Status
 from services.renewal.models import Application, EnterpriseRow, HeldCertificate, Person
 from services.review.models import Decision, Item
-from tests.fixtures.backing import Postgres
-from tests.fixtures.platform import embedded_harness
-from tests.fixtures.wait import until
-from tests.integration.renewal.support import Office, attach_pictures, line, new_certificate, new_person
+from tests.support.backing import Postgres
+from tests.support.office import Office, attach_pictures, line, new_certificate, new_person
+from tests.support.platform import embedded_harness
+from tests.support.wait import until
 
 ROUNDS = 60
 WITHDRAWALS = 120

@@ -10,9 +10,7 @@ import sqlalchemy as sa
 from shared.messaging import Consumer, InProcessBus, Message, Relay
 from shared.messaging.tables import OutboxMessage
 from shared.persistence.db import Database
-from tests.fixtures.wait import until
-from tests.integration.messaging.crashing import PUBLISHED
-from tests.integration.messaging.kit import (
+from tests.support.backbone import (
     FIRST,
     QUEUES,
     SECOND,
@@ -23,6 +21,8 @@ from tests.integration.messaging.kit import (
     outbox_rows,
     subscription,
 )
+from tests.support.crashing import PUBLISHED
+from tests.support.wait import until
 
 
 class CountingBus(InProcessBus):
@@ -37,7 +37,7 @@ async def test_what_a_killed_relay_had_published_takes_effect_once(database: Dat
     names = [f"n{number}" for number in range(10)]
     await emit(database, *(Pinged(name=name) for name in names))
     victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.integration.messaging.crashing", "relay", database_url,
+        sys.executable, "-m", "tests.support.crashing", "relay", database_url,
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert victim.stdout is not None

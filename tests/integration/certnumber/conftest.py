@@ -9,8 +9,8 @@ from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
 from shared.messaging import Consumer
 from shared.persistence.db import connect_args, migrate
-from tests.fixtures.backing import Postgres
-from tests.integration.certnumber.support import new_settings
+from tests.support.backing import Postgres
+from tests.support.numbering import new_settings
 
 
 @pytest.fixture

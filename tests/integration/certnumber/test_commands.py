@@ -19,8 +19,8 @@ from services.certnumber.models import Base
 from shared.audit.trail import AuditBase
 from shared.messaging import Consumer
 from shared.messaging.tables import PlatformBase
-from tests.fixtures.stack import ROOT, base_environment
-from tests.integration.certnumber.support import approved, assign, deliver, environment, message, new_settings
+from tests.support.numbering import approved, assign, deliver, environment, message, new_settings
+from tests.support.stack import ROOT, base_environment
 
 
 def prove(url: str) -> tuple[int, dict[str, object]]:

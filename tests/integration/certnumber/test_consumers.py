@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.certnumber.container import CertnumberContainer
 from shared.contracts.renewal import ApplicationState
 from shared.messaging import Consumer, Message, Verdict
-from tests.integration.certnumber.support import (
+from tests.support.numbering import (
     approved,
     assign,
     assign_all,

@@ -17,7 +17,7 @@ from services.certnumber.schemas import SeriesChange, SeriesCreation
 from shared.auth.tokens import Principal
 from shared.messaging import Consumer, Outbox
 from shared.values.clock import SystemClock
-from tests.integration.certnumber.support import (
+from tests.support.numbering import (
     EPOCH,
     approved,
     assign,

@@ -18,9 +18,9 @@ from shared.messaging import Outbox, RabbitMQ
 from shared.messaging.health import Stalled
 from shared.persistence.db import Database
 from shared.runtime.service import run_worker
-from tests.fixtures.stack import CELERY, base_environment, free_port, processes
-from tests.fixtures.wait import until
-from tests.integration.certnumber.support import EPOCH, approved, environment, new_settings
+from tests.support.numbering import EPOCH, approved, environment, new_settings
+from tests.support.stack import CELERY, base_environment, free_port, processes
+from tests.support.wait import until
 
 QUEUE = "certnumber.numbering"
 

@@ -5,9 +5,9 @@ from uuid import uuid4
 from services.certnumber.app import SERVICE, build
 from services.certnumber.container import CertnumberContainer
 from shared.messaging import Consumer
-from tests.fixtures.backing import RabbitMQ
-from tests.fixtures.wait import until
-from tests.integration.certnumber.support import approved, deliver, fetch, message, new_settings, proof_of
+from tests.support.backing import RabbitMQ
+from tests.support.numbering import approved, deliver, fetch, message, new_settings, proof_of
+from tests.support.wait import until
 
 QUEUE = "certnumber.numbering"
 

@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from shared.persistence.db import Database
-from tests.fixtures.backing import Postgres
-from tests.integration.messaging.kit import Backbone, backbone, create_tables
+from tests.support.backbone import Backbone, backbone, create_tables
+from tests.support.backing import Postgres
 
 
 @pytest.fixture

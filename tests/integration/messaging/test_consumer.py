@@ -11,8 +11,8 @@ from shared.messaging.tables import InboxMessage
 from shared.observability.telemetry import bind_trace, current_traceparent, new_traceparent
 from shared.persistence.db import Database
 from shared.runtime.service import INBOX_RETENTION_DAYS, clean
-from tests.integration.messaging.kit import FIRST, NOW, Orders, Pinged, Ponged, count, effects, message, subscription
 from tests.integration.messaging.test_relay import statements
+from tests.support.backbone import FIRST, NOW, Orders, Pinged, Ponged, count, effects, message, subscription
 
 
 def consumer(database: Database) -> Consumer:

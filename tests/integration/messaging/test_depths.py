@@ -7,9 +7,9 @@ import aio_pika
 
 from shared.contracts.topology import QUEUES as TABLE
 from shared.messaging import RabbitMQ
-from tests.fixtures.stack import ROOT, base_environment, new_key
-from tests.fixtures.wait import until
-from tests.integration.messaging.kit import FIRST, QUEUES, SECOND, Pinged, Ponged, message
+from tests.support.backbone import FIRST, QUEUES, SECOND, Pinged, Ponged, message
+from tests.support.stack import ROOT, base_environment, new_key
+from tests.support.wait import until
 
 EMPTY = {"ready": 0, "retry": 0, "dead": 0}
 

@@ -15,9 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.messaging import Consumer, RabbitMQ, Subscription
 from shared.messaging.topology import EXCHANGE
 from shared.persistence.db import Database
-from tests.fixtures.backing import RabbitMQ as Broker
-from tests.fixtures.wait import until
-from tests.integration.messaging.kit import (
+from tests.support.backbone import (
     FIRST,
     QUEUES,
     SECOND,
@@ -29,6 +27,8 @@ from tests.integration.messaging.kit import (
     subscription,
     take,
 )
+from tests.support.backing import RabbitMQ as Broker
+from tests.support.wait import until
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from shared.messaging import Message, Outbox, Relay
 from shared.persistence.db import Database
-from tests.fixtures.wait import until
-from tests.integration.messaging.kit import NOW, Pinged, emit, outbox_rows
+from tests.support.backbone import NOW, Pinged, emit, outbox_rows
+from tests.support.wait import until
 
 OUTBOX = Outbox("test")
 BRIEF = timedelta(milliseconds=200)

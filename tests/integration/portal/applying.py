@@ -5,8 +5,8 @@ from itertools import count
 
 from deploy.journey import decide, desk_item, import_people
 from deploy.synthetic import id_number, jpeg
-from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser, Page
+from tests.support.platform import Harness
 
 KINDS = ("id-front", "id-back", "commitment-letter")
 FRAGMENT = {"X-Requested-With": "fetch"}

@@ -6,10 +6,10 @@ import httpx2
 import pytest
 
 from deploy.journey import log_in_enterprise
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, Harness
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.desk import Desk
 from tests.integration.portal.people import become_enterprise, become_reviewer
+from tests.support.platform import ENTERPRISE_PASSWORD, Harness
 
 # Cookies without the prefix __Host- are for http://localhost only, and httpx2 keeps them by host.
 ADDRESS = "http://localhost"

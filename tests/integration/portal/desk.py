@@ -7,8 +7,8 @@ from typing import Any
 
 from deploy.journey import application_in, decide, desk_item, import_people, submit_application
 from deploy.synthetic import id_number, jpeg, person_name
-from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser, Page
+from tests.support.platform import Harness
 
 LIST = "/review/items"
 BATCH = "/review/decisions"

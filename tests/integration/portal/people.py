@@ -1,8 +1,8 @@
 """Logging in as the users of the portal do."""
 
 from deploy.journey import register_enterprise
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
+from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 
 NEW_PASSWORD = "Gan-jiang-2026-pass"
 

@@ -10,7 +10,6 @@ import pytest
 from deploy.journey import register_enterprise
 from deploy.synthetic import taxpayer_id
 from services.portal.forms import form_token
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.gateway import browser_before, problem
 from tests.integration.portal.people import (
@@ -20,6 +19,7 @@ from tests.integration.portal.people import (
     log_in_enterprise,
     log_in_reviewer,
 )
+from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 
 
 def registration() -> dict[str, Any]:

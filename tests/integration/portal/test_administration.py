@@ -14,9 +14,9 @@ from services.renewal.audit import AUDIT_LABELS as RENEWAL_LABELS
 from services.review.domain import AUDIT_LABELS as REVIEW_LABELS
 from services.review.domain import ROLES as REVIEW_ROLES
 from shared.values.idnumber import mask
-from tests.fixtures.platform import REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
+from tests.support.platform import REVIEWER, REVIEWER_PASSWORD, Harness
 
 SERIES_FORM = "/admin/series"
 

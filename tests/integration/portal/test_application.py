@@ -6,7 +6,6 @@ import pytest
 
 from deploy.journey import application_in
 from deploy.synthetic import png
-from tests.fixtures.platform import Harness
 from tests.integration.portal.applying import (
     FRAGMENT,
     KINDS,
@@ -25,6 +24,7 @@ from tests.integration.portal.applying import (
     upload,
 )
 from tests.integration.portal.browser import Browser, Page
+from tests.support.platform import Harness
 
 
 async def send_at_once(browser: Browser, page: Page, kind: str, files: dict[str, tuple[str, bytes, str]]) -> Page:

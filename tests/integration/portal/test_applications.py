@@ -8,7 +8,6 @@ from datetime import date
 import pytest
 
 from deploy.synthetic import id_number
-from tests.fixtures.platform import Harness
 from tests.integration.portal.applying import (
     FRAGMENT,
     check,
@@ -20,6 +19,7 @@ from tests.integration.portal.applying import (
 )
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.people import become_enterprise
+from tests.support.platform import Harness
 
 
 @pytest.mark.usefixtures("taxpayer")

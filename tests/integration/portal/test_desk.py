@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.portal.seal import seal, unseal
-from tests.fixtures.platform import REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.desk import BATCH, LIST, Desk, buttons, find, row, rows, tick, ticked
 from tests.integration.portal.people import log_in_reviewer
+from tests.support.platform import REVIEWER_PASSWORD, Harness
 
 HEADINGS = ["姓名", "身份证", "公司", "岗位", "证书编号", "证书状态", "添加时间"]
 

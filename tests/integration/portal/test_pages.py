@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser
+from tests.support.platform import Harness
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self';"

@@ -13,8 +13,8 @@ from deploy.journey import application_in, decide, desk_item, import_people, sub
 from deploy.synthetic import id_number
 from services.portal.articles import NEWS, NOTICES, POLICIES
 from shared.values.clock import business_day
-from tests.fixtures.platform import Harness
 from tests.integration.portal.browser import Browser
+from tests.support.platform import Harness
 
 PUBLIC = ("/", "/policies", "/notices", "/news", "/downloads", "/certificates", f"/notices/{NOTICES[0].slug}")
 RULES = (

@@ -14,9 +14,9 @@ from deploy.synthetic import id_number
 from services.portal.endpoints.registry import COLUMNS
 from services.renewal.registry.file import TEMPLATE_COLUMNS
 from shared.values.idnumber import mask
-from tests.fixtures.platform import REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
+from tests.support.platform import REVIEWER_PASSWORD, Harness
 
 HEADER = ",".join(TEMPLATE_COLUMNS)
 CHECK, IMPORT = ("mode", "check"), ("mode", "import")

@@ -7,7 +7,6 @@ import pytest
 
 from deploy.journey import register_enterprise
 from deploy.synthetic import jpeg
-from tests.fixtures.platform import ENTERPRISE_PASSWORD, Harness
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.conftest import ADDRESS
 from tests.integration.portal.people import (
@@ -16,6 +15,7 @@ from tests.integration.portal.people import (
     become_reviewer,
     change_password,
 )
+from tests.support.platform import ENTERPRISE_PASSWORD, Harness
 
 EXPIRED = "登录已过期"
 

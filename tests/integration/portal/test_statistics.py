@@ -8,9 +8,9 @@ import pytest
 from deploy.journey import decide, desk_item, import_people, submit_application
 from deploy.synthetic import id_number
 from services.portal.endpoints.statistics import HEIGHT, chart, scale, span, waiting_label
-from tests.fixtures.platform import REVIEWER_PASSWORD, Harness
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
+from tests.support.platform import REVIEWER_PASSWORD, Harness
 
 
 def day(back: int, **counts: int) -> dict[str, Any]:

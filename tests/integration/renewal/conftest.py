@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.fixtures.backing import Postgres
-from tests.fixtures.platform import embedded_harness
-from tests.integration.renewal.support import Office
+from tests.support.backing import Postgres
+from tests.support.office import Office
+from tests.support.platform import embedded_harness
 
 
 @pytest.fixture(scope="package")

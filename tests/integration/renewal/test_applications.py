@@ -11,7 +11,7 @@ from docx import Document
 
 from deploy.synthetic import jpeg
 from shared.values.clock import business_day
-from tests.integration.renewal.support import Office, problem
+from tests.support.office import Office, problem
 
 
 async def test_a_draft(office: Office) -> None:

@@ -14,9 +14,9 @@ from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberV
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
 from shared.messaging import Consumer, Envelope, Event, Message, Verdict
 from shared.values.clock import business_day
-from tests.fixtures.platform import Harness
-from tests.fixtures.wait import until
-from tests.integration.renewal.support import Office, new_certificate, new_person, problem
+from tests.support.office import Office, new_certificate, new_person, problem
+from tests.support.platform import Harness
+from tests.support.wait import until
 
 NOW = datetime(2026, 3, 2, 4, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from services.renewal.models import AgeLimitRow
 from shared.values.clock import business_day
-from tests.fixtures.platform import Harness
-from tests.integration.renewal.support import Office, line, new_person, problem
+from tests.support.office import Office, line, new_person, problem
+from tests.support.platform import Harness
 
 
 async def test_posts_for_enterprises_and_reviewers(office: Office) -> None:

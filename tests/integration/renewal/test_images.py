@@ -13,9 +13,9 @@ from PIL import Image
 from services.renewal.pictures.images import MAX_BYTES
 from services.renewal.pictures.service import ORPHAN_AGE, sweep_orphans
 from shared.files.storage import DirectoryStore
-from tests.fixtures.factories import jpeg, picture, png
-from tests.fixtures.platform import Harness
-from tests.integration.renewal.support import Office, problem
+from tests.support.factories import jpeg, picture, png
+from tests.support.office import Office, problem
+from tests.support.platform import Harness
 
 KINDS = ("id-front", "id-back", "commitment-letter")
 

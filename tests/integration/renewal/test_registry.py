@@ -17,9 +17,9 @@ from services.renewal.models import HeldCertificate, Person
 from services.renewal.registry import service as registry
 from services.renewal.registry.file import TEMPLATE_COLUMNS
 from shared.auth.tokens import Principal
-from tests.fixtures.factories import id_number
-from tests.fixtures.wait import until
-from tests.integration.renewal.support import Office, line, new_certificate, new_person, problem
+from tests.support.factories import id_number
+from tests.support.office import Office, line, new_certificate, new_person, problem
+from tests.support.wait import until
 
 HEADER = ",".join(TEMPLATE_COLUMNS)
 REGISTRAR = Principal("review", uuid4(), uuid4(), "登记员", frozenset({"registrar"}), False)

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.renewal.registry import service as registry
-from tests.integration.renewal.support import Office, line, new_certificate, new_person, problem
 from tests.integration.renewal.test_registry import HEADER, REGISTRAR, counts, imported, upload, xlsx
+from tests.support.office import Office, line, new_certificate, new_person, problem
 
 DRY: dict[str, Any] = {"params": {"dry_run": "true"}}
 NDJSON = {"Accept": "application/x-ndjson"}

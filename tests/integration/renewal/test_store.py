@@ -22,10 +22,10 @@ from services.renewal.pictures import service as pictures
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.settings import RenewalSettings
 from shared.files.storage import DirectoryStore, StoreUnavailable
-from tests.fixtures.backing import S3Address
-from tests.fixtures.factories import jpeg
-from tests.fixtures.wait import until
-from tests.integration.renewal.support import Office, problem
+from tests.support.backing import S3Address
+from tests.support.factories import jpeg
+from tests.support.office import Office, problem
+from tests.support.wait import until
 
 KINDS = ("id-front", "id-back", "commitment-letter")
 

@@ -8,7 +8,7 @@ from deploy.synthetic import id_number
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
 from services.renewal.pictures.transfer import check_pictures, export_pictures, import_pictures
-from tests.fixtures.platform import Harness
+from tests.support.platform import Harness
 
 
 async def keys_of(container: RenewalContainer) -> list[str]:

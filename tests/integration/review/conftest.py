@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.persistence.db import migrate
-from tests.fixtures.backing import Postgres
 from tests.integration.review.desk import Desk, running
+from tests.support.backing import Postgres
 
 
 @pytest.fixture(scope="session")

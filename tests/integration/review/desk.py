@@ -28,7 +28,7 @@ from shared.contracts.renewal import (
 )
 from shared.messaging import Consumer, Envelope, Event, Message, Verdict
 from shared.runtime.container import Container
-from tests.fixtures import factories
+from tests.support import factories
 
 PASSWORD = "Zhang-shan-2026"
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)

@@ -13,8 +13,8 @@ from services.review.domain import PERSON_AT_REST
 from services.review.models import Base, Decision, Item, ItemRevision
 from shared.contracts.renewal import ApplicationState
 from shared.messaging import Verdict
-from tests.fixtures.backing import Postgres
 from tests.integration.review.desk import START, Application, Desk, messages, running
+from tests.support.backing import Postgres
 
 
 @pytest.fixture(scope="module")

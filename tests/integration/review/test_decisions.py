@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from services.review.models import Decision
 from shared.audit.trail import AuditEntry
 from shared.messaging.tables import OutboxMessage
-from tests.fixtures import factories
 from tests.integration.review.desk import Application, Desk
+from tests.support import factories
 
 
 async def decide(client: httpx2.AsyncClient, action: str, *rows: dict[str, Any], **more: Any) -> list[dict[str, Any]]:

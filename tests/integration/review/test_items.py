@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from services.review.domain import Role
-from tests.fixtures import factories
 from tests.integration.review.desk import START, Application, Desk
+from tests.support import factories
 
 
 async def names(client: httpx2.AsyncClient, **query: str | list[str]) -> list[str]:

@@ -17,8 +17,8 @@ from services.review.service.reviewers import ensure_reviewer
 from shared.audit.trail import AuditBase
 from shared.auth.tables import AuthBase
 from shared.messaging.tables import PlatformBase
-from tests.fixtures.backing import Postgres
 from tests.integration.review.desk import PASSWORD, Application, Desk
+from tests.support.backing import Postgres
 
 
 async def create(client: httpx2.AsyncClient, username: str, *roles: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from deploy.compose.make_secrets import ISSUERS
 from deploy.compose.restore import check
 from deploy.compose.rotate import STEPS
 from shared.runtime.settings import parse_keys
-from tests.fixtures.stack import new_key
+from tests.support.stack import new_key
 
 QUIET = {"renewal.decisions": {"ready": 0, "retry": 0, "dead": 0}}
 READY = {"renewal.decisions": {"ready": 2, "retry": 0, "dead": 0}}

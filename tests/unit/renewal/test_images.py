@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from services.renewal.pictures import images
 from services.renewal.pictures.images import ImageError, NormalisedImage, normalise, normalise_off_loop
-from tests.fixtures import factories
+from tests.support import factories
 
 SIDE = images.MIN_SIDE
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.renewal import letter
 from services.renewal.letter import LetterFields, render_letter
-from tests.fixtures import factories
+from tests.support import factories
 
 ID = factories.id_number()
 FIELDS = LetterFields("HZ20261122000001", "张三", ID, "土建施工员", "南昌一零建设有限公司", date(2026, 11, 22))

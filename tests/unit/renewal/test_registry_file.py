@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 from services.renewal.registry import file as registry_file
 from services.renewal.registry.file import TEMPLATE_COLUMNS, HeldCertificate, RegistryRow, RowError, parse_row
 from shared.files import tabular
-from tests.fixtures import factories
+from tests.support import factories
 
 TODAY = date(2026, 11, 22)
 POSTS = {"10": "10", "土建施工员": "10", "21": "21", "市政质量员": "21"}

@@ -24,7 +24,7 @@ from services.review.domain import (
     possible,
     random_text,
 )
-from tests.fixtures import factories
+from tests.support import factories
 
 TODAY = date(2026, 3, 2)
 

@@ -1,0 +1,66 @@
+"""An upgrade while the version before still serves: its migrations only add."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import alembic.command
+import pytest
+import sqlalchemy as sa
+
+from deploy.embedded.platform import SERVICES
+from shared.persistence.db import alembic_config, migrate
+from tests.support.backing import Postgres
+
+# What a process of the version before would stumble over. Taking away what that one no longer uses is a contraction:
+# it is listed here, by its statement, in the version that does it.
+BREAKING = re.compile(
+    r"\b(DROP (TABLE|COLUMN|CONSTRAINT|VIEW)|RENAME|SET NOT NULL|TYPE|TRUNCATE)\b"
+    r"|ADD COLUMN (?!.*\bDEFAULT\b).*\bNOT NULL\b|ADD CONSTRAINT",
+    re.IGNORECASE | re.DOTALL,
+)
+CONTRACTIONS: tuple[str, ...] = ()
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What any engine sends inside the block."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_newer_revision_takes_nothing_from_the_version_before(postgres: Postgres, service: str) -> None:
+    with postgres.temporary() as url:
+        await asyncio.to_thread(alembic.command.upgrade, alembic_config(service, url), "0001")
+        with statements() as sent:
+            await asyncio.to_thread(migrate, service, url)
+    assert any("alembic_version" in statement for statement in sent)
+    assert [one for one in sent if BREAKING.search(one) and one not in CONTRACTIONS] == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "breaks"),
+    [
+        ("ALTER TABLE items ADD COLUMN seen TIMESTAMP WITH TIME ZONE", False),
+        ("ALTER TABLE items ADD COLUMN seen BOOLEAN DEFAULT false NOT NULL", False),
+        ("CREATE INDEX ix_items_seen ON items (seen)", False),
+        ("ALTER TABLE items ADD COLUMN seen BOOLEAN NOT NULL", True),
+        ("ALTER TABLE items DROP COLUMN seen", True),
+        ("ALTER TABLE items RENAME seen TO read", True),
+        ("ALTER TABLE items ALTER COLUMN seen SET NOT NULL", True),
+        ("ALTER TABLE items ADD CONSTRAINT uq_items_seen UNIQUE (seen)", True),
+    ],
+)
+def test_what_counts_as_taking_away(statement: str, breaks: bool) -> None:
+    assert bool(BREAKING.search(statement)) == breaks

@@ -1,0 +1,110 @@
+"""What tests do with PostgreSQL and RabbitMQ beside using them: databases, vhosts, outages."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import aio_pika
+import httpx2
+import psycopg
+from psycopg import sql
+
+from tests.support.backing.provider import Provider
+
+
+class Postgres:
+    """`admin_url` and all URLs given out are SQLAlchemy's, `postgresql+psycopg://`, as superuser."""
+
+    def __init__(self, admin_url: str) -> None:
+        self.admin_url = admin_url
+        self._made: set[str] = set()
+        self._templates: set[str] = set()
+
+    def url(self, database: str) -> str:
+        return urlsplit(self.admin_url)._replace(path=f"/{database}").geturl()
+
+    def create_database(self, name: str, *, template: str | None = None) -> str:
+        """The URL of a new database, empty or a copy of `template` (nobody connected); an older one is dropped."""
+        self.drop_database(name)
+        self._execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(name), sql.Identifier(template or "template0")
+            )
+        )
+        self._made.add(name)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        self._execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        self._made.discard(name)
+
+    def template(self, name: str, build: Callable[[str], object]) -> str:
+        """`name`, a database to copy: made and handed to `build` (its URL; migrate, then disconnect) once a session."""
+        if name not in self._templates:
+            build(self.create_database(name))
+            self._templates.add(name)
+        return name
+
+    @contextmanager
+    def temporary(self, template: str | None = None) -> Iterator[str]:
+        """The URL of a database that lasts as long as the block."""
+        name = f"test_{secrets.token_hex(6)}"
+        try:
+            yield self.create_database(name, template=template)
+        finally:
+            self.drop_database(name)
+
+    def drop_all(self) -> None:
+        for name in tuple(self._made):
+            self.drop_database(name)
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.admin_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+class RabbitMQ:
+    """`amqp_url` is the default vhost's; `management_url` carries user and password."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        address = provider.start_rabbitmq()
+        self.amqp_url = address.amqp_url
+        self.management_url = address.management_url
+
+    async def create_vhost(self) -> str:
+        """The AMQP URL of a new vhost."""
+        name, user = f"test-{secrets.token_hex(6)}", urlsplit(self.management_url).username
+        async with self._management() as management:
+            (await management.put(f"/api/vhosts/{name}")).raise_for_status()
+            everything = {"configure": ".*", "write": ".*", "read": ".*"}
+            (await management.put(f"/api/permissions/{name}/{user}", json=everything)).raise_for_status()
+        return urlsplit(self.amqp_url)._replace(path=f"/{name}").geturl()
+
+    async def delete_vhost(self, amqp_url: str) -> None:
+        """With its queues and messages; its connections are closed by the broker."""
+        async with self._management() as management:
+            (await management.delete(f"/api/vhosts{urlsplit(amqp_url).path}")).raise_for_status()
+
+    async def queue_depth(self, amqp_url: str, queue: str) -> int:
+        """Messages ready for delivery right now, without those delivered and not acknowledged."""
+        async with await aio_pika.connect(amqp_url) as connection:
+            declared = await (await connection.channel()).get_queue(queue)
+            return declared.declaration_result.message_count or 0
+
+    def _management(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.management_url, trust_env=False)
+
+    async def stop(self) -> None:
+        """Its clients are disconnected at once; takes seconds all the same."""
+        await asyncio.to_thread(self._provider.stop_rabbitmq)
+
+    async def start(self) -> None:
+        """Back on the same ports with the same data; returns when it answers. No harm when it runs."""
+        await asyncio.to_thread(self._provider.start_rabbitmq)
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
