@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import date
 from pathlib import Path
 
 import httpx2
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from bench.listing import FILL, ITEMS
 from bench.run import compare
-from services.review.domain import PERSON_AT_REST
+from services.review.models import PERSON_AT_REST, ItemPerson
 from tests.integration.portal.browser import Browser
 from tests.integration.portal.people import become_reviewer
 from tests.support.backing import Backing
@@ -20,7 +21,7 @@ from tests.support.platform import Harness, embedded_harness
 FEW = 10
 PAGES = 20
 ADDRESS = "http://localhost"
-PERSON = {"id_number": "360199199001010009", "sex": "female", "birth_date": "1990-01-01", "held": []}
+PERSON = ItemPerson(id_number="360199199001010009", sex="female", birth_date=date(1990, 1, 1), held=())
 
 
 async def _fill(harness: Harness, count: int) -> None:

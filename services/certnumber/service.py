@@ -23,7 +23,13 @@ from services.certnumber.schemas import SeriesChange, SeriesCreation
 from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.contracts.certnumber import NumberVoided
-from shared.contracts.renewal import PERSON_BLOCK, ApplicationState, RenewalApprovalWithdrawn, RenewalApproved
+from shared.contracts.renewal import (
+    PERSON_BLOCK,
+    ApplicationState,
+    PersonBlock,
+    RenewalApprovalWithdrawn,
+    RenewalApproved,
+)
 from shared.messaging import Received, traced
 from shared.values.idnumber import mask_name
 
@@ -92,7 +98,7 @@ def _facts(container: CertnumberContainer, event: ApplicationState, approval: in
         "post": event.post,
         "post_name": event.post_name,
         "enterprise_name": event.enterprise_name,
-        "holder_masked": mask_name(container.cipher.open(event.person, PERSON_BLOCK)["name"]),
+        "holder_masked": mask_name(container.cipher.open(event.person, PERSON_BLOCK, PersonBlock).name),
     }
 
 

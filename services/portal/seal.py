@@ -4,21 +4,26 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import RootModel
 
 from shared.persistence.cipher import KEY_BYTES, DecryptionFailed, FieldCipher
 
 CONTEXT = "portal.query"
 
 
+class _Values(RootModel[dict[str, str]]):
+    """What was filled in, by field."""
+
+
 def seal(account_key: str, values: Mapping[str, str]) -> str:
     """`values` as one URL-safe text, different each time."""
-    return _cipher(account_key).seal(values, CONTEXT)
+    return _cipher(account_key).seal(_Values(dict(values)), CONTEXT)
 
 
 def unseal(account_key: str, sealed: str) -> dict[str, str] | None:
     """What was sealed; None when that was another account's, or is no such text at all."""
     try:
-        return _cipher(account_key).open(sealed, CONTEXT)
+        return _cipher(account_key).open(sealed, CONTEXT, _Values).root
     except DecryptionFailed:
         return None
 

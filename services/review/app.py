@@ -4,9 +4,8 @@ import httpx2
 from fastapi import FastAPI
 
 from services.review.consumers import SUBSCRIPTIONS
-from services.review.domain import PERSON_AT_REST
 from services.review.endpoints import ROUTERS
-from services.review.models import Item
+from services.review.models import PERSON_AT_REST, Item
 from services.review.settings import ReviewSettings
 from shared.persistence.rotation import Encrypted
 from shared.runtime.container import Container, build_container

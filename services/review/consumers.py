@@ -11,10 +11,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
-from services.review.domain import PERSON_AT_REST
+from services.review.models import PERSON_AT_REST, ItemPerson
 from shared.contracts.renewal import (
     PERSON_BLOCK,
     ApplicationState,
+    PersonBlock,
     RenewalApprovalWithdrawn,
     RenewalApproved,
     RenewalCancelled,
@@ -110,7 +111,8 @@ def _newest(events: Iterable[Any]) -> list[Any]:
 
 
 def _item(container: Container, event: ApplicationState) -> dict[str, Any]:
-    person = container.cipher.open(event.person, PERSON_BLOCK)
+    block = container.cipher.open(event.person, PERSON_BLOCK, PersonBlock)
+    person = ItemPerson(id_number=block.id_number, sex=block.sex, birth_date=block.birth_date, held=block.held)
     return {
         "application_id": event.application_id,
         "change_no": event.change_no,
@@ -118,7 +120,7 @@ def _item(container: Container, event: ApplicationState) -> dict[str, Any]:
         "decision_no": event.decision_no,
         "application_number": event.application_number,
         "status": event.status,
-        "name": person.pop("name"),
+        "name": block.name,
         "person": container.cipher.seal(person, PERSON_AT_REST),
         "id_number_index": event.person_index,
         "enterprise_id": event.enterprise_id,

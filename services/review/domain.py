@@ -33,9 +33,6 @@ ACTS_ON: Mapping[Action, tuple[str, ...]] = {
 # Where the dashboard divides the waiting by age, in days since submission.
 WAITING_DAYS = (0, 1, 3, 7, 15)
 
-# Context under which the desk seals {id_number, sex, birth_date, held}.
-PERSON_AT_REST = "review.person"
-
 # Without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B, U V.
 UNMISTAKABLE = "34679ACDEFGHJKMNPQRTWXY"
 CAPTCHA_LENGTH = 5

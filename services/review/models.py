@@ -1,12 +1,14 @@
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.tables import Account
+from shared.contracts.renewal import HeldCertificate, Sex
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 
@@ -60,11 +62,26 @@ class Captcha(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+# The context that binds a sealed ItemPerson to being stored.
+PERSON_AT_REST = "review.person"
+
+
+class ItemPerson(BaseModel):
+    """What the desk knows of an item's person beside the name, which it searches and keeps in clear."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    id_number: str
+    sex: Sex
+    birth_date: date
+    held: tuple[HeldCertificate, ...]
+
+
 class Item(Base):
     """An application as `renewal` last described it: the state of the highest `change_no`.
 
     A refusal and a numbering failure have a change_no of their own, so that they and the state can arrive in any order.
-    `person` seals {id_number, sex, birth_date, held}.
+    `person` is an ItemPerson, sealed.
     """
 
     __tablename__ = "items"

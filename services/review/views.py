@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, age_on, changed, possible
-from services.review.models import Decision, Item, ItemRevision, Reviewer
+from services.review.models import Decision, Item, ItemPerson, ItemRevision, Reviewer
 from services.review.schemas import (
     DayRead,
     DecisionRead,
+    HeldCertificate,
     ImageRead,
     ItemDetail,
     Note,
@@ -27,7 +28,7 @@ from shared.values.clock import business_day
 IMAGE_URL = "/api/renewal/v1/applications/{application_id}/images/{kind}"
 
 
-def overview(item: Item, pending: bool, person: Mapping[str, Any]) -> dict[str, Any]:
+def overview(item: Item, pending: bool, person: ItemPerson) -> dict[str, Any]:
     """The fields of ItemRead."""
     return {
         "application_id": item.application_id,
@@ -35,7 +36,7 @@ def overview(item: Item, pending: bool, person: Mapping[str, Any]) -> dict[str, 
         "revision": item.revision,
         "decision_no": item.decision_no,
         "name": item.name,
-        "id_number_masked": idnumber.mask(person["id_number"]),
+        "id_number_masked": idnumber.mask(person.id_number),
         "enterprise": item.enterprise_name,
         "post": item.post,
         "post_name": item.post_name,
@@ -67,15 +68,15 @@ def _numbering_failure(item: Item) -> Note | None:
     return Note(code=item.numbering_code or "", detail=item.numbering_detail or "")
 
 
-def detail(dossier: Dossier, person: Mapping[str, Any]) -> ItemDetail:
+def detail(dossier: Dossier, person: ItemPerson) -> ItemDetail:
     item = dossier.item
     return ItemDetail(
         **overview(item, dossier.pending, person),
-        id_number=person["id_number"],
-        sex=person["sex"],
-        birth_date=person["birth_date"],
-        age=age_on(date.fromisoformat(person["birth_date"]), business_day(item.submitted_at or item.added_at)),
-        held=person["held"],
+        id_number=person.id_number,
+        sex=person.sex,
+        birth_date=person.birth_date,
+        age=age_on(person.birth_date, business_day(item.submitted_at or item.added_at)),
+        held=[HeldCertificate.model_validate(held, from_attributes=True) for held in person.held],
         images=_images(item.application_id, item.images),
         decisions=[_decision(decision) for decision in dossier.decisions],
         revisions=_revisions(dossier.revisions),

@@ -12,10 +12,37 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.messaging.events import Event
 
-# Context of the sealed block {name, id_number, sex, birth_date, held: [{post, certificate_number, valid_until}]}.
+# The context that binds a sealed PersonBlock to being sent.
 PERSON_BLOCK = "event.person"
 
 Status = Literal["draft", "pending_review", "approved", "certified", "rejected", "cancelled"]
+Sex = Literal["male", "female"]
+
+
+class HeldCertificate(BaseModel):
+    """A certificate that the person holds; `valid_until` is None where the registry does not tell."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    post: str
+    post_name: str
+    certificate_number: str | None
+    valid_until: date | None
+
+
+class PersonBlock(BaseModel):
+    """What an event tells of the person, sent only encrypted as `ApplicationState.person`.
+
+    A reader whose block does not fit is told which field, never the value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    name: str
+    id_number: str
+    sex: Sex
+    birth_date: date
+    held: tuple[HeldCertificate, ...]
 
 
 class ImageReference(BaseModel):
@@ -30,7 +57,7 @@ class ImageReference(BaseModel):
 
 
 class ApplicationState(Event):
-    """Base of all renewal events."""
+    """Base of all renewal events. `person` is a PersonBlock, sealed; `person_index` its id number's blind index."""
 
     subject_field: ClassVar[str] = "application_id"
 

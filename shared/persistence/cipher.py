@@ -7,16 +7,18 @@ be moved from one purpose to another. The blind index is HMAC-SHA-256 under a ke
 import base64
 import hashlib
 import hmac
-import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import BaseModel
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+
+Block = TypeVar("Block", bound=BaseModel)
 
 
 class DecryptionFailed(ValueError):
@@ -51,14 +53,13 @@ class FieldCipher:
             raise DecryptionFailed(f"cannot decrypt with key {key_id[:16]!r}") from error
         return plain.decode()
 
-    def seal(self, block: Mapping[str, Any], context: str) -> str:
-        """Encrypt a JSON object as one block."""
-        return self.encrypt(json.dumps(block, ensure_ascii=False, separators=(",", ":")), context)
+    def seal(self, block: BaseModel, context: str) -> str:
+        """Encrypt several facts as one block of JSON."""
+        return self.encrypt(block.model_dump_json(), context)
 
-    def open(self, sealed: str, context: str) -> dict[str, Any]:
-        """Raises DecryptionFailed."""
-        block: dict[str, Any] = json.loads(self.decrypt(sealed, context))
-        return block
+    def open(self, sealed: str, context: str, kind: type[Block]) -> Block:
+        """Decrypt a block. Raises DecryptionFailed; ValidationError for a block of another kind."""
+        return kind.model_validate_json(self.decrypt(sealed, context))
 
     def blind_index(self, value: str) -> str:
         """64 hex digits; equal values give equal indexes, and nothing else can be learnt without the key."""

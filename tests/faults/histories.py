@@ -18,8 +18,7 @@ from services.renewal.models import Application, EnterpriseRow, HeldCertificate,
 from services.renewal.registry import service as registry
 from services.renewal.registry.file import TEMPLATE_COLUMNS
 from services.renewal.service import applications
-from services.review.domain import PERSON_AT_REST
-from services.review.models import Decision, Item, ItemRevision
+from services.review.models import PERSON_AT_REST, Decision, Item, ItemRevision
 from shared.auth.tokens import Principal
 from shared.contracts.topology import QUEUES
 from shared.messaging import Envelope, Message
@@ -204,7 +203,7 @@ async def review_end(container: Container, application: UUID) -> Any:
         revisions = await rows(session, table_of(ItemRevision), ItemRevision.application_id == application)
         decisions = await rows(session, table_of(Decision), Decision.application_id == application)
     for item in items:
-        item["person"] = container.cipher.open(item["person"], PERSON_AT_REST)
+        item["person"] = container.cipher.decrypt(item["person"], PERSON_AT_REST)
     return items, revisions, decisions
 
 

@@ -3,7 +3,7 @@
 import base64
 import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
@@ -15,7 +15,13 @@ from services.certnumber.numbering.allocation import assign_batch
 from services.certnumber.proof import prove
 from services.certnumber.schemas import Proof
 from services.certnumber.settings import CertnumberSettings
-from shared.contracts.renewal import PERSON_BLOCK, ApplicationState, RenewalApprovalWithdrawn, RenewalApproved
+from shared.contracts.renewal import (
+    PERSON_BLOCK,
+    ApplicationState,
+    PersonBlock,
+    RenewalApprovalWithdrawn,
+    RenewalApproved,
+)
 from shared.messaging import Consumer, Envelope, Event, Message, Outbox, Verdict
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
@@ -43,8 +49,11 @@ def environment(url: str, **values: str) -> dict[str, str]:
     return {f"GANZHENG_{name.upper()}": value for name, value in own.items()}
 
 
-_PRIVACY = FieldCipher(parse_keys(f"k1:{_KEYS['data']}"), parse_key(_KEYS["index"]))
-_PERSON = _PRIVACY.seal({"name": "张安宁", "id_number": "36019919900101001X"}, PERSON_BLOCK)
+_CIPHER = FieldCipher(parse_keys(f"k1:{_KEYS['data']}"), parse_key(_KEYS["index"]))
+_PERSON = _CIPHER.seal(
+    PersonBlock(name="张安宁", id_number="36019919900101001X", sex="male", birth_date=date(1990, 1, 1), held=()),
+    PERSON_BLOCK,
+)
 
 
 def _state(application: UUID, decision_no: int, post: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import Post, application_number
 from services.renewal.models import Application, HeldCertificate, HistoryRow, ImageRow
-from shared.contracts.renewal import PERSON_BLOCK, ImageReference
+from shared.contracts import renewal as contract
+from shared.contracts.renewal import PERSON_BLOCK, ImageReference, PersonBlock
 
 ID_NUMBER = "renewal.id_number"
 
@@ -48,21 +49,21 @@ def state(
 ) -> dict[str, Any]:
     """The fields of shared.contracts.renewal.ApplicationState, the person sealed."""
     person = application.person
-    block = {
-        "name": person.name,
-        "id_number": container.cipher.decrypt(person.id_number, ID_NUMBER),
-        "sex": person.sex,
-        "birth_date": person.birth_date.isoformat(),
-        "held": [
-            {
-                "post": certificate.post,
-                "post_name": posts[certificate.post].name,
-                "certificate_number": certificate.certificate_number,
-                "valid_until": certificate.valid_until.isoformat() if certificate.valid_until else None,
-            }
+    block = PersonBlock(
+        name=person.name,
+        id_number=container.cipher.decrypt(person.id_number, ID_NUMBER),
+        sex=person.sex,
+        birth_date=person.birth_date,
+        held=tuple(
+            contract.HeldCertificate(
+                post=certificate.post,
+                post_name=posts[certificate.post].name,
+                certificate_number=certificate.certificate_number,
+                valid_until=certificate.valid_until,
+            )
             for certificate in held
-        ],
-    }
+        ),
+    )
     return {
         "application_id": application.id,
         "application_number": application_number(application.sequence),

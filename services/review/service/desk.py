@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
-from services.review.domain import PERSON_AT_REST, AuditAction
+from services.review.domain import AuditAction
 from services.review.errors import IdNumberInvalid, ItemNotFound
-from services.review.models import Decision, Item, ItemRevision
+from services.review.models import PERSON_AT_REST, Decision, Item, ItemPerson, ItemRevision
 from services.review.queries import Decided, ItemSearch, Neighbour
 from services.review.service.audit import record
 from shared.auth.tokens import Principal
@@ -40,9 +39,9 @@ class Statistics:
     decided: Sequence[Decided]
 
 
-def person(container: Container, item: Item) -> dict[str, Any]:
-    """{id_number, sex, birth_date, held}"""
-    return container.cipher.open(item.person, PERSON_AT_REST)
+def person(container: Container, item: Item) -> ItemPerson:
+    """Raises DecryptionFailed."""
+    return container.cipher.open(item.person, PERSON_AT_REST, ItemPerson)
 
 
 def search_key(container: Container, id_number: str) -> str:

@@ -17,6 +17,8 @@ from services.review.service.reviewers import ensure_reviewer
 from services.review.settings import ReviewSettings
 from shared.contracts.renewal import (
     PERSON_BLOCK,
+    HeldCertificate,
+    PersonBlock,
     RenewalApprovalWithdrawn,
     RenewalApproved,
     RenewalCancelled,
@@ -135,15 +137,12 @@ class Application:
         self.id = uuid4()
         self.id_number = factories.id_number(sequence=n)
         self.name = fields.pop("name", factories.person_name(n))
-        block = {
-            "name": self.name,
-            "id_number": self.id_number,
-            "sex": "male",
-            "birth_date": "1990-01-01",
-            "held": [
-                {"post": "10", "post_name": "土建施工员", "certificate_number": "old", "valid_until": "2026-12-31"}
-            ],
-        }
+        held = HeldCertificate(
+            post="10", post_name="土建施工员", certificate_number="old", valid_until=date(2026, 12, 31)
+        )
+        block = PersonBlock(
+            name=self.name, id_number=self.id_number, sex="male", birth_date=date(1990, 1, 1), held=(held,)
+        )
         self.state: dict[str, Any] = {
             "application_id": self.id,
             "application_number": f"HZ{n:08d}",

@@ -1,5 +1,6 @@
 """The projection ends the same whatever the order, grouping and repetition of deliveries."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,8 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.review.domain import PERSON_AT_REST
-from services.review.models import Base, Decision, Item, ItemRevision
+from services.review.models import PERSON_AT_REST, Base, Decision, Item, ItemRevision
 from shared.contracts.renewal import ApplicationState
 from shared.messaging import Verdict
 from tests.integration.review.desk import START, Application, Desk, messages, running
@@ -78,7 +78,7 @@ async def tables(desk: Desk, application: Application) -> list[dict[str, Any]]:
             found += [dict(row._mapping) for row in rows]
     for row in found:
         if "person" in row:
-            row["person"] = desk.container.cipher.open(row["person"], PERSON_AT_REST)
+            row["person"] = json.loads(desk.container.cipher.decrypt(row["person"], PERSON_AT_REST))
         for key in ("application_id", "enterprise_id", "id", "reviewer_id", "refusal_decision"):
             row.pop(key, None)
     return found

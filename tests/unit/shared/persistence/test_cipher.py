@@ -2,13 +2,19 @@
 
 import base64
 import os
+from datetime import date
 
 import pytest
+from pydantic import BaseModel
 
 from shared.persistence.cipher import KEY_BYTES, DecryptionFailed, FieldCipher
 
 OLD, NEW, INDEX = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
-BLOCK = {"name": "周清远", "held": [{"post": "10", "valid_until": None}]}
+
+
+class Block(BaseModel):
+    name: str
+    valid_until: date | None
 
 
 @pytest.fixture
@@ -29,8 +35,10 @@ class TestEncryption:
         assert cipher.decrypt(cipher.encrypt(text, "a"), "a") == text
 
     def test_block_round_trip(self, cipher: FieldCipher) -> None:
-        sealed = cipher.seal(BLOCK, "a")
-        assert cipher.open(sealed, "a") == BLOCK
+        block = Block(name="周清远", valid_until=date(2026, 12, 31))
+        sealed = cipher.seal(block, "a")
+        assert cipher.open(sealed, "a", Block) == block
+        assert cipher.decrypt(sealed, "a") == '{"name":"周清远","valid_until":"2026-12-31"}'
         assert sealed.startswith("k1.")
         assert sealed.isascii()
 
