@@ -27,7 +27,10 @@ PATIENCE = 180.0
 
 
 def back_up(installation: Installation, to: Path) -> Path:
-    """The directory of this backup. Raises OperationFailed; what was stopped runs again in any case."""
+    """Back up into a new directory under `to`, and return it.
+
+    Raises OperationFailed; what was stopped runs again in any case.
+    """
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     unfinished = to / f".{moment}"
     unfinished.mkdir(parents=True)
@@ -46,7 +49,7 @@ def back_up(installation: Installation, to: Path) -> Path:
 
 
 def dump(installation: Installation, directory: Path) -> dict[str, int]:
-    """Returns the dead letters by queue, which are not in the dumps."""
+    """Dump every database into `directory`; returns the dead letters by queue, which are not in the dumps."""
     began = time.monotonic()
     try:
         installation.run("stop", *APIS)
@@ -78,12 +81,13 @@ def settle(installation: Installation) -> dict[str, int]:
 
 
 def travelling(depths: dict[str, dict[str, int]]) -> dict[str, int]:
+    """Count, by queue, the events that wait for a consumer now or later."""
     waiting = {queue: states["ready"] + states["retry"] for queue, states in depths.items()}
     return {queue: number for queue, number in waiting.items() if number}
 
 
 def fetch_pictures(installation: Installation, to: Path) -> int:
-    """Those that `to` does not have yet; a picture counts as had when its digest is written down."""
+    """Fetch the pictures that `to` does not have yet, by the digests written down there; returns how many."""
     digests = to / "pictures.sha256"
     known = [line.partition("  pictures/")[2] for line in digests.read_text().splitlines()] if digests.exists() else []
     export = ("exec", "--no-TTY", "renewal-worker", "python", "-m", "services.renewal", "pictures", "export")

@@ -23,7 +23,7 @@ MAX_QUEUE_BYTES = 1024**3
 
 
 def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
-    """For `load_definitions`; `passwords` by service."""
+    """Build the document for `load_definitions`; `passwords` are by service."""
     return {
         "vhosts": [{"name": VHOST}, {"name": CELERY_VHOST}],
         "users": [_user(service, password) for service, password in passwords.items()],

@@ -67,6 +67,7 @@ class Load:
         self._reviewing: list[asyncio.Task[None]] = []
 
     async def prepare(self) -> None:
+        """Import people and register enterprises."""
         people = [id_number("female", date(1980, 1, 1) + timedelta(days=n // 2), n % 2) for n in range(PEOPLE)]
         lines = [f"{person},{person_name(n)},,," for n, person in enumerate(people)]
         await import_people(self._api, await self._reviewer.token(), lines)
@@ -79,6 +80,7 @@ class Load:
         return str((await log_in_enterprise(self._api, taxpayer, PASSWORD))["access_token"])
 
     def start(self) -> None:
+        """Let the clerks submit and the reviewer approve, until `stop` or `finish`."""
         self._clerks = [asyncio.create_task(self._submit(enterprise)) for enterprise in self._enterprises]
         self._reviewing = [asyncio.create_task(self._review())]
 
@@ -110,7 +112,10 @@ class Load:
             await asyncio.sleep(0.3)
 
     async def recover(self, since: float) -> float:
-        """Seconds from `since` until an application accepted after it has its number. Raises TimeoutError."""
+        """Wait until an application accepted after `since` has its number; returns the seconds from then on.
+
+        Raises TimeoutError.
+        """
         async with asyncio.timeout(SETTLE_SECONDS):
             while True:
                 fresh = next((one for one, moment in self.accepted.items() if moment > since), None)
@@ -136,10 +141,11 @@ class Load:
         return {one["status"] for one in (await self.applications()).values()} <= {"draft", "certified"}
 
     async def stop(self) -> None:
+        """End the clerks and the reviewer where they stand."""
         await _end([*self._clerks, *self._reviewing])
 
     async def applications(self) -> dict[str, Any]:
-        """All applications of all enterprises, by id, as their lists show them; waits for a service that is away."""
+        """Collect all enterprises' applications by id, as their lists show them; waits for a service that is away."""
         found: dict[str, Any] = {}
         for enterprise in self._enterprises:
             cursor: str | None = ""
@@ -156,7 +162,7 @@ class Load:
         return found
 
     async def picture(self, application: str) -> bytes:
-        """One of the application's pictures, by the link to the store that the platform answers with."""
+        """Fetch one of the application's pictures, by the link to the store that the platform answers with."""
         token = await self._owner[application].token()
         return bytes(
             await self._api.call("GET", "renewal", f"/applications/{application}/images/id-front", token=token)

@@ -36,7 +36,7 @@ class SecretFiles:
         directory.chmod(0o700)
 
     def keep(self, name: str, make: Callable[[], str]) -> str:
-        """The secret's value; `make()` if there is none. Raises Emptied."""
+        """Return the secret's value, which is `make()` if there was none. Raises Emptied."""
         path = self._directory / name
         if not path.exists():
             self.write(name, make())
@@ -47,7 +47,7 @@ class SecretFiles:
         return value
 
     def write(self, name: str, value: str) -> None:
-        """Whole or not at all."""
+        """Replace the secret's file, whole or not at all."""
         new = self._directory / f".{name}.new"
         new.unlink(missing_ok=True)
         new.write_text(value)
@@ -64,7 +64,7 @@ def new_key() -> str:
 
 
 def make(directory: Path) -> list[str]:
-    """Names of the secrets that were made. Raises Emptied."""
+    """Make the secrets that are missing, and return their names. Raises Emptied."""
     files = SecretFiles(directory)
     files.keep("data_keys", lambda: f"k1:{new_key()}")
     files.keep("index_key", new_key)

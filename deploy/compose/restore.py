@@ -19,7 +19,7 @@ TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
 
 def restore(installation: Installation, backup: Path) -> None:
-    """Raises OperationFailed."""
+    """Restore the backup in this directory, and prove what came of it. Raises OperationFailed."""
     manifest = json.loads((backup / "manifest.json").read_text())
     check(manifest, backup, installation.key_prints())
     say(f"backup of {manifest['made_at']}, image {manifest['image']}: complete, and the secrets open it")
@@ -39,7 +39,7 @@ def restore(installation: Installation, backup: Path) -> None:
 
 
 def check(manifest: dict[str, Any], backup: Path, keys: dict[str, str]) -> None:
-    """Raises OperationFailed unless the files are whole and these keys open them."""
+    """Refuse, by OperationFailed, unless the files are whole and these keys open them."""
     damaged = [name for name, sha256 in manifest["sha256"].items() if digest(backup / name) != sha256]
     if damaged:
         raise OperationFailed(f"damaged: {', '.join(damaged)}")
@@ -49,6 +49,7 @@ def check(manifest: dict[str, Any], backup: Path, keys: dict[str, str]) -> None:
 
 
 def refuse_unless_empty(installation: Installation) -> None:
+    """Refuse, by OperationFailed, when a database has tables or a queue an event."""
     for service in SERVICES:
         query = ("exec", "--no-TTY", "postgres", "psql", "-U", "postgres", "-d", service, "-Atc", TABLES)
         if int(installation.output(*query)):
@@ -58,6 +59,7 @@ def refuse_unless_empty(installation: Installation) -> None:
 
 
 def send_pictures(installation: Installation, home: Path) -> None:
+    """Give the pictures under `home` to the store. Raises OperationFailed for a damaged one."""
     with (
         installation.piped(*once("renewal-worker", "services.renewal", "pictures", "import")) as (stdin, _),
         tarfile.open(fileobj=stdin, mode="w|") as archive,

@@ -14,21 +14,21 @@ LISTS = ("data_keys", *(f"{issuer}_signing_keys" for issuer in ISSUERS))
 
 
 def add(keys: list[str]) -> list[str]:
-    """A new key, known and not used yet. Raises ValueError, as the others do, unless it is this step's turn."""
+    """Append a new key, known and not used yet. Raises ValueError, as the others do, unless it is this step's turn."""
     if len(keys) != 1:
         raise ValueError("a rotation is under way; promote or drop first")
     return [*keys, f"{keys[0][0]}{_number(keys[0]) + 1}:{new_key()}"]
 
 
 def promote(keys: list[str]) -> list[str]:
-    """The new key is used, the old one still known."""
+    """Put the new key first, which is the one that is used; the old one is still known."""
     if len(keys) != 2 or _number(keys[0]) > _number(keys[1]):
         raise ValueError("there is no new key that is not used yet; add one first")
     return keys[::-1]
 
 
 def drop(keys: list[str]) -> list[str]:
-    """The old key is forgotten."""
+    """Forget the old key."""
     if len(keys) != 2 or _number(keys[0]) < _number(keys[1]):
         raise ValueError("there is no key that is no longer used; promote the new one first")
     return keys[:1]

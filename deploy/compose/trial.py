@@ -17,14 +17,13 @@ from typing import Any
 
 import httpx2
 
+from deploy.compose.installation import FILE, ROOT, Installation, OperationFailed
 from deploy.compose.load import FAILURES, Load
 from deploy.compose.make_secrets import make
-from deploy.compose.project import Project
 from deploy.journey import Api, log_in_reviewer
 from deploy.journey import run as run_journey
 from deploy.synthetic import AREA
 
-ROOT = Path(__file__).parents[2]
 PROJECT = "ganzheng-trial"
 PORT = 18080
 USERNAME, INITIAL, PASSWORD = "compose-reviewer", "Initial-2026-pass", "Desk-2026-pass"
@@ -54,14 +53,19 @@ class LocalNames(httpx2.AsyncHTTPTransport):
 
 
 def require(holds: object, what: str) -> None:
+    """Raise Failed with `what` unless it holds."""
     if not holds:
         raise Failed(what)
 
 
 def environment(secrets: Path) -> dict[str, str]:
-    """Demo mode is for the captcha's answer; everything else is as by default, whatever .env says, on an image, ports
-    and networks of its own."""
+    """Set the trial apart: an image, ports and networks of its own, everything else as by default, whatever .env says.
+
+    Demo mode is for the captcha's answer.
+    """
     return {
+        "COMPOSE_FILE": FILE,
+        "COMPOSE_PROJECT_NAME": PROJECT,
         "COMPOSE_PROFILES": "",
         "GANZHENG_IMAGE": "ganzheng:trial",
         "GATEWAY_RATE": "100",
@@ -83,8 +87,8 @@ def environment(secrets: Path) -> dict[str, str]:
 class Trial:
     """`steps` run one after the other; a failed one ends the trial."""
 
-    def __init__(self, project: Project, secrets: Path, client: httpx2.AsyncClient) -> None:
-        self._project = project
+    def __init__(self, installation: Installation, secrets: Path, client: httpx2.AsyncClient) -> None:
+        self._installation = installation
         self._secrets = secrets
         self._client = client
         self._base = f"http://localhost:{PORT}"
@@ -93,11 +97,11 @@ class Trial:
         self._numbers: set[str] = set()
         self._logs = ""
 
-    async def compose(self, *arguments: str, stdin: str | None = None) -> str:
-        return await asyncio.to_thread(self._project.run, *arguments, stdin=stdin)
+    async def compose(self, *arguments: str, stdin: str = "") -> str:
+        return await asyncio.to_thread(self._installation.output, *arguments, stdin=stdin)
 
     async def steps(self, say: Callable[[str, float, str], None]) -> None:
-        """Raises Failed, RuntimeError, TimeoutError or an error of HTTP in the step that fails."""
+        """Take all steps. Raises Failed, OperationFailed, TimeoutError or an error of HTTP in the one that fails."""
         plan: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("build", self.build),
             ("up --wait", self.up),
@@ -106,7 +110,7 @@ class Trial:
             ("journey", self.journey),
             ("gateway", self.gateway),
             ("load", self.begin_load),
-            *((f"restart {name}", self.restarting(name)) for name in self._project.services),
+            *((f"restart {name}", self.restarting(name)) for name in self._installation.services),
             ("scale", self.scale),
             ("all certified", self.settle),
             ("proof", self.proof),
@@ -121,7 +125,7 @@ class Trial:
                 started = time.monotonic()
                 try:
                     told = await step()
-                except (Failed, RuntimeError, TimeoutError, *FAILURES) as error:
+                except (Failed, OperationFailed, TimeoutError, *FAILURES) as error:
                     say(name, time.monotonic() - started, f"FAILED: {str(error) or type(error).__name__}")
                     raise
                 say(name, time.monotonic() - started, told)
@@ -130,14 +134,14 @@ class Trial:
 
     async def build(self) -> str:
         await self.compose("build")
-        return str(self._project.config["services"]["enterprise-api"]["image"])
+        return str(self._installation.config["services"]["enterprise-api"]["image"])
 
     async def up(self) -> str:
         await self.compose("up", "--detach", "--wait")
-        return f"{len(self._project.services)} services ready"
+        return f"{len(self._installation.services)} services ready"
 
     async def ports(self) -> str:
-        published = await asyncio.to_thread(self._project.published_ports)
+        published = await asyncio.to_thread(self._installation.published_ports)
         require(set(published) == {"gateway"}, f"published: {published}")
         return f"only the gateway's: {published['gateway']}"
 
@@ -156,7 +160,7 @@ class Trial:
         return f"number {number}"
 
     async def gateway(self) -> str:
-        """What it adds, and what it keeps out."""
+        """Check what the gateway adds, and what it keeps out."""
         page = await self._client.get(f"{self._base}/")
         require(page.status_code == 200 and "安全" in page.text, "the portal does not show its front page")
         require(page.headers["X-Content-Type-Options"] == "nosniff", "no security headers")
@@ -205,7 +209,7 @@ class Trial:
         return f"{accepted} accepted, {failures} refused, {len(certified)} certified, none lost"
 
     async def proof(self) -> str:
-        """Numbers as the clerks see them and as the ledger counts them."""
+        """Count the numbers as the clerks see them and as the ledger has them."""
         await self.compose("exec", "-T", "certnumber-api", "python", "-m", "services.certnumber", "prove")
         serials = sorted(int(number[-7:]) for number in self._numbers)
         require(serials == list(range(1, len(serials) + 1)), f"not 1..{len(serials)}: {serials}")
@@ -231,7 +235,7 @@ class Trial:
         before = await self._load.applications()
         some = next(iter(self._load.accepted))
         picture = await self._load.picture(some)
-        self._logs += await asyncio.to_thread(self._project.logs)
+        self._logs += await asyncio.to_thread(self._installation.logs)
         await self.compose("down")
         await self.compose("up", "--detach", "--wait")
         require(await self._load.applications() == before, "applications differ")
@@ -239,7 +243,7 @@ class Trial:
         return f"{len(before)} applications and their pictures are as before"
 
     async def logs(self) -> str:
-        self._logs += await asyncio.to_thread(self._project.logs)
+        self._logs += await asyncio.to_thread(self._installation.logs)
         require("http.request" in self._logs, "the logs are empty")
         require(not ID_NUMBER.search(self._logs), "an id number is in a log")
         for secret in self._secrets.iterdir():
@@ -257,17 +261,18 @@ def _remember(answers: list[httpx2.Response]) -> Callable[[httpx2.Response], Awa
 
 
 @asynccontextmanager
-async def installation(keep: bool) -> AsyncIterator[tuple[Project, Path]]:
+async def own_installation(keep: bool) -> AsyncIterator[tuple[Installation, Path]]:
+    """An installation apart from any other on this machine, and its secrets; removed at the end unless to be kept."""
     secrets = ROOT / "var" / "compose-test" / "secrets"
     make(secrets)
-    project = Project(PROJECT, environment(secrets))
+    installation = Installation(environment(secrets))
     # Whatever an interrupted trial has left behind.
-    await asyncio.to_thread(project.run, "down", "--volumes")
+    await asyncio.to_thread(installation.run, "down", "--volumes")
     try:
-        yield project, secrets
+        yield installation, secrets
     finally:
         if not keep:
-            await asyncio.to_thread(project.run, "down", "--volumes")
+            await asyncio.to_thread(installation.run, "down", "--volumes")
 
 
 async def run(keep: bool) -> int:
@@ -275,10 +280,10 @@ async def run(keep: bool) -> int:
         print(f"{step:28} {seconds:7.1f} s  {told}", flush=True)
 
     limits: Mapping[str, Any] = {"timeout": 30, "trust_env": False, "transport": LocalNames()}
-    async with installation(keep) as (project, secrets), httpx2.AsyncClient(**limits) as client:
+    async with own_installation(keep) as (installation, secrets), httpx2.AsyncClient(**limits) as client:
         try:
-            await Trial(project, secrets, client).steps(say)
-        except (Failed, RuntimeError, TimeoutError, *FAILURES):
+            await Trial(installation, secrets, client).steps(say)
+        except (Failed, OperationFailed, TimeoutError, *FAILURES):
             return 1
     return 0
 

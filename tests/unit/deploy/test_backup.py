@@ -30,12 +30,11 @@ class Scripted:
         self._looks: Iterator[dict[str, dict[str, int]]] = iter(looks)
         self._fails_at = fails_at
 
-    def run(self, *arguments: str, **_: Any) -> bytes:
+    def run(self, *arguments: str, **_: Any) -> None:
         action = arguments[-1] if arguments[0] == "exec" else f"{arguments[0]} {_group(arguments[1:])}"
         self.done.append(action)
         if action == self._fails_at:
             raise OperationFailed(action)
-        return b""
 
     def depths(self) -> dict[str, dict[str, int]]:
         self.done.append("look")
