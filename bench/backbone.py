@@ -51,6 +51,7 @@ def message() -> Message:
 
 
 async def backbone(backing: Backing, rounds: int) -> None:
+    """Measure the relay and the consumer against their raw limits, and print."""
     url = await backing.rabbitmq.create_vhost()
     with backing.postgres.temporary() as database_url:
         database = Database(database_url, pool_size=4)

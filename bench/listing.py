@@ -29,6 +29,7 @@ FROM generate_series(1, :count) AS n
 
 
 async def listing(backing: Backing, rounds: int) -> None:
+    """Measure the desk's list against OFFSET and COUNT, and print."""
     with backing.postgres.temporary() as url:
         migrate("review", url)
         database = Database(url, pool_size=2)

@@ -22,6 +22,7 @@ BATCH = 500
 
 
 async def numbering(backing: Backing, rounds: int) -> None:
+    """Measure numbering by batches of one and of many against bare statements, and print."""
     with backing.postgres.temporary() as url:
         migrate("certnumber", url)
         engine = create_engine(url)

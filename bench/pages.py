@@ -45,6 +45,7 @@ def _opening(browser: Browser, query: str) -> Callable[[], Awaitable[float]]:
 
 
 async def pages(backing: Backing, rounds: int) -> None:
+    """Measure the portal's list with few applications and with many, and print."""
     measurements = {}
     async with AsyncExitStack() as stack:
         for count in (FEW, ITEMS):

@@ -10,7 +10,7 @@ Measurement = Callable[[], Awaitable[float]]
 
 
 async def compare(title: str, unit: str, baseline: str, measurements: Mapping[str, Measurement], rounds: int) -> None:
-    """Each measurement returns a rate; prints min, median, max and the ratio of medians to `baseline`."""
+    """Print min, median and max of each measurement's rates, and the ratio of medians to `baseline`."""
     rates: dict[str, list[float]] = {name: [] for name in measurements}
     for _ in range(rounds):
         for name, measure in measurements.items():

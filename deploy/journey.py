@@ -38,7 +38,7 @@ class Api:
     async def call(
         self, method: str, service: str, path: str, *, token: str = "", expect: int = 200, **request: Any
     ) -> Any:
-        """The JSON answer (bytes for other types). Raises StepFailed for any status but `expect`."""
+        """Return the JSON answer (bytes for other types). Raises StepFailed for any status but `expect`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         address = f"{self._bases.get(service, self._base)}/api/{service}/v1{path}"
         response = await self._client.request(method, address, headers=headers, follow_redirects=True, **request)
@@ -82,7 +82,7 @@ async def log_in_reviewer(api: Api, username: str, password: str) -> str:
 
 
 async def import_people(api: Api, token: str, lines: list[str]) -> dict[str, Any]:
-    """`lines` as in an import, without the header."""
+    """Import the registry's `lines`, without the header."""
     table = "\n".join(["id_number,name,post,certificate_number,valid_until", *lines])
     files = {"file": ("people.csv", table.encode(), "text/csv")}
     report: dict[str, Any] = await api.call("POST", "renewal", "/registry/imports", token=token, files=files)
@@ -90,7 +90,7 @@ async def import_people(api: Api, token: str, lines: list[str]) -> dict[str, Any
 
 
 async def submit_application(api: Api, token: str, person: str, post: str, seed: int = 0) -> dict[str, Any]:
-    """Draft, three pictures, submission."""
+    """Draft, upload three pictures, submit; returns the application."""
     draft = await api.call(
         "POST", "renewal", "/applications", token=token, json={"id_number": person, "post": post}, expect=201
     )
@@ -119,7 +119,7 @@ async def wait_for(api: Api, token: str, service: str, path: str, what: str, rea
 
 
 async def desk_item(api: Api, token: str, application_id: str, status: str, revision: int) -> Any:
-    """The review desk's item once it shows that revision in `status`."""
+    """Return the review desk's item once it shows that revision in `status`."""
 
     def shows(item: Any) -> bool:
         return bool((item["status"], item["revision"]) == (status, revision))
@@ -128,7 +128,7 @@ async def desk_item(api: Api, token: str, application_id: str, status: str, revi
 
 
 async def application_in(api: Api, token: str, application_id: str, status: str) -> Any:
-    """The application once it is in `status`."""
+    """Return the application once it is in `status`."""
 
     def reached(application: Any) -> bool:
         return bool(application["status"] == status)

@@ -16,24 +16,24 @@ _GIVEN = "安宁和平清远明亮春雨秋山松柏云海江河竹兰星辰"
 
 
 def id_number(sex: idnumber.Sex = "male", born: date = date(1990, 1, 1), sequence: int = 0) -> str:
-    """A valid identity number; 500 (`sequence` 0..499) for each sex and birth date."""
+    """Make a valid identity number; 500 (`sequence` 0..499) for each sex and birth date."""
     return idnumber.make(AREA, born, 2 * sequence + (sex == "male"))
 
 
 def taxpayer_id(n: int = 0) -> str:
-    """The nth valid 18-character unified social credit code."""
+    """Make the nth valid 18-character unified social credit code."""
     return taxpayer.make(AREA, f"MA{n:07d}")
 
 
 def person_name(n: int = 0) -> str:
-    """The nth of some ten thousand invented names of three characters."""
+    """Make the nth of some ten thousand invented names of three characters."""
     n, last = divmod(n, len(_GIVEN))
     n, first = divmod(n, len(_GIVEN))
     return _SURNAMES[n % len(_SURNAMES)] + _GIVEN[first] + _GIVEN[last]
 
 
 def picture(width: int = 800, height: int = 500, seed: int = 0) -> Image.Image:
-    """Coloured clouds, different for every seed."""
+    """Paint coloured clouds, different for every seed."""
     noise = random.Random(seed).randbytes(16 * 10 * 3)  # noqa: S311 - a picture, not a secret
     return Image.frombytes("RGB", (16, 10), noise).resize((width, height), Image.Resampling.BICUBIC)
 

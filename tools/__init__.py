@@ -1,1 +1,1 @@
-"""Developers' helpers called by the Makefile."""
+"""Developers' helpers called by the Makefile; nothing else imports them."""

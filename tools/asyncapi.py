@@ -10,6 +10,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 
 
 def main() -> int:
+    """Write the document, or return 1 when `--check` finds it stale."""
     text = render(PRODUCERS, QUEUES)
     if "--check" not in sys.argv:
         DOCUMENT.write_text(text)

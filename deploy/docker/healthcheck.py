@@ -1,4 +1,4 @@
-"""Exit status 0 when this container's own process answers that it is ready: `healthcheck.py PORT`."""
+"""Exit with status 0 when this container's own process answers that it is ready: `healthcheck.py PORT`."""
 
 import http.client
 import sys

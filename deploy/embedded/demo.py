@@ -39,7 +39,7 @@ class Group:
 
 
 def groups(today: date) -> list[Group]:
-    """Over 60 people; the day of the demo's first start fixes the birthdays at the age limits."""
+    """List over 60 people by kind; the day of the demo's first start fixes the birthdays at the age limits."""
 
     def birthday(years: int) -> date:
         if (today.month, today.day) == (2, 29):
@@ -62,7 +62,7 @@ def groups(today: date) -> list[Group]:
 
 
 def people(today: date) -> list[tuple[Group, str, str]]:
-    """(group, id number, name) of everyone. Whoever has no birthday of a group's own is born on a day from 1990 on."""
+    """List everyone as (group, id number, name). Who has no birthday of a group's own is born on a day from 1990 on."""
     result: list[tuple[Group, str, str]] = []
     for group in groups(today):
         for position in range(group.count):
@@ -74,7 +74,7 @@ def people(today: date) -> list[tuple[Group, str, str]]:
 
 
 def registry_csv(today: date) -> bytes:
-    """The people as a registry import."""
+    """Write the people as a registry import."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(TEMPLATE_COLUMNS)
@@ -88,10 +88,7 @@ def registry_csv(today: date) -> bytes:
 
 
 async def seed(platform: Platform) -> date:
-    """Idempotent: people come in at the first start only, the reviewer whenever missing.
-
-    Returns the day of the first start.
-    """
+    """Add the people at the first start and the reviewer whenever missing; returns the day of the first start."""
     review = platform.containers["review"]
     async with review.database.transaction() as session:
         await ensure_reviewer(session, REVIEWER, "演示审核员", ROLES, REVIEWER_PASSWORD)
@@ -108,7 +105,7 @@ async def seed(platform: Platform) -> date:
 
 
 def write_samples(directory: Path) -> list[Path]:
-    """Three different pictures to upload, for trying by hand."""
+    """Write three different pictures to upload, for trying by hand; returns their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
     for seed_number, kind in enumerate(IMAGE_KINDS):
@@ -120,7 +117,7 @@ def write_samples(directory: Path) -> list[Path]:
 
 
 def welcome(address: str, first_day: date, samples: Path) -> str:
-    """Where to look and whom to try."""
+    """Say where to look and whom to try."""
     lines = [
         "",
         f"  赣证演示平台已就绪：{address}   （Ctrl-C 结束，数据保留）",

@@ -73,7 +73,7 @@ class Platform:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Relays, jobs and the apps' own start-up, for as long as the block lasts."""
+        """Run relays, jobs and the apps' own start-up for as long as the block lasts."""
         async with AsyncExitStack() as stack:
             for app in (*self.apps.values(), self.portal):
                 await stack.enter_async_context(app.router.lifespan_context(app))
@@ -140,7 +140,10 @@ def build_platform(
     clock: Clock | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Platform:
-    """`urls` are database addresses by service; settings and what is raised for bad ones: see service_settings."""
+    """Wire all services to one bus and one client; `urls` are database addresses by service.
+
+    Settings, and what is raised for bad ones: see service_settings.
+    """
     bus = InProcessBus()
     settings = service_settings(urls, var, demo=demo, overrides=overrides)
     # The transport learns its app once that exists: the services fetch each other's keys in-process.
@@ -162,6 +165,6 @@ def build_platform(
 
 
 def migrate_all(urls: Mapping[str, str]) -> None:
-    """Blocking; not on an event loop."""
+    """Bring every service's database to its newest revision. Blocks, so not on an event loop."""
     for name in SERVICES:
         migrate(name, urls[name])

@@ -74,11 +74,11 @@ class EmbeddedPostgres:
         self._exit.close()
 
     def url(self, database: str) -> str:
-        """The database's SQLAlchemy URL (`postgresql+psycopg://`), as superuser; the database need not exist."""
+        """Build the database's SQLAlchemy URL (`postgresql+psycopg://`), as superuser; the database need not exist."""
         return f"postgresql+psycopg://{_SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """The URL of the database, made when it is missing."""
+        """Return the URL of the database, made when it is missing."""
         address = self.url("postgres").replace("+psycopg", "")
         with psycopg.connect(address, autocommit=True) as connection:
             known = connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
@@ -138,9 +138,9 @@ class EmbeddedPostgres:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 nobody uses, below those that outgoing connections take: it stays free for a restart.
+    """Find a TCP port of 127.0.0.1 that nobody uses; never the same twice in one process.
 
-    Never the same port twice in one process.
+    It is below those that outgoing connections take, so that it stays free for a restart.
     """
     for port in secrets.SystemRandom().sample(range(20_000, 32_000), 200):
         if port in _given_ports:

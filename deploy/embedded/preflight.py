@@ -41,7 +41,7 @@ class Options:
 
 
 def read_options(environment: Mapping[str, str]) -> Options:
-    """Raises Refused."""
+    """Read PORT, HOST, VAR and GANZHENG_DEMO. Raises Refused."""
     port = environment.get("PORT", "8000")
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise Refused(f"PORT={port}: must be a number from 1 to 65535")
@@ -79,13 +79,13 @@ def _has_data(var: Path) -> bool:
 
 
 def check_data(var: Path) -> None:
-    """Raises Refused when there is nothing to treat."""
+    """Refuse, by Refused, a directory that holds no data to treat."""
     if not _has_data(var):
         raise Refused(f"VAR={var}: holds no data")
 
 
 def check_address(host: str, port: int) -> None:
-    """Raises Refused when nothing can listen there."""
+    """Refuse, by Refused, an address that nothing can listen on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
@@ -100,7 +100,9 @@ def check_address(host: str, port: int) -> None:
 def service_settings(
     urls: Mapping[str, str], var: Path, *, demo: bool, overrides: Mapping[str, Any] | None = None
 ) -> dict[str, Settings]:
-    """By service. Outside demo mode secrets come from the environment only; in it they are made at the first start.
+    """Make each service's settings.
+
+    Outside demo mode secrets come from the environment only; in it they are made at the first start.
 
     Raises pydantic.ValidationError when a secret is missing or a default one.
     """
@@ -115,6 +117,6 @@ def service_settings(
 
 
 def check_settings(options: Options) -> None:
-    """Ends the process with a line for each bad setting. The databases' addresses are not known yet."""
+    """End the process with a line for each bad setting. The databases' addresses are not known yet."""
     with explained_settings():
         service_settings(dict.fromkeys(SETTINGS, "postgresql+psycopg://"), options.var, demo=options.demo)

@@ -14,7 +14,7 @@ def _key() -> str:
 
 
 def load_secrets(path: Path) -> dict[str, str]:
-    """Settings fields and their values; made if the file does not exist."""
+    """Return settings fields and their values, made if the file does not exist."""
     if not path.exists():
         values = {"data_keys": f"k1:{_key()}", "index_key": _key(), "signing_keys": f"s1:{_key()}"}
         path.parent.mkdir(parents=True, exist_ok=True)

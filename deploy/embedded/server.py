@@ -59,7 +59,7 @@ async def _treat_dead_letters(platform: Platform, arguments: argparse.Namespace)
 
 
 def run(urls: Mapping[str, str], options: Options, arguments: argparse.Namespace) -> None:
-    """Until interrupted, or until the dead letters are treated."""
+    """Serve until interrupted, or treat the dead letters."""
     configure_logging(os.environ.get("GANZHENG_LOG_LEVEL", "WARNING").upper())
     platform = build_platform(urls, options.var, demo=options.demo, public_url=f"http://localhost:{options.port}")
     migrate_all(urls)

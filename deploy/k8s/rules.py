@@ -22,7 +22,7 @@ STORE = re.compile(r'\s+or absent\(up\{job="minio"\}[^)]*\)')
 
 
 def prometheus_rule() -> str:
-    """YAML. Raises ValueError when the rules no longer hold what has to be left out."""
+    """Return the YAML. Raises ValueError when the rules no longer hold what has to be left out."""
     rules, count = STORE.subn("", SOURCE.read_text())
     if count != 1:
         raise ValueError(f"{SOURCE}: {count} times {STORE.pattern}")

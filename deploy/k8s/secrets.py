@@ -50,17 +50,18 @@ OVERLAYS = ("single-node", "production")
 
 
 def role_secret(role: str) -> str:
+    """Name the Secret that holds a database role's password."""
     return f"postgres-{role.replace('_', '-')}"
 
 
 def names(overlay: str) -> set[str]:
-    """Of every Secret that an overlay refers to and somebody has to make."""
+    """Name every Secret that an overlay refers to and somebody has to make."""
     own = set(SINGLE_NODE) if overlay == "single-node" else {*BACKUP, *QUEUES, *map(role_secret, ROLES)}
     return {*COMMON, *own, TLS}
 
 
 def secrets(overlay: str, directory: Path) -> Iterator[dict[str, Any]]:
-    """Manifests. Raises FileNotFoundError for a secret that nobody has made."""
+    """Build the manifests. Raises FileNotFoundError for a secret that nobody has made."""
 
     def value(file: str) -> str:
         return (directory / file).read_text()
