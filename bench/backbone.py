@@ -31,6 +31,7 @@ class Measured(Event):
 
 QUEUE = Queue("bench.measured", "bench", (Measured,))
 PASSIVE = Queue("bench.raw", "bench", ())
+OUTBOX = Outbox("bench")
 
 
 class Counting:
@@ -87,7 +88,7 @@ async def backbone(backing: Backing, rounds: int) -> None:
         async def relay() -> float:
             await _purge(channel)
             await _fill(database)
-            worker = Relay("bench", database, broker)
+            worker = Relay(OUTBOX, database, broker)
             started = time.perf_counter()
             while await worker.drain():
                 pass
@@ -147,8 +148,7 @@ async def _purge(channel: Any) -> None:
 
 
 async def _fill(database: Database) -> None:
-    outbox = Outbox("bench")
     async with database.transaction() as session:
         await session.execute(sa.delete(OutboxMessage))
         events = [Measured(subject_id=uuid4(), filler="x" * 700) for _ in range(EVENTS)]
-        outbox.add(session, events, datetime.now(UTC))
+        OUTBOX.add(session, events, datetime.now(UTC))

@@ -115,7 +115,7 @@ class Platform:
             yield
 
     def _relay(self, container: Container) -> Relay:
-        return Relay(container.service, container.database, self.bus)
+        return Relay(container.outbox, container.database, self.bus)
 
     async def _healthz(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok"})

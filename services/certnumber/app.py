@@ -30,8 +30,8 @@ def build(
     if not eager and settings.numbering_broker_url is None:
         raise SystemExit("GANZHENG_BROKER_URL is not set")
     container = build_container(CertnumberContainer, "certnumber", settings, clock=clock, client=client)
-    celery = create_celery(settings, clock=container.clock)
-    container.waker = EagerWaker(celery, container.database.on_commit) if eager else CeleryWaker(celery)
+    celery = create_celery(settings, clock=container.clock, outbox=container.outbox)
+    container.waker = EagerWaker(celery) if eager else CeleryWaker(celery)
     return container
 
 

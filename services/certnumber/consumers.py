@@ -23,14 +23,6 @@ async def on_approval_withdrawn(
     await service.withdraw_approvals(container, session, batch)
 
 
-async def wake_numbering(container: CertnumberContainer) -> None:
-    container.waker.wake()
-
-
 SUBSCRIPTIONS = (
-    Subscription(
-        CERTNUMBER_APPROVALS,
-        {RenewalApproved: on_approved, RenewalApprovalWithdrawn: on_approval_withdrawn},
-        committed=wake_numbering,
-    ),
+    Subscription(CERTNUMBER_APPROVALS, {RenewalApproved: on_approved, RenewalApprovalWithdrawn: on_approval_withdrawn}),
 )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber import queries
@@ -31,6 +30,7 @@ from shared.contracts.renewal import (
     RenewalApproved,
 )
 from shared.messaging import Received, traced
+from shared.persistence.db import after_commit
 from shared.values.idnumber import mask_name
 
 
@@ -55,6 +55,7 @@ async def queue_approvals(
         if decision_no < latest[application]:
             row["status"] = ApprovalStatus.withdrawn
     await queries.add_approvals(session, [rows[key] for key in sorted(rows)])
+    after_commit(session, container.waker.wake)
 
 
 async def withdraw_approvals(
@@ -88,6 +89,8 @@ async def withdraw_approvals(
                 voided_at=now,
             )
             container.outbox.add(session, voided, now)
+    # A later approval may have waited for this.
+    after_commit(session, container.waker.wake)
 
 
 def _facts(container: CertnumberContainer, event: ApplicationState, approval: int) -> dict[str, Any]:
@@ -166,4 +169,4 @@ async def _put_into_force(container: CertnumberContainer, session: AsyncSession,
             if shared_posts or (series.posts is None and other.posts is None):
                 raise SeriesConflict(posts=shared_posts, series_id=other.id)
     await queries.reopen_failed(session)
-    sa.event.listen(session.sync_session, "after_commit", lambda _: container.waker.wake(), once=True)
+    after_commit(session, container.waker.wake)

@@ -86,10 +86,10 @@ _CONFIGURATION: dict[str, Any] = {
 class Numbering:
     """Numbers all that waits, batch by batch, on one process's own connection."""
 
-    def __init__(self, settings: CertnumberSettings, clock: Clock) -> None:
+    def __init__(self, settings: CertnumberSettings, clock: Clock, outbox: Outbox) -> None:
         self._limit = settings.numbering_batch
         self._clock = clock
-        self._outbox = Outbox("certnumber")
+        self._outbox = outbox
         self.engine = create_engine(settings.database_url.get_secret_value())
 
     def run(self) -> int:
@@ -104,9 +104,9 @@ class Numbering:
                 return total
 
 
-def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None) -> Celery:
-    """The Celery application with its one task."""
-    numbering = Numbering(settings, clock or SystemClock())
+def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None, outbox: Outbox | None = None) -> Celery:
+    """The Celery application with its one task, whose events go through `outbox`."""
+    numbering = Numbering(settings, clock or SystemClock(), outbox or Outbox("certnumber"))
     app = Celery("certnumber", broker=settings.numbering_broker_url, set_as_current=False)
     app.conf.update(_CONFIGURATION)
 

@@ -7,7 +7,7 @@ redelivery or a dead letter is the transport's affair.
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -53,12 +53,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Subscription:
-    """Which handlers serve a queue. A handler gets all of a batch's events of its type, in the order of arrival;
-    `committed` runs after every batch that changed something."""
+    """Which handlers serve a queue. A handler gets all of a batch's events of its type, in the order of arrival."""
 
     queue: Queue
     handlers: Mapping[type[Event], Handler]
-    committed: Callable[[Any], Awaitable[None]] | None = field(default=None)
 
 
 DONE = Outcome(Verdict.done)
@@ -70,7 +68,6 @@ class Consumer:
     def __init__(self, subscription: Subscription, container: Any, database: Database) -> None:
         self.queue = subscription.queue
         self._handlers = {event.routing_key(): (event, handler) for event, handler in subscription.handlers.items()}
-        self._committed = subscription.committed
         self._container = container
         self.database = database
         self.activity = Activity()
@@ -131,8 +128,6 @@ class Consumer:
                     await handler(self._container, session, batch)
             oldest = min(item.time for item in received)
             EVENT_AGE.labels(self.queue.name).observe(max(0.0, time.time() - oldest.timestamp()))
-            if fresh and self._committed is not None:
-                await self._committed(self._container)
 
     async def _remember(self, session: AsyncSession, received: Sequence[Received[Any]]) -> list[Received[Any]]:
         # Sorted, so that two consumers with the same events in their batches wait for each other and do not deadlock.

@@ -1,6 +1,7 @@
 """`add` is the only way to publish: a row on the caller's session, committed or rolled back with its effects."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,23 +9,42 @@ from sqlalchemy.orm import Session
 
 from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
 from shared.messaging.tables import OutboxMessage
+from shared.persistence.db import after_commit
 
 
 class Outbox:
     """The outbox of one service, named as the source of its events."""
 
     def __init__(self, service: str) -> None:
-        self._service = service
+        self.service = service
+        self._listeners: list[Callable[[], object]] = []
+
+    @contextmanager
+    def announced_to(self, listener: Callable[[], object]) -> Iterator[None]:
+        """Call `listener` after every commit that wrote rows through this object, in whatever thread commits, for as
+        long as the block lasts."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def add(self, session: AsyncSession | Session, events: Event | Iterable[Event], at: datetime) -> None:
-        """Never flushes, commits or talks to a broker. Raises ValueError for an event over 256 KiB."""
+        """Write events that happened `at` this time. Never flushes, commits or talks to a broker.
+
+        Raises ValueError for an event over 256 KiB.
+        """
         rows = []
         for event in [events] if isinstance(events, Event) else events:
-            envelope = Envelope.wrap(event, self._service, at)
+            envelope = Envelope.wrap(event, self.service, at)
             body = envelope.model_dump_json()
             if len(body.encode()) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
             rows.append(OutboxMessage(event_id=envelope.id, routing_key=envelope.routing_key, envelope=body))
         session.add_all(rows)
         if rows:
-            session.info["outbox"] = True
+            after_commit(session, self._announce)
+
+    def _announce(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()

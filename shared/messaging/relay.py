@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from shared.messaging.events import Message
 from shared.messaging.health import STALL_TIMEOUT, Stalled
+from shared.messaging.outbox import Outbox
 from shared.messaging.tables import OutboxMessage
 from shared.messaging.tracing import note_published
 from shared.observability.metrics import PUBLISHED
@@ -34,9 +36,12 @@ class Publisher(Protocol):
 
 
 class Relay:
+    """Empties the outbox of one service. Rows that this process writes through `outbox` are published at once, those of
+    others are found by polling."""
+
     def __init__(
         self,
-        service: str,
+        outbox: Outbox,
         database: Database,
         publisher: Publisher,
         *,
@@ -47,18 +52,14 @@ class Relay:
     ) -> None:
         self._database = database
         self._publisher = publisher
-        self._service = service
+        self._outbox = outbox
+        self._service = outbox.service
         self._batch = batch
         self._lease = lease
         self._poll = poll
         self._max_backoff = max_backoff
         self._wake = asyncio.Event()
         self._moved_at = time.monotonic()
-        database.on_commit.append(self.wake)
-
-    def wake(self) -> None:
-        """A hint that rows were committed by this process; polling finds all the others."""
-        self._wake.set()
 
     async def check(self) -> None:
         """Raises Stalled unless the loop got through of late; an empty outbox counts, a missing broker does not."""
@@ -67,6 +68,12 @@ class Relay:
 
     async def run(self) -> None:
         """Until cancelled. Nothing short of cancellation ends the loop."""
+        # Called from whatever thread commits.
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._wake.set)
+        with self._outbox.announced_to(wake):
+            await self._run()
+
+    async def _run(self) -> None:
         pause = self._poll
         while True:
             self._wake.clear()

@@ -1,4 +1,5 @@
-"""PostgreSQL: engine, transactions, migrations. `Database.transaction` is the only place that commits."""
+"""PostgreSQL: engine, transactions and what follows them, migrations. `Database.transaction` is the only place that
+commits."""
 
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,8 +17,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import registry
+from sqlalchemy.orm import Session, SessionTransaction, registry
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from shared.observability.telemetry import get_logger
+
+log = get_logger(__name__)
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,6 +46,8 @@ SESSION_OPTIONS = " ".join(
 CONTENTION = frozenset({"40001", "40P01", "55P03", "57014", "25P03"})
 # Connection exceptions, insufficient resources, operator intervention.
 OUTAGE_CLASSES = ("08", "53", "57P")
+
+_AFTER_COMMIT = "after_commit"
 
 
 def new_registry(own_types: Mapping[Any, Any] | None = None) -> registry:
@@ -74,8 +81,34 @@ def is_transient(error: BaseException) -> bool:
     return is_outage(error) or (isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONTENTION)
 
 
+def after_commit(session: AsyncSession | Session, callback: Callable[[], None]) -> None:
+    """Call `callback` once the session's transaction is committed; forget it if that never happens.
+
+    It is called where the commit was made, at once, so it must be quick and leave the session alone. Asked for twice in
+    one transaction it is called once; if it raises, that is logged. Savepoints make no difference.
+    """
+    session.info.setdefault(_AFTER_COMMIT, {})[callback] = None
+
+
+@sa.event.listens_for(Session, "after_commit")
+def _call(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    for callback in session.info.pop(_AFTER_COMMIT, ()):
+        try:
+            callback()
+        except Exception as error:
+            log.warning("commit.callback_failed", error=type(error).__name__)
+
+
+@sa.event.listens_for(Session, "after_transaction_end")
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(_AFTER_COMMIT, None)
+
+
 class Database:
-    """One service's database. `on_commit` callbacks run after each commit that wrote outbox rows."""
+    """One service's database."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine = create_async_engine(
@@ -89,7 +122,6 @@ class Database:
         )
         self._pool = cast(AsyncAdaptedQueuePool, self.engine.pool)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self.on_commit: list[Callable[[], None]] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -100,9 +132,6 @@ class Database:
         async with self._sessions() as session:
             yield session
             await session.commit()
-            if session.info.pop("outbox", False):
-                for callback in self.on_commit:
-                    callback()
 
     def pool_usage(self) -> tuple[int, int]:
         """Connections in use, and how many the pool may open."""

@@ -93,7 +93,7 @@ async def run_worker(service: Service, container: Container) -> None:
     Raises an ExceptionGroup when a job fails or the broker holds a topology that differs from ours.
     """
     broker = _broker(service, container.settings)
-    relay = Relay(service.name, container.database, broker)
+    relay = Relay(container.outbox, container.database, broker)
     consumers = service.consumers(container)
     monitor = QueueMonitor({consumer.queue.name: consumer.queue.states for consumer in consumers})
     container.dependencies |= {"broker": monitor.check, "relay": relay.check}

@@ -123,7 +123,7 @@ def losing(subscription: Subscription, lost: set[UUID]) -> Subscription:
         return handle
 
     handlers = {event: breaking(handler) for event, handler in subscription.handlers.items()}
-    return replace(subscription, handlers=handlers, committed=None)
+    return replace(subscription, handlers=handlers)
 
 
 async def deliver(

@@ -12,6 +12,7 @@ from shared.messaging.tables import OutboxMessage
 from shared.persistence.db import Database
 from tests.support.backbone import (
     FIRST,
+    OUTBOX,
     QUEUES,
     SECOND,
     Orders,
@@ -49,7 +50,7 @@ async def test_what_a_killed_relay_had_published_takes_effect_once(database: Dat
     assert await effects(database, FIRST) == dict.fromkeys(names, 1)
 
     bus = CountingBus([Consumer(subscription(queue), Orders(queue), database) for queue in QUEUES])
-    heir = Relay("test", database, bus)
+    heir = Relay(OUTBOX, database, bus)
     assert await heir.drain() == 0, "the dead relay's lease still runs"
     async with database.transaction() as session:
         await session.execute(sa.update(OutboxMessage).values(due_at=sa.func.now()))

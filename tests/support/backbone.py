@@ -28,9 +28,10 @@ from shared.messaging import (
     Subscription,
 )
 from shared.messaging.tables import InboxMessage, OutboxMessage, PlatformBase
-from shared.persistence.db import Database
+from shared.persistence.db import Database, after_commit
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+OUTBOX = Outbox("test")
 
 
 class Pinged(Event):
@@ -82,9 +83,13 @@ class Orders:
     batches: list[int] = field(default_factory=list)
     committed: int = 0
 
+    def note_commit(self) -> None:
+        self.committed += 1
+
 
 async def take(orders: Orders, session: AsyncSession, batch: Sequence[Received[Pinged] | Received[Ponged]]) -> None:
     orders.batches.append(len(batch))
+    after_commit(session, orders.note_commit)
     rows = [{"queue": orders.queue.name, "event_id": item.id, "name": item.event.name} for item in batch]
     await session.execute(sa.insert(EFFECTS), rows)
     for item in batch:
@@ -95,12 +100,8 @@ async def take(orders: Orders, session: AsyncSession, batch: Sequence[Received[P
             raise orders.broken[item.event.name]
 
 
-async def note_commit(orders: Orders) -> None:
-    orders.committed += 1
-
-
 def subscription(queue: Queue) -> Subscription:
-    return Subscription(queue, dict.fromkeys(queue.events, take), committed=note_commit)
+    return Subscription(queue, dict.fromkeys(queue.events, take))
 
 
 def message(event: Event) -> Message:
@@ -116,7 +117,7 @@ async def count(database: Database, table: Any) -> int:
 async def emit(database: Database, *events: Event) -> list[UUID]:
     """Write events to the outbox; returns their ids."""
     async with database.transaction() as session:
-        Outbox("test").add(session, events, NOW)
+        OUTBOX.add(session, events, NOW)
         return [row.event_id for row in session.new if isinstance(row, OutboxMessage)]
 
 
@@ -176,7 +177,7 @@ async def backbone(url: str, amqp_url: str | None) -> AsyncIterator[Backbone]:
         transport = RabbitMQ(amqp_url, QUEUES, name="test")
         await transport.declare()
         tasks += [asyncio.create_task(transport.consume(consumer)) for consumer in consumers]
-    tasks.append(asyncio.create_task(Relay("test", database, transport, max_backoff=timedelta(milliseconds=300)).run()))
+    tasks.append(asyncio.create_task(Relay(OUTBOX, database, transport, max_backoff=timedelta(milliseconds=300)).run()))
     try:
         yield Backbone(database, transport, orders)
     finally:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.messaging import Consumer, InProcessBus, Message, RabbitMQ, Relay, Subscription, topology
 from shared.persistence.db import Database
-from tests.support.backbone import FIRST, QUEUES, Orders, subscription, take
+from tests.support.backbone import FIRST, OUTBOX, QUEUES, Orders, subscription, take
 
 POISON = "poison"
 DELIVERY_LIMIT = 5
@@ -52,7 +52,7 @@ async def relay(database_url: str) -> None:
             sys.stdout.flush()
             return await asyncio.Future()
 
-    await Relay("test", database, Silent()).run()
+    await Relay(OUTBOX, database, Silent()).run()
 
 
 if __name__ == "__main__":

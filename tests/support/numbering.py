@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from services.certnumber.numbering.allocation import assign_batch
+from services.certnumber.numbering.waker import Waker
 from services.certnumber.proof import prove
 from services.certnumber.schemas import Proof
 from services.certnumber.settings import CertnumberSettings
@@ -27,6 +28,20 @@ from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
 from shared.runtime.settings import parse_key, parse_keys
 from shared.values.clock import SystemClock
+
+
+class Asleep(Waker):
+    """Wakes nobody."""
+
+    def wake(self) -> None:
+        pass
+
+    async def _act(self) -> None:
+        raise NotImplementedError
+
+    async def sweep(self) -> None:
+        raise NotImplementedError
+
 
 _KEYS = {name: base64.b64encode(os.urandom(32)).decode() for name in ("data", "index")}
 EPOCH = datetime(2026, 3, 1, 4, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from functools import partial
 
 from celery import Celery
@@ -67,17 +66,14 @@ class CeleryWaker(Waker):
 
 
 class EagerWaker(Waker):
-    """Runs the task here, in a thread. It commits on a connection of its own, so `on_commit` are called after it."""
+    """Runs the task here, in a thread."""
 
-    def __init__(self, celery: Celery, on_commit: Sequence[Callable[[], None]]) -> None:
+    def __init__(self, celery: Celery) -> None:
         super().__init__()
         self._run = partial(celery.tasks[TASK].apply, throw=True)
-        self._on_commit = on_commit
 
     async def _act(self) -> None:
         await asyncio.to_thread(self._run, headers=_trace())
-        for callback in self._on_commit:
-            callback()
 
     async def sweep(self) -> None:
         while True:

@@ -1,5 +1,5 @@
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from copy import copy
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from services.certnumber.container import CertnumberContainer
 from shared.messaging import Consumer
 from shared.persistence.db import connect_args, migrate
 from tests.support.backing import Postgres
-from tests.support.numbering import new_settings
+from tests.support.numbering import Asleep, new_settings
 
 
 @pytest.fixture
@@ -37,4 +37,6 @@ def engine(url: str) -> Iterator[sa.Engine]:
 @pytest.fixture
 def consumer(container: CertnumberContainer) -> Consumer:
     """Does not wake the numbering: the test numbers when it wants to."""
-    return Consumer(replace(SUBSCRIPTIONS[0], committed=None), container, container.database)
+    quiet = copy(container)
+    quiet.waker = Asleep()
+    return Consumer(SUBSCRIPTIONS[0], quiet, container.database)

@@ -18,14 +18,14 @@ def waking(container: CertnumberContainer) -> Consumer:
 
 class TestEager:
     async def test_numbers_what_a_consumer_committed(self, container: CertnumberContainer) -> None:
-        relayed = []
-        container.database.on_commit.append(lambda: relayed.append(True))
-        for _ in range(20):
-            await deliver(waking(container), [message(approved(uuid4()))])
-        await container.waker.join()
+        announced: list[str] = []
+        with container.outbox.announced_to(lambda: announced.append("numbers")):
+            for _ in range(20):
+                await deliver(waking(container), [message(approved(uuid4()))])
+            await container.waker.join()
         proof = await proof_of(container.database)
         assert (proof.waiting, proof.series[0].count, proof.gapless) == (0, 20, True)
-        assert relayed
+        assert announced
 
     async def test_sweeps_what_nobody_announced(self, container: CertnumberContainer, consumer: Consumer) -> None:
         await deliver(consumer, [message(approved(uuid4()))])

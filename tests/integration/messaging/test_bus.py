@@ -44,7 +44,7 @@ class TestDelivery:
         await bus.publish([ping, message(Pinged(name="other")), ping])
         await until(lambda: bus.took(["twin", "other"]), what="each effect once")
 
-    async def test_committed_is_called_for_what_changed_something_only(self, bus: Backbone) -> None:
+    async def test_calls_after_the_commit_of_what_changed_something_only(self, bus: Backbone) -> None:
         ping = message(Pinged(name="once"))
         await bus.publish([ping])
         await until(lambda: bus.orders[FIRST.name].committed == 1, what="the call after the commit")

@@ -14,7 +14,7 @@ from shared.messaging import Consumer, Message, QueueMonitor, RabbitMQ, Relay, S
 from shared.messaging.health import Activity, Stalled
 from shared.observability.metrics import exposition
 from shared.persistence.db import Database
-from tests.support.backbone import FIRST, QUEUES, Orders, Pinged, emit, message, subscription
+from tests.support.backbone import FIRST, OUTBOX, QUEUES, Orders, Pinged, emit, message, subscription
 from tests.support.wait import until
 
 Check = Any
@@ -142,7 +142,7 @@ class TestRelay:
                 return [None] * len(messages)
 
         broker = Broker()
-        relay = Relay("test", database, broker)
+        relay = Relay(OUTBOX, database, broker)
         task = asyncio.create_task(relay.run())
         try:
             assert await passes(relay.check)
@@ -154,7 +154,7 @@ class TestRelay:
             task.cancel()
 
     async def test_one_that_ended_fails(self, database: Database) -> None:
-        relay = Relay("test", database, RabbitMQ("amqp://127.0.0.1:1", QUEUES, name="test"))
+        relay = Relay(OUTBOX, database, RabbitMQ("amqp://127.0.0.1:1", QUEUES, name="test"))
         task = asyncio.create_task(relay.run())
         await until(lambda: passes(relay.check), what="the relay to move")
         task.cancel()

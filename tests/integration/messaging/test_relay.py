@@ -11,12 +11,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from shared.messaging import Message, Outbox, Relay
+from shared.messaging import Message, Relay
 from shared.persistence.db import Database
-from tests.support.backbone import NOW, Pinged, emit, outbox_rows
+from tests.support.backbone import NOW, OUTBOX, Pinged, emit, outbox_rows
 from tests.support.wait import until
 
-OUTBOX = Outbox("test")
 BRIEF = timedelta(milliseconds=200)
 
 
@@ -70,20 +69,28 @@ class TestOutbox:
                 OUTBOX.add(session, Pinged(name="长" * 100_000), NOW)
         assert await outbox_rows(database) == 0
 
-    async def test_only_a_commit_that_wrote_events_calls_on_commit(self, database: Database) -> None:
+    async def test_announces_each_commit_that_wrote_events_once_while_somebody_listens(
+        self, database: Database
+    ) -> None:
         calls: list[str] = []
-        database.on_commit.append(lambda: calls.append("committed"))
-        async with database.transaction() as session:
-            await session.execute(sa.text("SELECT 1"))
-        assert calls == []
-        await emit(database, Pinged(name="a"))
+        with OUTBOX.announced_to(lambda: calls.append("committed")):
+            async with database.transaction() as session:
+                await session.execute(sa.text("SELECT 1"))
+            assert calls == []
+            async with database.transaction() as session:
+                OUTBOX.add(session, Pinged(name="a"), NOW)
+                OUTBOX.add(session, Pinged(name="b"), NOW)
+                await session.flush()
+                assert calls == []
+            assert calls == ["committed"]
+        await emit(database, Pinged(name="c"))
         assert calls == ["committed"]
 
 
 class TestRelay:
     async def test_publishes_a_late_commit_with_an_earlier_id(self, database: Database) -> None:
         recorder = Recorder()
-        relay = Relay("test", database, recorder)
+        relay = Relay(OUTBOX, database, recorder)
         async with database.transaction() as session:
             OUTBOX.add(session, Pinged(name="early id, late commit"), NOW)
             await session.flush()
@@ -97,7 +104,7 @@ class TestRelay:
         names = [f"n{number}" for number in range(400)]
         await emit(database, *(Pinged(name=name) for name in names))
         recorder = Recorder()
-        async with running(*(Relay("test", database, recorder, batch=30) for _ in range(4))):
+        async with running(*(Relay(OUTBOX, database, recorder, batch=30) for _ in range(4))):
             await until(lambda: nothing_left(database), what="an empty outbox")
         assert Counter(recorder.published) == Counter(names)
         assert recorder.calls >= 400 / 30
@@ -105,12 +112,12 @@ class TestRelay:
     async def test_claims_no_more_than_a_batch_in_the_order_of_the_rows(self, database: Database) -> None:
         await emit(database, *(Pinged(name=f"n{number}") for number in range(5)))
         recorder = Recorder()
-        assert await Relay("test", database, recorder, batch=3).drain() == 3
+        assert await Relay(OUTBOX, database, recorder, batch=3).drain() == 3
         assert recorder.published == ["n0", "n1", "n2"]
 
     async def test_wakes_at_a_commit_of_its_own_process(self, database: Database) -> None:
         recorder = Recorder()
-        async with running(Relay("test", database, recorder, poll=timedelta(minutes=10))):
+        async with running(Relay(OUTBOX, database, recorder, poll=timedelta(minutes=10))):
             await emit(database, Pinged(name="first"))
             await until(lambda: recorder.published == ["first"], timeout=10, what="the first event")
             before = time.monotonic()
@@ -120,7 +127,7 @@ class TestRelay:
 
     async def test_finds_rows_of_other_processes_by_polling(self, database: Database, database_url: str) -> None:
         recorder, other = Recorder(), Database(database_url)
-        async with running(Relay("test", database, recorder)):
+        async with running(Relay(OUTBOX, database, recorder)):
             await emit(other, Pinged(name="elsewhere"))
             await until(lambda: recorder.published, what="the event of the other process")
         await other.close()
@@ -129,7 +136,7 @@ class TestRelay:
         recorder = Recorder()
         recorder.refused = {"bad"}
         await emit(database, Pinged(name="bad"), Pinged(name="good"))
-        relay = Relay("test", database, recorder, max_backoff=BRIEF)
+        relay = Relay(OUTBOX, database, recorder, max_backoff=BRIEF)
         assert await relay.drain() == 2
         assert recorder.published == ["good"]
         assert await relay.drain() == 0, "it is not due at once"
@@ -143,17 +150,17 @@ class TestRelay:
         recorder.error = ConnectionError()
         await emit(database, Pinged(name="kept"))
         with pytest.raises(ConnectionError):
-            await Relay("test", database, recorder).drain()
-        assert await Relay("test", database, other := Recorder()).drain() == 1
+            await Relay(OUTBOX, database, recorder).drain()
+        assert await Relay(OUTBOX, database, other := Recorder()).drain() == 1
         assert other.published == ["kept"]
 
     async def test_gives_its_rows_back_when_it_is_stopped(self, database: Database) -> None:
         recorder = Recorder()
         recorder.gate.clear()
         await emit(database, Pinged(name="kept"))
-        async with running(Relay("test", database, recorder)):
+        async with running(Relay(OUTBOX, database, recorder)):
             await until(lambda: recorder.calls, what="the relay is publishing")
-        assert await Relay("test", database, other := Recorder()).drain() == 1
+        assert await Relay(OUTBOX, database, other := Recorder()).drain() == 1
         assert other.published == ["kept"]
 
     async def test_pauses_longer_and_longer_in_an_outage_and_then_catches_up(self, database: Database) -> None:
@@ -161,7 +168,7 @@ class TestRelay:
         recorder.error = ConnectionError()
         names = [f"n{number}" for number in range(20)]
         await emit(database, *(Pinged(name=name) for name in names))
-        relay = Relay("test", database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)
+        relay = Relay(OUTBOX, database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)
         async with running(relay):
             await until(lambda: recorder.calls == 1, interval=0.005, what="the first try")
             before = time.monotonic()
@@ -176,7 +183,7 @@ class TestRelay:
 
     async def test_survives_an_outage_of_its_database(self, database: Database) -> None:
         recorder = Recorder()
-        async with running(Relay("test", database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+        async with running(Relay(OUTBOX, database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
             await kill_connections(database)
             await emit(database, Pinged(name="after"))
             await until(lambda: recorder.published == ["after"], what="the event after the outage")
@@ -186,9 +193,9 @@ class TestRelay:
         slow.gate.clear()
         second.gate.clear()
         await emit(database, Pinged(name="twice"))
-        old = asyncio.create_task(Relay("test", database, slow, lease=BRIEF).drain())
+        old = asyncio.create_task(Relay(OUTBOX, database, slow, lease=BRIEF).drain())
         await until(lambda: slow.calls, what="the first owner is publishing")
-        new = Relay("test", database, second)
+        new = Relay(OUTBOX, database, second)
         owner = asyncio.create_task(until(new.drain, what="the lease runs out"))
         await until(lambda: second.calls, what="the second owner is publishing")
         slow.gate.set()
@@ -203,7 +210,7 @@ class TestRelay:
         for size in (1, 150):
             await emit(database, *(Pinged(name=f"n{number}") for number in range(size)))
             with statements(database) as seen:
-                assert await Relay("test", database, Recorder()).drain() == size
+                assert await Relay(OUTBOX, database, Recorder()).drain() == size
             counts.append(len(seen))
         assert counts == [2, 2], "one claims, one deletes"
 
