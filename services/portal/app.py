@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.portal.context import Portal
 from services.portal.cookies import Cookies
 from services.portal.endpoints import ROUTERS
 from services.portal.errors import PicturesTooLarge, PictureTooLarge
@@ -15,7 +16,6 @@ from services.portal.failures import FAILURES, failure_page
 from services.portal.gateway import Gateway
 from services.portal.pages import STATIC, Pages
 from services.portal.settings import PortalSettings
-from services.portal.visit import Portal
 from shared.errors import TooLarge
 from shared.web.app import Surroundings, health_router
 

@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from services.portal.context import LOGINS, Portal, context_of, load_session, local_path
 from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
 from services.portal.forms import TOKEN_FIELD
 from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
-from services.portal.visit import LOGINS, Portal, local_path, resume, visit_of
 from shared.errors import Problem
 from shared.web.app import failure_response
 from shared.web.openapi import status_of
@@ -34,7 +34,7 @@ TITLES = {
 DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "这个地址不能直接打开，请回到页面上重新操作"}
 
 
-def carried(form: FormData) -> list[tuple[str, str]]:
+def resubmittable_fields(form: FormData) -> list[tuple[str, str]]:
     """The fields of a form, to be sent again under the same key; none if not all of it can be sent again.
 
     A file cannot be sent again by us, and a form with a password had better be filled in anew.
@@ -75,14 +75,14 @@ def _above(request: Request) -> str:
 
 def failed(request: Request, status: int, detail: str) -> Response:
     """The page that says so; a form that was sent can be sent again from it."""
-    visit = visit_of(request)
-    if visit.wants_fragment:
+    context = context_of(request)
+    if context.wants_fragment:
         return JSONResponse({"detail": detail}, status)
     # Opened again from the browser's address line, the address of a form has no page.
     back = _origin(request) if request.method == "POST" else _above(request) if status in {404, 405} else ""
     title = TITLES.get(status, "操作未完成")
-    again = carried(_form(request))
-    return visit.page("error.html", status, title=title, detail=detail, target=_here(request), again=again, back=back)
+    again = resubmittable_fields(_form(request))
+    return context.page("error.html", status, title=title, detail=detail, target=_here(request), again=again, back=back)
 
 
 async def _on_api(request: Request, error: Exception) -> Response:
@@ -109,14 +109,14 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 async def _on_login_required(request: Request, error: Exception) -> Response:
     required = cast(LoginRequired, error)
-    visit = visit_of(request)
+    context = context_of(request)
     login = LOGINS[required.issuer]
-    if visit.wants_fragment:
+    if context.wants_fragment:
         return JSONResponse({"detail": required.detail, "login": login}, 401)
     if request.method != "POST":
         return RedirectResponse(f"{login}?{urlencode({'next': _here(request)})}", 303)
     form = _form(request)
-    again = carried(form)
+    again = resubmittable_fields(form)
     target = _here(request) if again else _origin(request) or _here(request)
     if again:
         detail = "登录已过期，您填写的内容已保留，登录后可继续提交"
@@ -125,31 +125,31 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
     else:
         detail = required.detail
     try:
-        return await login_page(visit, required.issuer, 401, target=target, again=again, detail=detail)
+        return await login_page(context, required.issuer, 401, target=target, again=again, detail=detail)
     except ApiProblem as problem:
         # There is no captcha to be had at the moment.
         return await _on_api(request, problem)
 
 
 async def _on_password_change(request: Request, error: Exception) -> Response:
-    if visit_of(request).wants_fragment:
+    if context_of(request).wants_fragment:
         return JSONResponse({"detail": cast(PasswordChangeRequired, error).detail, "login": "/password"}, 403)
     target = _origin(request) if request.method == "POST" else _here(request)
     return RedirectResponse("/password?" + urlencode({"next": target}), 303)
 
 
 async def _on_foreign_form(request: Request, error: Exception) -> Response:
-    visit = visit_of(request)
-    again = carried(_form(request))
-    if not again or visit.wants_fragment:
+    context = context_of(request)
+    again = resubmittable_fields(_form(request))
+    if not again or context.wants_fragment:
         return await _on_problem(request, error)
     # From our own page, but not for the session of now (another login in between): ask instead of refusing, and say who
     # would be sending it.
-    session = visit.portal.cookies.session(request)
+    session = context.portal.cookies.session(request)
     if session is not None:
         with suppress(LoginRequired, ApiProblem):
-            await resume(visit, *session)
-    return visit.page("continue.html", 403, target=_here(request), again=again)
+            await load_session(context, *session)
+    return context.page("continue.html", 403, target=_here(request), again=again)
 
 
 async def _on_disconnect(_request: Request, _error: Exception) -> Response:

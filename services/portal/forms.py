@@ -68,7 +68,7 @@ class PageRoute(APIRoute):
             if _comes_from_elsewhere(request):
                 raise ForeignForm
             if _is_large(request):
-                await request.app.state.portal.admit(request)
+                await request.app.state.portal.require_session(request)
             async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
                 request.state.form = form
                 if not _is_ours(request, form):

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
-from services.portal.visit import HOMES, Visit, begin, local_path
+from services.portal.context import HOMES, PageContext, local_path, sign_in
 
 # Fields of the login form that hold an interrupted form: `again:<name>`.
 AGAIN = "again:"
@@ -14,7 +14,7 @@ Fields = Sequence[tuple[str, str]]
 
 
 async def login_page(
-    visit: Visit,
+    context: PageContext,
     issuer: str,
     status: int = 200,
     *,
@@ -25,8 +25,8 @@ async def login_page(
     values: Mapping[str, str] | None = None,
 ) -> Response:
     """The login form; after it the browser goes on to `target`, or sends `again` there if that holds anything."""
-    captcha = await new_captcha(visit) if issuer == "review" else None
-    return visit.page(
+    captcha = await new_captcha(context) if issuer == "review" else None
+    return context.page(
         f"login/{issuer}.html",
         status,
         target=target,
@@ -38,33 +38,33 @@ async def login_page(
     )
 
 
-async def new_captcha(visit: Visit) -> Any:
-    return await visit.api("POST", "/review/v1/captchas")
+async def new_captcha(context: PageContext) -> Any:
+    return await context.api("POST", "/review/v1/captchas")
 
 
-def interrupted(visit: Visit) -> tuple[str, Fields]:
+def interrupted(context: PageContext) -> tuple[str, Fields]:
     """(target, form fields) that the posted login form carries."""
     fields = [
         (name.removeprefix(AGAIN), value)
-        for name, value in visit.form.multi_items()
+        for name, value in context.form.multi_items()
         if name.startswith(AGAIN) and isinstance(value, str)
     ]
-    return local_path(visit.field("target"), ""), fields
+    return local_path(context.field("target"), ""), fields
 
 
-async def log_in(visit: Visit, issuer: str, credentials: Mapping[str, str]) -> Response:
+async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, str]) -> Response:
     """Open a session and go on. Raises ApiProblem when the credentials are refused."""
-    answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions", json=dict(credentials))
-    begin(visit, issuer, answer)
-    target, again = interrupted(visit)
+    answer = await context.api("POST", f"/{issuer}/v1/browser-sessions", json=dict(credentials))
+    sign_in(context, issuer, answer)
+    target, again = interrupted(context)
     # The next page's forms belong to the new session.
-    visit.opening = answer["session_id"]
+    context.opening = answer["session_id"]
     response: Response
     if answer["must_change_password"]:
-        response = visit.redirect("/password?" + urlencode({"next": target}) if target else "/password")
+        response = context.redirect("/password?" + urlencode({"next": target}) if target else "/password")
     elif again:
-        response = visit.page("continue.html", target=target, again=again)
+        response = context.page("continue.html", target=target, again=again)
     else:
-        response = visit.redirect(target or HOMES[issuer])
-    visit.portal.cookies.open(response, issuer, answer["session_id"])
+        response = context.redirect(target or HOMES[issuer])
+    context.portal.cookies.open(response, issuer, answer["session_id"])
     return response

@@ -3,23 +3,23 @@
 import time
 from typing import Any
 
-from services.portal.visit import Visit
+from services.portal.context import PageContext
 
 LIFETIME = 300.0
 
 
-async def posts(visit: Visit) -> list[dict[str, Any]]:
+async def posts(context: PageContext) -> list[dict[str, Any]]:
     """The posts a certificate can be renewed for: [{code, name, family}]. Raises ApiProblem."""
-    return await _kept(visit, "/renewal/v1/posts")
+    return await _kept(context, "/renewal/v1/posts")
 
 
-async def reasons(visit: Visit) -> list[dict[str, Any]]:
+async def reasons(context: PageContext) -> list[dict[str, Any]]:
     """Reasons to reject or withdraw for: [{code, label, field?, actions, needs_comment}]. Raises ApiProblem."""
-    return await _kept(visit, "/review/v1/reasons")
+    return await _kept(context, "/review/v1/reasons")
 
 
-async def _kept(visit: Visit, path: str) -> list[dict[str, Any]]:
-    kept = visit.portal.reference.get(path)
+async def _kept(context: PageContext, path: str) -> list[dict[str, Any]]:
+    kept = context.portal.reference.get(path)
     if kept is None or time.monotonic() - kept[0] > LIFETIME:
-        kept = visit.portal.reference[path] = (time.monotonic(), await visit.api("GET", path))
+        kept = context.portal.reference[path] = (time.monotonic(), await context.api("GET", path))
     return kept[1]

@@ -4,22 +4,22 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from services.portal.errors import LoginRequired
-from services.portal.forms import page_router
-from services.portal.gateway import ApiProblem, Refused
-from services.portal.login import interrupted, log_in, login_page, new_captcha
-from services.portal.visit import (
+from services.portal.context import (
     HOMES,
     LOGINS,
     Anyone,
     Enterprise,
+    PageContext,
     Staff,
-    Visit,
-    begin,
+    context_of,
     local_path,
     logged_in,
-    visit_of,
+    sign_in,
 )
+from services.portal.errors import LoginRequired
+from services.portal.forms import page_router
+from services.portal.gateway import ApiProblem, Refused
+from services.portal.login import interrupted, log_in, login_page, new_captcha
 
 router = page_router()
 
@@ -29,67 +29,67 @@ ENTERPRISE_LOGIN = ("taxpayer_id", "password")
 REVIEW_LOGIN = ("username", "password", "captcha_id", "captcha_answer")
 
 
-def given(visit: Visit, *names: str) -> dict[str, str]:
+def given(context: PageContext, *names: str) -> dict[str, str]:
     """The named fields of the posted form that hold anything."""
-    return {name: visit.field(name) for name in names if visit.field(name)}
+    return {name: context.field(name) for name in names if context.field(name)}
 
 
-async def _someone(request: Request) -> Visit:
-    session = visit_of(request).portal.cookies.session(request)
+async def _someone(request: Request) -> PageContext:
+    session = context_of(request).portal.cookies.session(request)
     issuer = session[0] if session else "enterprise"
     return await logged_in(issuer, initial_password=True)(request)
 
 
-Someone = Annotated[Visit, Depends(_someone)]
+Someone = Annotated[PageContext, Depends(_someone)]
 
 
 @router.get("/enterprise/registration")
-async def registration_form(visit: Anyone) -> Response:
-    return visit.page("account/registration.html", values={})
+async def registration_form(context: Anyone) -> Response:
+    return context.page("account/registration.html", values={})
 
 
 @router.post("/enterprise/registration")
-async def register(visit: Anyone) -> Response:
-    values = given(visit, *REGISTRATION)
+async def register(context: Anyone) -> Response:
+    values = given(context, *REGISTRATION)
     try:
-        enterprise = await visit.api("POST", "/enterprise/v1/enterprises", json=values, once=True)
+        enterprise = await context.api("POST", "/enterprise/v1/enterprises", json=values, once=True)
     except Refused as problem:
         errors = {"taxpayer_id": problem.detail} if problem.code == "enterprise_exists" else problem.errors
-        return visit.page(
+        return context.page(
             "account/registration.html", problem.status, values=values, errors=errors, problem=problem.detail
         )
-    return visit.page("account/registered.html", 201, enterprise=enterprise)
+    return context.page("account/registered.html", 201, enterprise=enterprise)
 
 
 @router.get("/{issuer}/login")
-async def login_form(visit: Anyone, issuer: str, next: str = "") -> Response:  # noqa: A002 - the query's name
+async def login_form(context: Anyone, issuer: str, next: str = "") -> Response:  # noqa: A002 - the query's name
     if issuer not in HOMES:
-        return visit.redirect("/enterprise/login")
-    return await login_page(visit, issuer, target=local_path(next, ""))
+        return context.redirect("/enterprise/login")
+    return await login_page(context, issuer, target=local_path(next, ""))
 
 
 @router.post("/enterprise/login")
-async def log_in_enterprise(visit: Anyone) -> Response:
-    return await _log_in(visit, "enterprise", ENTERPRISE_LOGIN)
+async def log_in_enterprise(context: Anyone) -> Response:
+    return await _log_in(context, "enterprise", ENTERPRISE_LOGIN)
 
 
 @router.post("/review/login")
-async def log_in_reviewer(visit: Anyone) -> Response:
-    if visit.field("refresh"):
-        target, again = interrupted(visit)
-        return await login_page(visit, "review", target=target, again=again, values=given(visit, "username"))
-    return await _log_in(visit, "review", REVIEW_LOGIN)
+async def log_in_reviewer(context: Anyone) -> Response:
+    if context.field("refresh"):
+        target, again = interrupted(context)
+        return await login_page(context, "review", target=target, again=again, values=given(context, "username"))
+    return await _log_in(context, "review", REVIEW_LOGIN)
 
 
-async def _log_in(visit: Visit, issuer: str, names: tuple[str, ...]) -> Response:
+async def _log_in(context: PageContext, issuer: str, names: tuple[str, ...]) -> Response:
     # A password may begin or end with a space, so it is not trimmed.
-    credentials = {**given(visit, *names), "password": str(visit.form.get("password", ""))}
+    credentials = {**given(context, *names), "password": str(context.form.get("password", ""))}
     try:
-        return await log_in(visit, issuer, credentials)
+        return await log_in(context, issuer, credentials)
     except Refused as problem:
-        target, again = interrupted(visit)
+        target, again = interrupted(context)
         return await login_page(
-            visit,
+            context,
             issuer,
             problem.status,
             target=target,
@@ -101,88 +101,90 @@ async def _log_in(visit: Visit, issuer: str, names: tuple[str, ...]) -> Response
 
 
 @router.get("/review")
-async def home(visit: Staff) -> Response:
+async def home(context: Staff) -> Response:
     """Where a reviewer or an administrator begins, and where somebody who only imports people does."""
-    desk = visit.account is not None and visit.account.roles & {"reviewer", "admin"}
-    return visit.redirect(
-        "/review/items" if desk else "/registry/imports", visit.request.query_params.get("notice", "")
+    desk = context.account is not None and context.account.roles & {"reviewer", "admin"}
+    return context.redirect(
+        "/review/items" if desk else "/registry/imports", context.request.query_params.get("notice", "")
     )
 
 
 @router.get("/review/captcha")
-async def captcha(visit: Anyone) -> Response:
-    return visit.page("login/captcha.html", captcha=await new_captcha(visit))
+async def captcha(context: Anyone) -> Response:
+    return context.page("login/captcha.html", captcha=await new_captcha(context))
 
 
 @router.post("/logout")
-async def log_out(visit: Anyone) -> Response:
+async def log_out(context: Anyone) -> Response:
     notice = "logged-out"
-    session = visit.portal.cookies.session(visit.request)
+    session = context.portal.cookies.session(context.request)
     if session is not None:
         try:
-            someone = await _someone(visit.request)
+            someone = await _someone(context.request)
             await someone.api("DELETE", f"/{session[0]}/v1/sessions/current")
         except LoginRequired:
             pass
         except ApiProblem:
             # This browser forgets the session in any case; at its issuer it ends by itself.
             notice = "logged-out-here"
-    response = visit.redirect("/", notice)
-    visit.portal.cookies.close(response)
+    response = context.redirect("/", notice)
+    context.portal.cookies.close(response)
     return response
 
 
 @router.get("/password")
-async def password_form(visit: Someone, next: str = "") -> Response:  # noqa: A002 - the query's name
-    return visit.page("account/password.html", target=local_path(next, ""))
+async def password_form(context: Someone, next: str = "") -> Response:  # noqa: A002 - the query's name
+    return context.page("account/password.html", target=local_path(next, ""))
 
 
 @router.post("/password")
-async def change_password(visit: Someone) -> Response:
-    target = local_path(visit.field("target"), "")
-    new = str(visit.form.get("new_password", ""))
-    if new != str(visit.form.get("repeated_password", "")):
+async def change_password(context: Someone) -> Response:
+    target = local_path(context.field("target"), "")
+    new = str(context.form.get("new_password", ""))
+    if new != str(context.form.get("repeated_password", "")):
         errors = {"repeated_password": "两次输入的新密码不一致"}
-        return visit.page("account/password.html", 422, target=target, errors=errors)
-    session = visit.portal.cookies.session(visit.request)
-    if visit.account is None or session is None:
+        return context.page("account/password.html", 422, target=target, errors=errors)
+    session = context.portal.cookies.session(context.request)
+    if context.account is None or session is None:
         raise LoginRequired("enterprise")
     issuer, session_id = session
-    body = {"old_password": str(visit.form.get("old_password", "")), "new_password": new}
+    body = {"old_password": str(context.form.get("old_password", "")), "new_password": new}
     try:
-        await visit.api("PUT", f"/{issuer}/v1/password", json=body)
+        await context.api("PUT", f"/{issuer}/v1/password", json=body)
     except Refused as problem:
         errors = {"old_password": problem.detail} if problem.code == "wrong_old_password" else problem.errors
-        return visit.page("account/password.html", problem.status, target=target, errors=errors, problem=problem.detail)
+        return context.page(
+            "account/password.html", problem.status, target=target, errors=errors, problem=problem.detail
+        )
     # A new id, because the session may now do more than before.
     try:
-        answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": session_id})
+        answer = await context.api("POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": session_id})
     except ApiProblem:
         # It is changed all the same: trying again would find the old password wrong.
-        response = visit.redirect(LOGINS[issuer], "password-changed")
-        visit.portal.cookies.close(response)
+        response = context.redirect(LOGINS[issuer], "password-changed")
+        context.portal.cookies.close(response)
         return response
-    begin(visit, issuer, answer)
-    response = visit.redirect(target or HOMES[issuer], "password-changed")
-    visit.portal.cookies.open(response, issuer, answer["session_id"])
+    sign_in(context, issuer, answer)
+    response = context.redirect(target or HOMES[issuer], "password-changed")
+    context.portal.cookies.open(response, issuer, answer["session_id"])
     return response
 
 
 @router.get("/enterprise/profile")
-async def profile_form(visit: Enterprise) -> Response:
-    return visit.page("account/profile.html", values=await visit.api("GET", "/enterprise/v1/me"))
+async def profile_form(context: Enterprise) -> Response:
+    return context.page("account/profile.html", values=await context.api("GET", "/enterprise/v1/me"))
 
 
 @router.post("/enterprise/profile")
-async def change_profile(visit: Enterprise) -> Response:
+async def change_profile(context: Enterprise) -> Response:
     # All of them, also what was emptied: left out it would stay as it was, and the page say that it is saved.
-    values: dict[str, str | None] = {name: visit.field(name) for name in PROFILE}
+    values: dict[str, str | None] = {name: context.field(name) for name in PROFILE}
     values["address"] = values["address"] or None
     try:
-        await visit.api("PATCH", "/enterprise/v1/me", json=values)
+        await context.api("PATCH", "/enterprise/v1/me", json=values)
     except Refused as problem:
-        shown = {**values, "taxpayer_id": visit.field("taxpayer_id")}
-        return visit.page(
+        shown = {**values, "taxpayer_id": context.field("taxpayer_id")}
+        return context.page(
             "account/profile.html", problem.status, values=shown, errors=problem.errors, problem=problem.detail
         )
-    return visit.redirect("/enterprise/profile", "profile-saved")
+    return context.redirect("/enterprise/profile", "profile-saved")

@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import Response
 
 from services.portal import words
+from services.portal.context import DeskReader, PageContext, Reviewer, polling_fragment, response_of
 from services.portal.filters import Filters
 from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
-from services.portal.visit import Looking, Reviewing, Visit, live, response_of
 from shared.errors import NotFound
 
 router = page_router()
@@ -53,8 +53,8 @@ class Seen:
         return {"application_id": self.application_id, "revision": self.revision, "decision_no": self.decision_no}
 
 
-def _filters(visit: Visit, query: str) -> Filters:
-    return Filters.of_query(query, visit.seal_key)
+def _filters(context: PageContext, query: str) -> Filters:
+    return Filters.of_query(query, context.seal_key)
 
 
 def settled(item: Mapping[str, Any]) -> bool:
@@ -63,20 +63,22 @@ def settled(item: Mapping[str, Any]) -> bool:
     return not item["decision_pending"] and not numbering
 
 
-async def _rows(visit: Visit, application_ids: Sequence[str]) -> list[dict[str, Any]]:
+async def _rows(context: PageContext, application_ids: Sequence[str]) -> list[dict[str, Any]]:
     params = {"application_ids": ",".join(application_ids), "limit": MOST}
-    page = await visit.api("GET", ITEMS, params=params)
+    page = await context.api("GET", ITEMS, params=params)
     items: list[dict[str, Any]] = page["items"]
     return items
 
 
-async def _list(visit: Visit, filters: Filters, page: Mapping[str, Any], status: int = 200, **more: Any) -> Response:
+async def _list(
+    context: PageContext, filters: Filters, page: Mapping[str, Any], status: int = 200, **more: Any
+) -> Response:
     given = {
         "filters": filters,
         "items": page["items"],
         "next_cursor": page["next_cursor"],
         "moving": [item["application_id"] for item in page["items"] if not settled(item)],
-        "posts": [(post["code"], post["name"]) for post in await posts(visit)],
+        "posts": [(post["code"], post["name"]) for post in await posts(context)],
         "statuses": STATUSES,
         "sizes": [(size, f"{size} 条") for size in SIZES],
         "actions": LABELS,
@@ -84,36 +86,36 @@ async def _list(visit: Visit, filters: Filters, page: Mapping[str, Any], status:
         "results": {},
         "path": HOME,
     }
-    return visit.page("desk/list.html", status, **{**given, **more})
+    return context.page("desk/list.html", status, **{**given, **more})
 
 
 @router.get("/review/items")
-async def show_list(visit: Looking, ticked: str = "") -> Response:
-    filters = _filters(visit, visit.request.url.query)
+async def show_list(context: DeskReader, ticked: str = "") -> Response:
+    filters = _filters(context, context.request.url.query)
     try:
-        page = await visit.api("GET", ITEMS, params={**filters.search, **filters.place})
+        page = await context.api("GET", ITEMS, params={**filters.search, **filters.place})
     except Refused as problem:
         if problem.status != 422:
             raise
         return await _list(
-            visit, filters, {"items": [], "next_cursor": None}, 422, problem=problem.detail, errors=problem.errors
+            context, filters, {"items": [], "next_cursor": None}, 422, problem=problem.detail, errors=problem.errors
         )
     every = frozenset(item["application_id"] for item in page["items"])
-    return await _list(visit, filters, page, ticked=every if ticked == "all" else frozenset())
+    return await _list(context, filters, page, ticked=every if ticked == "all" else frozenset())
 
 
 @router.post("/review/items/search")
-async def search(visit: Looking) -> Response:
-    form = {name: visit.field(name) for name in visit.form}
-    filters = Filters.of_form(form, visit.seal_key)
-    return visit.redirect(f"{HOME}?{filters.query}" if filters.query else HOME)
+async def search(context: DeskReader) -> Response:
+    form = {name: context.field(name) for name in context.form}
+    filters = Filters.of_form(form, context.seal_key)
+    return context.redirect(f"{HOME}?{filters.query}" if filters.query else HOME)
 
 
 @router.get("/review/items/states")
-async def show_states(visit: Looking, ids: str) -> Response:
+async def show_states(context: DeskReader, ids: str) -> Response:
     """Fragment: the cells of a list that change by themselves."""
-    items = await _rows(visit, ids.split(","))
-    return live(visit.page("desk/states.html", items=items), not all(settled(item) for item in items))
+    items = await _rows(context, ids.split(","))
+    return polling_fragment(context.page("desk/states.html", items=items), not all(settled(item) for item in items))
 
 
 # --- many at once
@@ -128,71 +130,74 @@ class Batch:
     ticked: Sequence[str]
 
     @classmethod
-    def of(cls, visit: Visit) -> Self:
+    def of(cls, context: PageContext) -> Self:
         """Raises NotFound for what no page of ours has sent."""
-        action = visit.field("action")
+        action = context.field("action")
         if action not in {*LABELS, NO_ACTION}:
             raise NotFound
-        rows = [Seen.of(str(text)) for text in visit.form.getlist("seen")]
+        rows = [Seen.of(str(text)) for text in context.form.getlist("seen")]
         shown = {row.application_id: row for row in rows}
-        return cls(action, shown, [str(one) for one in visit.form.getlist("ids") if one in shown])
+        return cls(action, shown, [str(one) for one in context.form.getlist("ids") if one in shown])
 
 
 @router.post("/review/decisions")
-async def decide(visit: Reviewing) -> Response:
-    batch = Batch.of(visit)
+async def decide(context: Reviewer) -> Response:
+    batch = Batch.of(context)
     if batch.action == NO_ACTION:
-        return await _again(visit, batch, ticked=frozenset(batch.ticked))
+        return await _again(context, batch, ticked=frozenset(batch.ticked))
     if not batch.ticked:
-        return await _again(visit, batch, 422, problem=NOTHING_TICKED)
-    if batch.action != "approve" and not visit.field("asked"):
-        return await _ask_reason(visit, batch)
+        return await _again(context, batch, 422, problem=NOTHING_TICKED)
+    if batch.action != "approve" and not context.field("asked"):
+        return await _ask_reason(context, batch)
     try:
-        results = await _send(visit, batch.action, [batch.shown[one] for one in batch.ticked])
+        results = await _send(context, batch.action, [batch.shown[one] for one in batch.ticked])
     except Refused as problem:
         wrong = {"problem": problem.detail, "errors": problem.errors}
         if batch.action != "approve":
-            return await _ask_reason(visit, batch, problem.status, **wrong)
-        return await _again(visit, batch, problem.status, **wrong, ticked=frozenset(batch.ticked))
+            return await _ask_reason(context, batch, problem.status, **wrong)
+        return await _again(context, batch, problem.status, **wrong, ticked=frozenset(batch.ticked))
     refused = frozenset(one for one, result in results.items() if result["outcome"] == "refused")
-    return await _again(visit, batch, ticked=refused, results=results)
+    return await _again(context, batch, ticked=refused, results=results)
 
 
-async def _send(visit: Visit, action: str, rows: Sequence[Seen]) -> dict[str, dict[str, Any]]:
+async def _send(context: PageContext, action: str, rows: Sequence[Seen]) -> dict[str, dict[str, Any]]:
     """The API's answers by application."""
     body: dict[str, Any] = {"action": action, "items": [row.body for row in rows]}
-    body |= {name: visit.field(name) for name in ("reason_code", "comment") if visit.field(name)}
-    answer = await visit.api("POST", "/review/v1/decisions", json=body, once=True)
+    body |= {name: context.field(name) for name in ("reason_code", "comment") if context.field(name)}
+    answer = await context.api("POST", "/review/v1/decisions", json=body, once=True)
     return {result["application_id"]: result for result in answer["results"]}
 
 
-async def _again(visit: Visit, batch: Batch, status: int = 200, **more: Any) -> Response:
+async def _again(context: PageContext, batch: Batch, status: int = 200, **more: Any) -> Response:
     """The same rows as before, whatever the filters would show by now, so that nothing slips out of sight."""
-    page = {"items": await _rows(visit, list(batch.shown)) if batch.shown else [], "next_cursor": visit.field("next")}
-    return await _list(visit, _filters(visit, visit.field("query")), page, status, action=batch.action, **more)
+    page = {
+        "items": await _rows(context, list(batch.shown)) if batch.shown else [],
+        "next_cursor": context.field("next"),
+    }
+    return await _list(context, _filters(context, context.field("query")), page, status, action=batch.action, **more)
 
 
-async def _ask_reason(visit: Visit, batch: Batch, status: int = 200, **more: Any) -> Response:
-    return visit.page(
+async def _ask_reason(context: PageContext, batch: Batch, status: int = 200, **more: Any) -> Response:
+    return context.page(
         "desk/batch.html",
         status,
         path=HOME,
         batch=batch,
         label=LABELS[batch.action],
-        items=await _rows(visit, batch.ticked),
-        reasons=await _fitting(visit, (batch.action,)),
-        query=visit.field("query"),
-        next_cursor=visit.field("next"),
-        values={name: visit.field(name) for name in ("reason_code", "comment")},
+        items=await _rows(context, batch.ticked),
+        reasons=await _fitting(context, (batch.action,)),
+        query=context.field("query"),
+        next_cursor=context.field("next"),
+        values={name: context.field(name) for name in ("reason_code", "comment")},
         **more,
     )
 
 
-async def _fitting(visit: Visit, actions: Sequence[str]) -> list[tuple[str, str]]:
+async def _fitting(context: PageContext, actions: Sequence[str]) -> list[tuple[str, str]]:
     """The reasons one of `actions` may have, as options."""
     return [
         (reason["code"], reason["label"] + ("（须填写说明）" if reason["needs_comment"] else ""))
-        for reason in await reasons(visit)
+        for reason in await reasons(context)
         if set(reason["actions"]) & set(actions)
     ]
 
@@ -201,12 +206,12 @@ async def _fitting(visit: Visit, actions: Sequence[str]) -> list[tuple[str, str]
 
 
 @router.get("/review/items/{application_id}")
-async def show_item(visit: Looking, application_id: UUID) -> Response:
-    return await _item(visit, application_id, _filters(visit, visit.request.url.query))
+async def show_item(context: DeskReader, application_id: UUID) -> Response:
+    return await _item(context, application_id, _filters(context, context.request.url.query))
 
 
 async def _item(
-    visit: Visit,
+    context: PageContext,
     application_id: UUID,
     filters: Filters,
     status: int = 200,
@@ -215,18 +220,18 @@ async def _item(
 ) -> Response:
     """`values` are what was typed into the decision's form."""
     item, neighbours = await asyncio.gather(
-        visit.api("GET", f"{ITEMS}/{application_id}"),
-        visit.api("GET", f"{ITEMS}/{application_id}/neighbours", params=filters.search),
+        context.api("GET", f"{ITEMS}/{application_id}"),
+        context.api("GET", f"{ITEMS}/{application_id}/neighbours", params=filters.search),
     )
     for submission in (item, *item["revisions"]):
         submission["images"].sort(key=lambda image: list(words.KINDS).index(image["kind"]))
-    return visit.page(
+    return context.page(
         "desk/item.html",
         status,
         item=item,
         neighbours=neighbours,
         query=filters.query,
-        reasons=await _fitting(visit, item["actions"]),
+        reasons=await _fitting(context, item["actions"]),
         settled=settled(item),
         changed=False,
         at=_state(item),
@@ -240,50 +245,52 @@ def _state(item: Mapping[str, Any]) -> str:
 
 
 @router.get("/review/items/{application_id}/status")
-async def show_status(visit: Looking, application_id: UUID, at: str = "") -> Response:
+async def show_status(context: DeskReader, application_id: UUID, at: str = "") -> Response:
     """Fragment: the state, and whether it is another than `at`, which the page shows."""
-    items = await _rows(visit, [str(application_id)])
+    items = await _rows(context, [str(application_id)])
     if not items:
         raise NotFound
-    query = _filters(visit, visit.request.url.query).query
-    page = visit.page("desk/status.html", item=items[0], query=query, changed=_state(items[0]) != at)
-    return live(page, not settled(items[0]))
+    query = _filters(context, context.request.url.query).query
+    page = context.page("desk/status.html", item=items[0], query=query, changed=_state(items[0]) != at)
+    return polling_fragment(page, not settled(items[0]))
 
 
 @router.get("/review/items/{application_id}/images/{kind}")
-async def show_image(visit: Looking, application_id: UUID, kind: words.Kind, revision: int | None = None) -> Response:
+async def show_image(
+    context: DeskReader, application_id: UUID, kind: words.Kind, revision: int | None = None
+) -> Response:
     params = {} if revision is None else {"revision": revision}
     path = f"/renewal/v1/applications/{application_id}/images/{kind}"
-    return response_of(await visit.fetch("GET", path, params=params), "content-disposition")
+    return response_of(await context.fetch("GET", path, params=params), "content-disposition")
 
 
 @router.post("/review/items/{application_id}/decision")
-async def decide_one(visit: Reviewing, application_id: UUID) -> Response:
-    filters = _filters(visit, visit.field("query"))
-    action, seen = visit.field("action"), Seen.of(visit.field("seen"))
+async def decide_one(context: Reviewer, application_id: UUID) -> Response:
+    filters = _filters(context, context.field("query"))
+    action, seen = context.field("action"), Seen.of(context.field("seen"))
     if seen.application_id != str(application_id):
         raise NotFound
-    values = {name: visit.field(name) for name in ("reason_code", "comment", "go_on")}
+    values = {name: context.field(name) for name in ("reason_code", "comment", "go_on")}
     if action == NO_ACTION:
-        return await _item(visit, application_id, filters, values=values)
+        return await _item(context, application_id, filters, values=values)
     try:
-        results = await _send(visit, action, [seen])
+        results = await _send(context, action, [seen])
     except Refused as problem:
         wrong = {"problem": problem.detail, "errors": problem.errors}
-        return await _item(visit, application_id, filters, problem.status, values, **wrong)
+        return await _item(context, application_id, filters, problem.status, values, **wrong)
     result = results[seen.application_id]
     if result["outcome"] == "refused":
-        return await _item(visit, application_id, filters, 409, values, problem=result["detail"])
+        return await _item(context, application_id, filters, 409, values, problem=result["detail"])
     if not values["go_on"]:
-        return visit.redirect(f"{HOME}/{application_id}?{filters.query}", "decided")
-    return await _go_on(visit, application_id, action, filters)
+        return context.redirect(f"{HOME}/{application_id}?{filters.query}", "decided")
+    return await _go_on(context, application_id, action, filters)
 
 
-async def _go_on(visit: Visit, application_id: UUID, action: str, filters: Filters) -> Response:
+async def _go_on(context: PageContext, application_id: UUID, action: str, filters: Filters) -> Response:
     waiting = {} if action == "withdraw" else {"status": "pending_review"}
     path = f"{ITEMS}/{application_id}/neighbours"
-    near = await visit.api("GET", path, params={**filters.search, **waiting})
+    near = await context.api("GET", path, params={**filters.search, **waiting})
     following = near["next"] or near["previous"]
     if following is None:
-        return visit.redirect(f"{HOME}?{filters.query}", "decided-last")
-    return visit.redirect(f"{HOME}/{following['application_id']}?{filters.query}", "decided-next")
+        return context.redirect(f"{HOME}?{filters.query}", "decided-last")
+    return context.redirect(f"{HOME}/{following['application_id']}?{filters.query}", "decided-next")

@@ -4,12 +4,12 @@ from typing import Literal
 
 from fastapi import Response
 
+from services.portal.context import Anyone
 from services.portal.forms import page_router
-from services.portal.visit import Anyone
 
 router = page_router()
 
 
 @router.get("/manuals/{name}")
-async def manual(visit: Anyone, name: Literal["enterprise", "reviewer"]) -> Response:
-    return visit.page(f"manuals/{name}.html")
+async def manual(context: Anyone, name: Literal["enterprise", "reviewer"]) -> Response:
+    return context.page(f"manuals/{name}.html")

@@ -9,10 +9,10 @@ import segno
 from fastapi import Path, Response
 
 from services.portal.articles import NEWS, NOTICES, POLICIES
+from services.portal.context import Anyone, PageContext
 from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.pages import STATIC
-from services.portal.visit import Anyone, Visit
 from shared.errors import NotFound
 from shared.values.clock import SystemClock
 from shared.values.idnumber import looks_like_id_number
@@ -35,75 +35,75 @@ MANUALS = tuple(
 
 
 @router.get("/")
-async def front_page(visit: Anyone) -> Response:
-    return visit.page("public/front.html", notices=NOTICES[:ON_FRONT_PAGE], manuals=MANUALS)
+async def front_page(context: Anyone) -> Response:
+    return context.page("public/front.html", notices=NOTICES[:ON_FRONT_PAGE], manuals=MANUALS)
 
 
 @router.get("/policies")
-async def policies(visit: Anyone) -> Response:
-    return visit.page("public/articles.html", heading="政策文件", articles=POLICIES)
+async def policies(context: Anyone) -> Response:
+    return context.page("public/articles.html", heading="政策文件", articles=POLICIES)
 
 
 @router.get("/news")
-async def news(visit: Anyone) -> Response:
-    return visit.page("public/articles.html", heading="信息动态", articles=NEWS)
+async def news(context: Anyone) -> Response:
+    return context.page("public/articles.html", heading="信息动态", articles=NEWS)
 
 
 @router.get("/notices")
-async def notices(visit: Anyone) -> Response:
-    return visit.page("public/notices.html", notices=NOTICES)
+async def notices(context: Anyone) -> Response:
+    return context.page("public/notices.html", notices=NOTICES)
 
 
 @router.get("/notices/{slug}")
-async def notice(visit: Anyone, slug: str) -> Response:
+async def notice(context: Anyone, slug: str) -> Response:
     for article in NOTICES:
         if article.slug == slug:
-            return visit.page("public/notice.html", article=article)
+            return context.page("public/notice.html", article=article)
     raise NotFound("没有这条通知，可能已被撤下")
 
 
 @router.get("/downloads")
-async def downloads(visit: Anyone) -> Response:
-    return visit.page("public/downloads.html", manuals=MANUALS)
+async def downloads(context: Anyone) -> Response:
+    return context.page("public/downloads.html", manuals=MANUALS)
 
 
 @router.get("/certificates")
-async def certificate_search(visit: Anyone, number: str | None = None) -> Response:
-    return visit.page("public/certificates.html", number="") if number is None else await _search(visit, number)
+async def certificate_search(context: Anyone, number: str | None = None) -> Response:
+    return context.page("public/certificates.html", number="") if number is None else await _search(context, number)
 
 
 @router.post("/certificates")
-async def search_certificate(visit: Anyone) -> Response:
+async def search_certificate(context: Anyone) -> Response:
     """To the certificate's address, unless what was typed cannot or must not stand in one."""
-    number = visit.field("number")
+    number = context.field("number")
     if ADDRESSABLE.fullmatch(number) and not looks_like_id_number(number):
-        return visit.redirect(_address(number))
-    return await _search(visit, number)
+        return context.redirect(_address(number))
+    return await _search(context, number)
 
 
-async def _search(visit: Visit, number: str) -> Response:
+async def _search(context: PageContext, number: str) -> Response:
     if not number.strip():
-        return _ask(visit, "请输入证书编号")
-    return await _certificate(visit, number.strip())
+        return _ask(context, "请输入证书编号")
+    return await _certificate(context, number.strip())
 
 
 @router.get("/certificates/{number}")
-async def certificate(visit: Anyone, number: str) -> Response:
-    return await _certificate(visit, number)
+async def certificate(context: Anyone, number: str) -> Response:
+    return await _certificate(context, number)
 
 
-def _ask(visit: Visit, error: str) -> Response:
-    return visit.page("public/certificates.html", 422, number="", errors={"number": error})
+def _ask(context: PageContext, error: str) -> Response:
+    return context.page("public/certificates.html", 422, number="", errors={"number": error})
 
 
-async def _certificate(visit: Visit, number: str) -> Response:
+async def _certificate(context: PageContext, number: str) -> Response:
     if looks_like_id_number(number):
-        return _ask(visit, "请输入证书编号，而不是身份证号")
+        return _ask(context, "请输入证书编号，而不是身份证号")
     try:
-        found = await visit.api("GET", f"/certnumber/v1{_address(number)}")
+        found = await context.api("GET", f"/certnumber/v1{_address(number)}")
     except Refused as problem:
         wait = problem.document.get("retry_after")
-        response: Response = visit.page(
+        response: Response = context.page(
             "public/certificates.html",
             problem.status,
             number=number,
@@ -115,23 +115,23 @@ async def _certificate(visit: Visit, number: str) -> Response:
             response.headers["Retry-After"] = str(wait)
         return response
     here = _address(found["number"])
-    return visit.page(
+    return context.page(
         "public/certificate.html",
         certificate=found,
         here=here,
-        link=visit.portal.settings.public_url + here,
+        link=context.portal.settings.public_url + here,
         successor=_address(found["replaced_by"]) if found["replaced_by"] else "",
         asked_at=SystemClock().now().isoformat(),
     )
 
 
 @router.get("/certificates/{number}/qr.svg")
-async def certificate_code(visit: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
+async def certificate_code(context: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
     """The link to the certificate's page, for a telephone's camera."""
     if looks_like_id_number(number):
         raise NotFound
     picture = io.BytesIO()
-    segno.make(visit.portal.settings.public_url + _address(number), micro=False).save(
+    segno.make(context.portal.settings.public_url + _address(number), micro=False).save(
         picture, kind="svg", light="#fff", omitsize=True, svgclass=None, lineclass=None
     )
     return Response(picture.getvalue(), media_type="image/svg+xml")

@@ -10,9 +10,9 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
+from services.portal.context import PageContext, Registrar, response_of
 from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
-from services.portal.visit import Registering, Visit, response_of
 
 router = page_router()
 
@@ -30,80 +30,80 @@ CUT = b"<!--lines-->"
 
 
 @router.get("/registry/imports")
-async def import_form(visit: Registering) -> Response:
-    return visit.page("registry/imports.html", dry_run=None)
+async def import_form(context: Registrar) -> Response:
+    return context.page("registry/imports.html", dry_run=None)
 
 
 @router.get("/registry/imports/template")
-async def import_template(visit: Registering) -> Response:
-    return response_of(await visit.fetch("GET", f"{IMPORTS}/template"), "content-disposition")
+async def import_template(context: Registrar) -> Response:
+    return response_of(await context.fetch("GET", f"{IMPORTS}/template"), "content-disposition")
 
 
 @router.post("/registry/imports")
-async def import_file(visit: Registering) -> Response:
-    file = visit.form.get("file")
+async def import_file(context: Registrar) -> Response:
+    file = context.form.get("file")
     # A browser without script cannot be stopped from sending what does not change anything first: that is the default.
-    dry_run = visit.field("mode") != "import"
-    template = "registry/report.html" if visit.wants_fragment else "registry/imports.html"
+    dry_run = context.field("mode") != "import"
+    template = "registry/report.html" if context.wants_fragment else "registry/imports.html"
     if not isinstance(file, UploadFile) or not file.filename:
-        return visit.page(template, 422, dry_run=None, errors={"file": "请选择要导入的文件"})
+        return context.page(template, 422, dry_run=None, errors={"file": "请选择要导入的文件"})
     stack = AsyncExitStack()
     try:
         # The API answers once it has the whole file, so the form may be closed while its answer is passed on.
         answer = await stack.enter_async_context(
-            visit.portal.gateway.stream(
+            context.portal.gateway.stream(
                 "POST",
                 IMPORTS,
-                address=visit.address,
-                token=visit.token,
+                address=context.address,
+                token=context.token,
                 headers={"Accept": NDJSON},
                 params={"dry_run": dry_run},
                 files={"file": (file.filename, file.file, file.content_type or "application/octet-stream")},
             )
         )
     except Refused as problem:
-        return visit.page(template, problem.status, dry_run=None, problem=problem.detail, errors=problem.errors)
-    return StreamingResponse(_report(visit, template, dry_run, answer, stack), media_type="text/html")
+        return context.page(template, problem.status, dry_run=None, problem=problem.detail, errors=problem.errors)
+    return StreamingResponse(_report(context, template, dry_run, answer, stack), media_type="text/html")
 
 
 async def _report(
-    visit: Visit, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
+    context: PageContext, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
 ) -> AsyncIterator[bytes]:
     """The page in pieces: what comes before the lines, a line for each step, the report, what comes after."""
     outcome: dict[str, object] = {}
     try:
         async with stack:
-            before, _, after = bytes(visit.page(template, dry_run=dry_run).body).partition(CUT)
+            before, _, after = bytes(context.page(template, dry_run=dry_run).body).partition(CUT)
             yield before
             async for line in answer.aiter_lines():
                 step = json.loads(line)
                 if "rows_done" in step:
-                    yield _part(visit, "step", step=step)
+                    yield _part(context, "step", step=step)
                 else:
                     outcome = step
     except ApiProblem as problem:
         outcome = {"problem": {"detail": problem.detail}}
-    yield _part(visit, "outcome", outcome=outcome, dry_run=dry_run)
+    yield _part(context, "outcome", outcome=outcome, dry_run=dry_run)
     yield after
 
 
-def _part(visit: Visit, name: str, **context: Any) -> bytes:
-    return bytes(visit.page(f"registry/{name}.html", columns=COLUMNS, **context).body)
+def _part(context: PageContext, name: str, **more: Any) -> bytes:
+    return bytes(context.page(f"registry/{name}.html", columns=COLUMNS, **more).body)
 
 
 @router.get("/registry/people")
-async def person_form(visit: Registering) -> Response:
-    return visit.page("registry/people.html", person=None, value="")
+async def person_form(context: Registrar) -> Response:
+    return context.page("registry/people.html", person=None, value="")
 
 
 @router.post("/registry/people")
-async def find_person(visit: Registering) -> Response:
+async def find_person(context: Registrar) -> Response:
     """The answer to the form itself, because an id number is never part of an address."""
-    number = visit.field("id_number")
+    number = context.field("id_number")
     try:
-        person = await visit.api("GET", "/renewal/v1/registry/people", params={"id_number": number})
+        person = await context.api("GET", "/renewal/v1/registry/people", params={"id_number": number})
     except Refused as problem:
-        return visit.page(
+        return context.page(
             "registry/people.html",
             problem.status,
             person=None,
@@ -111,4 +111,4 @@ async def find_person(visit: Registering) -> Response:
             problem=None if problem.errors else problem.detail,
             errors=problem.errors,
         )
-    return visit.page("registry/people.html", person=person, value="")
+    return context.page("registry/people.html", person=person, value="")

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import Response
 
+from services.portal.context import DeskReader, Staff
 from services.portal.forms import page_router
-from services.portal.visit import Looking, Staff
 from shared.errors import NotFound
 
 router = page_router()
@@ -95,11 +95,11 @@ def waiting_label(band: Mapping[str, Any]) -> str:
 
 
 @router.get("/review/statistics")
-async def show_statistics(visit: Looking, days: int = 30) -> Response:
+async def show_statistics(context: DeskReader, days: int = 30) -> Response:
     if days not in WINDOWS:
         raise NotFound
-    figures = await visit.api("GET", "/review/v1/statistics", params={"days": days})
-    return visit.page(
+    figures = await context.api("GET", "/review/v1/statistics", params={"days": days})
+    return context.page(
         "statistics/dashboard.html",
         days=days,
         windows=WINDOWS,
@@ -115,7 +115,7 @@ async def show_statistics(visit: Looking, days: int = 30) -> Response:
 
 
 @router.get("/review/proof")
-async def show_proof(visit: Staff) -> Response:
-    proof = await visit.api("GET", "/certnumber/v1/proof")
+async def show_proof(context: Staff) -> Response:
+    proof = await context.api("GET", "/certnumber/v1/proof")
     seconds = proof["oldest_waiting_seconds"]
-    return visit.page("statistics/proof.html", proof=proof, waited=None if seconds is None else span(seconds))
+    return context.page("statistics/proof.html", proof=proof, waited=None if seconds is None else span(seconds))

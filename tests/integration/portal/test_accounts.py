@@ -1,4 +1,4 @@
-"""Registering, logging in, password and profile; and what is told when the gateway is in trouble."""
+"""Registrar, logging in, password and profile; and what is told when the gateway is in trouble."""
 
 import asyncio
 import secrets

@@ -32,12 +32,12 @@ class Portal(Readiness):
     cookies: Cookies
     reference: dict[str, tuple[float, list[dict[str, Any]]]] = field(default_factory=dict)
 
-    async def admit(self, request: Request) -> None:
+    async def require_session(self, request: Request) -> None:
         """Before a large body is read: only from somebody who is logged in. Raises LoginRequired, ApiProblem."""
         session = self.cookies.session(request)
         if session is None:
             raise LoginRequired("enterprise")
-        await resume(visit_of(request), *session)
+        await load_session(context_of(request), *session)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Account:
 
 
 @dataclass
-class Visit:
+class PageContext:
     """What a handler is given. `account` and `token` are there where the route asked for a login; `opening` is the id
     of the session that begins with this answer."""
 
@@ -108,7 +108,7 @@ class Visit:
             headers = {**headers, "Idempotency-Key": idempotency_key(self.form)}
         return {"address": self.address, "token": self.token, "headers": headers, **request}
 
-    def page(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    def page(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page or fragment from `templates/`, given at least what is named below."""
         fresh: list[str] = []
 
@@ -121,7 +121,7 @@ class Visit:
             return form_token(secret)
 
         given: dict[str, Any] = {
-            "visit": self,
+            "request": self.request,
             "account": self.account,
             "path": self.request.url.path,
             "returning": self.portal.cookies.session(self.request),
@@ -132,7 +132,7 @@ class Visit:
             "problem": None,
             "errors": {},
         }
-        response = HTMLResponse(self.portal.pages.render(template, {**given, **context}), status)
+        response = HTMLResponse(self.portal.pages.render(template, {**given, **more}), status)
         if fresh:
             self.portal.cookies.new_visitor(response, fresh[0])
         return response
@@ -152,57 +152,57 @@ def local_path(path: str | None, otherwise: str) -> str:
     return otherwise
 
 
-def visit_of(request: Request) -> Visit:
-    """This request's visit; the one that knows who is logged in, once that was asked."""
-    known = getattr(request.state, "visit", None)
-    return known if isinstance(known, Visit) else Visit(request, request.app.state.portal)
+def context_of(request: Request) -> PageContext:
+    """This request's context; the one that knows who is logged in, once that was asked."""
+    known = getattr(request.state, "context", None)
+    return known if isinstance(known, PageContext) else PageContext(request, request.app.state.portal)
 
 
-def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Callable[[Request], Awaitable[Visit]]:
-    """Dependency: the visit of somebody whom `issuer` knows, with any of `roles` where there are some.
+def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Callable[[Request], Awaitable[PageContext]]:
+    """Dependency: the context of somebody whom `issuer` knows, with any of `roles` where there are some.
 
     Raises LoginRequired, PasswordChangeRequired, WrongRole, ApiProblem.
     """
 
-    async def check(request: Request) -> Visit:
-        visit = visit_of(request)
-        session = visit.portal.cookies.session(request)
+    async def check(request: Request) -> PageContext:
+        context = context_of(request)
+        session = context.portal.cookies.session(request)
         if session is None or session[0] != issuer:
             raise LoginRequired(issuer)
-        await resume(visit, *session)
-        if visit.account and visit.account.must_change_password and not initial_password:
+        await load_session(context, *session)
+        if context.account and context.account.must_change_password and not initial_password:
             raise PasswordChangeRequired
-        if roles and visit.account and not visit.account.roles & set(roles):
+        if roles and context.account and not context.account.roles & set(roles):
             raise WrongRole
-        return visit
+        return context
 
     return check
 
 
-async def resume(visit: Visit, issuer: str, session_id: str) -> None:
-    """Give the visit the session's account and a fresh access token, unless it has them already.
+async def load_session(context: PageContext, issuer: str, session_id: str) -> None:
+    """Give the context the session's account and a fresh access token, unless it has them already.
 
     Raises LoginRequired when the session has ended.
     """
-    if visit.account is not None:
+    if context.account is not None:
         return
     # A page that refreshes itself must not keep a session open that nobody uses any more.
-    active = not (visit.wants_fragment and visit.request.method == "GET")
+    active = not (context.wants_fragment and context.request.method == "GET")
     body = {"session_id": session_id, "active": active}
     try:
-        answer = await visit.api("POST", f"/{issuer}/v1/browser-sessions/access", json=body)
+        answer = await context.api("POST", f"/{issuer}/v1/browser-sessions/access", json=body)
     except ApiProblem as problem:
         if problem.status in {401, 422}:
             raise LoginRequired(issuer) from None
         raise
-    begin(visit, issuer, answer)
+    sign_in(context, issuer, answer)
 
 
-def begin(visit: Visit, issuer: str, answer: Mapping[str, Any]) -> None:
+def sign_in(context: PageContext, issuer: str, answer: Mapping[str, Any]) -> None:
     """Take the account and the access token from the issuer's answer."""
     account = answer["account"]
-    visit.token = answer["access_token"]
-    visit.account = Account(
+    context.token = answer["access_token"]
+    context.account = Account(
         issuer,
         account["id"],
         account["name"],
@@ -211,19 +211,19 @@ def begin(visit: Visit, issuer: str, answer: Mapping[str, Any]) -> None:
         answer["seal_key"],
     )
     # The answer to whatever goes wrong from here on still knows who is logged in.
-    visit.request.state.visit = visit
+    context.request.state.context = context
 
 
-Anyone = Annotated[Visit, Depends(visit_of)]
-Enterprise = Annotated[Visit, Depends(logged_in("enterprise"))]
-Looking = Annotated[Visit, Depends(logged_in("review", "reviewer", "admin"))]
-Reviewing = Annotated[Visit, Depends(logged_in("review", "reviewer"))]
-Registering = Annotated[Visit, Depends(logged_in("review", "registrar"))]
-Administering = Annotated[Visit, Depends(logged_in("review", "admin"))]
-Staff = Annotated[Visit, Depends(logged_in("review", "reviewer", "registrar", "admin"))]
+Anyone = Annotated[PageContext, Depends(context_of)]
+Enterprise = Annotated[PageContext, Depends(logged_in("enterprise"))]
+DeskReader = Annotated[PageContext, Depends(logged_in("review", "reviewer", "admin"))]
+Reviewer = Annotated[PageContext, Depends(logged_in("review", "reviewer"))]
+Registrar = Annotated[PageContext, Depends(logged_in("review", "registrar"))]
+Administrator = Annotated[PageContext, Depends(logged_in("review", "admin"))]
+Staff = Annotated[PageContext, Depends(logged_in("review", "reviewer", "registrar", "admin"))]
 
 
-def live(response: Response, going_on: bool) -> Response:
+def polling_fragment(response: Response, going_on: bool) -> Response:
     """The fragment of a part that follows itself, which the script asks for again only while it is going on."""
     if not going_on:
         response.headers["X-Live"] = "done"

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from services.portal.context import local_path
 from services.portal.cookies import Cookies
 from services.portal.forms import form_token
 from services.portal.pages import day, moment
-from services.portal.visit import local_path
 
 
 def request_with(cookie: str) -> Request:
