@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.portal.context import Portal
+from services.portal.container import Portal
 from services.portal.cookies import Cookies
 from services.portal.endpoints import ROUTERS
 from services.portal.errors import PicturesTooLarge, PictureTooLarge

@@ -1,7 +1,7 @@
-"""One request of a browser: who it is, what the API says, and the page that answers."""
+"""What a page's handler is given: the request, who sent it, what the API says, and the page that answers."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -10,39 +10,17 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
-from services.portal.cookies import Cookies, new_secret
+from services.portal.container import Portal
+from services.portal.cookies import new_secret
 from services.portal.errors import LoginRequired, PasswordChangeRequired, WrongRole
 from services.portal.forms import KEY_FIELD, form_token, idempotency_key, new_key
-from services.portal.gateway import ApiProblem, Gateway
-from services.portal.pages import NOTICES, Pages
-from services.portal.settings import PortalSettings
-from shared.runtime.container import Readiness
-
-HOMES = {"enterprise": "/applications", "review": "/review"}
-LOGINS = {"enterprise": "/enterprise/login", "review": "/review/login"}
-
-
-@dataclass(kw_only=True)
-class Portal(Readiness):
-    """What the pages are made with. Built once per process. `reference` is services/portal/reference.py's."""
-
-    settings: PortalSettings
-    gateway: Gateway
-    pages: Pages
-    cookies: Cookies
-    reference: dict[str, tuple[float, list[dict[str, Any]]]] = field(default_factory=dict)
-
-    async def require_session(self, request: Request) -> None:
-        """Before a large body is read: only from somebody who is logged in. Raises LoginRequired, ApiProblem."""
-        session = self.cookies.session(request)
-        if session is None:
-            raise LoginRequired("enterprise")
-        await load_session(context_of(request), *session)
+from services.portal.gateway import ApiProblem
+from services.portal.pages import NOTICES
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who is logged in; `issuer` is enterprise or review."""
+    """Who is signed in; `issuer` is enterprise or review. `seal_key` is what `seal.py` seals with for this account."""
 
     issuer: str
     id: str
@@ -52,16 +30,12 @@ class Account:
     seal_key: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class PageContext:
-    """What a handler is given. `account` and `token` are there where the route asked for a login; `opening` is the id
-    of the session that begins with this answer."""
+    """One request of a browser, whoever sent it."""
 
     request: Request
     portal: Portal
-    account: Account | None = None
-    token: str | None = None
-    opening: str | None = None
 
     @property
     def form(self) -> FormData:
@@ -76,20 +50,29 @@ class PageContext:
         return value.strip().replace("\r\n", "\n") if isinstance(value, str) else ""
 
     @property
-    def seal_key(self) -> str:
-        """What `seal.py` seals with for the account that is logged in."""
-        if self.account is None:
-            raise LoginRequired("enterprise")
-        return self.account.seal_key
-
-    @property
     def wants_fragment(self) -> bool:
         """Whether our own script asks, for a part of a page."""
         return self.request.headers.get("x-requested-with") == "fetch"
 
     @property
     def address(self) -> str:
+        """The browser's network address."""
         return self.request.client.host if self.request.client else "0.0.0.0"  # noqa: S104 - not a bind
+
+    @property
+    def visitor(self) -> Account | None:
+        """Whom the page greets: on a page for everybody, nobody."""
+        return None
+
+    @property
+    def bearer(self) -> str | None:
+        """The access token that the API is asked with."""
+        return None
+
+    @property
+    def form_secret(self) -> str | None:
+        """What the page's forms are bound to; None for a browser that has no cookie of ours yet."""
+        return self.portal.cookies.form_secret(self.request)
 
     async def api(self, method: str, path: str, *, once: bool = False, **request: Any) -> Any:
         """The JSON answer of `/api{path}`. With `once` the posted form takes effect once however often it is sent.
@@ -106,14 +89,14 @@ class PageContext:
         headers = request.pop("headers", {})
         if once and self.field(KEY_FIELD):
             headers = {**headers, "Idempotency-Key": idempotency_key(self.form)}
-        return {"address": self.address, "token": self.token, "headers": headers, **request}
+        return {"address": self.address, "token": self.bearer, "headers": headers, **request}
 
     def page(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page or fragment from `templates/`, given at least what is named below."""
         fresh: list[str] = []
 
         def token() -> str:
-            secret = self.opening or self.portal.cookies.form_secret(self.request)
+            secret = self.form_secret
             if not secret:
                 if not fresh:
                     fresh.append(new_secret())
@@ -122,7 +105,7 @@ class PageContext:
 
         given: dict[str, Any] = {
             "request": self.request,
-            "account": self.account,
+            "account": self.visitor,
             "path": self.request.url.path,
             "returning": self.portal.cookies.session(self.request),
             "notice": NOTICES.get(self.request.query_params.get("notice", "")),
@@ -145,47 +128,56 @@ class PageContext:
         return RedirectResponse(quote(path, safe="/?&=%:#+,.~-_"), 303)
 
 
-def local_path(path: str | None, otherwise: str) -> str:
-    """`path` if it leads to a page of ours, so that a link to our login cannot send people elsewhere."""
-    if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and len(path) < 2000:
-        return path
-    return otherwise
+@dataclass(frozen=True)
+class SignedIn(PageContext):
+    """One request of somebody who is signed in, with a fresh access token."""
+
+    account: Account
+    token: str
+    session_id: str
+
+    @property
+    def visitor(self) -> Account:
+        return self.account
+
+    @property
+    def bearer(self) -> str:
+        return self.token
+
+    @property
+    def form_secret(self) -> str:
+        # Not the cookie's: the session may begin with this very answer.
+        return self.session_id
 
 
 def context_of(request: Request) -> PageContext:
-    """This request's context; the one that knows who is logged in, once that was asked."""
-    known = getattr(request.state, "context", None)
-    return known if isinstance(known, PageContext) else PageContext(request, request.app.state.portal)
+    """This request's context: SignedIn once `sign_in` knows who it is, so that even an error page greets them."""
+    known = getattr(request.state, "signed_in", None)
+    return known if isinstance(known, SignedIn) else PageContext(request, request.app.state.portal)
 
 
-def logged_in(issuer: str, *roles: str, initial_password: bool = False) -> Callable[[Request], Awaitable[PageContext]]:
-    """Dependency: the context of somebody whom `issuer` knows, with any of `roles` where there are some.
+def sign_in(context: PageContext, issuer: str, session_id: str, answer: Mapping[str, Any]) -> SignedIn:
+    """Take the account and the access token of this session from the issuer's answer."""
+    account = Account(
+        issuer,
+        answer["account"]["id"],
+        answer["account"]["name"],
+        frozenset(answer["account"]["roles"]),
+        answer["must_change_password"],
+        answer["seal_key"],
+    )
+    signed_in = SignedIn(context.request, context.portal, account, answer["access_token"], session_id)
+    context.request.state.signed_in = signed_in
+    return signed_in
 
-    Raises LoginRequired, PasswordChangeRequired, WrongRole, ApiProblem.
+
+async def load_session(context: PageContext, issuer: str, session_id: str) -> SignedIn:
+    """Ask the issuer whose session this is, once per request.
+
+    Raises LoginRequired when the session has ended, ApiProblem when the issuer does not answer.
     """
-
-    async def check(request: Request) -> PageContext:
-        context = context_of(request)
-        session = context.portal.cookies.session(request)
-        if session is None or session[0] != issuer:
-            raise LoginRequired(issuer)
-        await load_session(context, *session)
-        if context.account and context.account.must_change_password and not initial_password:
-            raise PasswordChangeRequired
-        if roles and context.account and not context.account.roles & set(roles):
-            raise WrongRole
+    if isinstance(context, SignedIn):
         return context
-
-    return check
-
-
-async def load_session(context: PageContext, issuer: str, session_id: str) -> None:
-    """Give the context the session's account and a fresh access token, unless it has them already.
-
-    Raises LoginRequired when the session has ended.
-    """
-    if context.account is not None:
-        return
     # A page that refreshes itself must not keep a session open that nobody uses any more.
     active = not (context.wants_fragment and context.request.method == "GET")
     body = {"session_id": session_id, "active": active}
@@ -195,32 +187,54 @@ async def load_session(context: PageContext, issuer: str, session_id: str) -> No
         if problem.status in {401, 422}:
             raise LoginRequired(issuer) from None
         raise
-    sign_in(context, issuer, answer)
+    return sign_in(context, issuer, session_id, answer)
 
 
-def sign_in(context: PageContext, issuer: str, answer: Mapping[str, Any]) -> None:
-    """Take the account and the access token from the issuer's answer."""
-    account = answer["account"]
-    context.token = answer["access_token"]
-    context.account = Account(
-        issuer,
-        account["id"],
-        account["name"],
-        frozenset(account["roles"]),
-        answer["must_change_password"],
-        answer["seal_key"],
-    )
-    # The answer to whatever goes wrong from here on still knows who is logged in.
-    context.request.state.context = context
+async def require_session(context: PageContext) -> SignedIn:
+    """Load the session that the browser names, whoever issued it and even while the password is the initial one.
+
+    Raises LoginRequired, ApiProblem.
+    """
+    session = context.portal.cookies.session(context.request)
+    if session is None:
+        raise LoginRequired("enterprise")
+    return await load_session(context, *session)
+
+
+def signed_in(issuer: str, *roles: str) -> Callable[[Request], Awaitable[SignedIn]]:
+    """Dependency: the context of somebody whom `issuer` knows, with any of `roles` where there are some.
+
+    Raises LoginRequired, PasswordChangeRequired, WrongRole, ApiProblem.
+    """
+
+    async def check(request: Request) -> SignedIn:
+        context = context_of(request)
+        session = context.portal.cookies.session(request)
+        if session is None or session[0] != issuer:
+            raise LoginRequired(issuer)
+        loaded = await load_session(context, *session)
+        if loaded.account.must_change_password:
+            raise PasswordChangeRequired
+        if roles and not loaded.account.roles & set(roles):
+            raise WrongRole
+        return loaded
+
+    return check
+
+
+async def _someone(request: Request) -> SignedIn:
+    return await require_session(context_of(request))
 
 
 Anyone = Annotated[PageContext, Depends(context_of)]
-Enterprise = Annotated[PageContext, Depends(logged_in("enterprise"))]
-DeskReader = Annotated[PageContext, Depends(logged_in("review", "reviewer", "admin"))]
-Reviewer = Annotated[PageContext, Depends(logged_in("review", "reviewer"))]
-Registrar = Annotated[PageContext, Depends(logged_in("review", "registrar"))]
-Administrator = Annotated[PageContext, Depends(logged_in("review", "admin"))]
-Staff = Annotated[PageContext, Depends(logged_in("review", "reviewer", "registrar", "admin"))]
+# Of either issuer, also with the initial password.
+Someone = Annotated[SignedIn, Depends(_someone)]
+Enterprise = Annotated[SignedIn, Depends(signed_in("enterprise"))]
+DeskReader = Annotated[SignedIn, Depends(signed_in("review", "reviewer", "admin"))]
+Reviewer = Annotated[SignedIn, Depends(signed_in("review", "reviewer"))]
+Registrar = Annotated[SignedIn, Depends(signed_in("review", "registrar"))]
+Administrator = Annotated[SignedIn, Depends(signed_in("review", "admin"))]
+Staff = Annotated[SignedIn, Depends(signed_in("review", "reviewer", "registrar", "admin"))]
 
 
 def polling_fragment(response: Response, going_on: bool) -> Response:

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from services.portal.context import LOGINS, Portal, context_of, load_session, local_path
+from services.portal.addresses import LOGINS, local_path
+from services.portal.container import Portal
+from services.portal.context import context_of, require_session
 from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
 from services.portal.forms import TOKEN_FIELD
 from services.portal.gateway import ApiProblem
@@ -145,10 +147,8 @@ async def _on_foreign_form(request: Request, error: Exception) -> Response:
         return await _on_problem(request, error)
     # From our own page, but not for the session of now (another login in between): ask instead of refusing, and say who
     # would be sending it.
-    session = context.portal.cookies.session(request)
-    if session is not None:
-        with suppress(LoginRequired, ApiProblem):
-            await load_session(context, *session)
+    with suppress(LoginRequired, ApiProblem):
+        context = await require_session(context)
     return context.page("continue.html", 403, target=_here(request), again=again)
 
 

@@ -1,4 +1,4 @@
-"""Forms: read once, within limits, and only if this browser was given them.
+"""What a posted form must bring along to be taken.
 
 Two defences against forged requests (OWASP): Fetch-Metadata with the Origin header as fallback, and a token in every
 form derived from a cookie that other sites can neither read nor plant.
@@ -7,15 +7,11 @@ form derived from a cookie that other sites can neither read nor plant.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Coroutine
-from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Request
 from starlette.datastructures import FormData
 
-from services.portal.errors import ForeignForm
 from shared.web.app import DEFAULT_BODY_LIMIT
 
 SAFE = frozenset({"GET", "HEAD"})
@@ -42,7 +38,8 @@ def idempotency_key(form: FormData) -> str:
     return hmac.new(str(form.get(KEY_FIELD, "")).encode(), repr(fields).encode(), hashlib.sha256).hexdigest()
 
 
-def _comes_from_elsewhere(request: Request) -> bool:
+def comes_from_elsewhere(request: Request) -> bool:
+    """Whether a page that is not ours makes the browser send this."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site not in {"same-origin", "none"}
@@ -50,40 +47,15 @@ def _comes_from_elsewhere(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
-def _is_large(request: Request) -> bool:
+def is_large(request: Request) -> bool:
+    """Whether the body may be larger than a form without files."""
     declared = request.headers.get("content-length", "")
     # Without a length it may become as large as the path allows.
     return not (declared.isascii() and declared.isdigit() and int(declared[:20]) <= DEFAULT_BODY_LIMIT)
 
 
-class PageRoute(APIRoute):
-    """For every method but GET the form is read and checked before the handler runs: `request.state.form`."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        original = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            if request.method in SAFE:
-                return await original(request)
-            if _comes_from_elsewhere(request):
-                raise ForeignForm
-            if _is_large(request):
-                await request.app.state.portal.require_session(request)
-            async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
-                request.state.form = form
-                if not _is_ours(request, form):
-                    raise ForeignForm
-                return await original(request)
-
-        return handle
-
-
-def _is_ours(request: Request, form: FormData) -> bool:
-    secret = request.app.state.portal.cookies.form_secret(request)
+def is_bound_to(secret: str | None, form: FormData) -> bool:
+    """Whether the form brings back the token that goes with this secret."""
     return secret is not None and hmac.compare_digest(
         form_token(secret).encode(), str(form.get(TOKEN_FIELD, "")).encode()
     )
-
-
-def page_router() -> APIRouter:
-    return APIRouter(route_class=PageRoute, include_in_schema=False)

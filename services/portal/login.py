@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
-from services.portal.context import HOMES, PageContext, local_path, sign_in
+from services.portal.addresses import HOMES, local_path
+from services.portal.context import PageContext, sign_in
 
 # Fields of the login form that hold an interrupted form: `again:<name>`.
 AGAIN = "again:"
@@ -55,16 +56,14 @@ def interrupted(context: PageContext) -> tuple[str, Fields]:
 async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, str]) -> Response:
     """Open a session and go on. Raises ApiProblem when the credentials are refused."""
     answer = await context.api("POST", f"/{issuer}/v1/browser-sessions", json=dict(credentials))
-    sign_in(context, issuer, answer)
+    signed_in = sign_in(context, issuer, answer["session_id"], answer)
     target, again = interrupted(context)
-    # The next page's forms belong to the new session.
-    context.opening = answer["session_id"]
     response: Response
-    if answer["must_change_password"]:
+    if signed_in.account.must_change_password:
         response = context.redirect("/password?" + urlencode({"next": target}) if target else "/password")
     elif again:
-        response = context.page("continue.html", target=target, again=again)
+        response = signed_in.page("continue.html", target=target, again=again)
     else:
         response = context.redirect(target or HOMES[issuer])
-    context.portal.cookies.open(response, issuer, answer["session_id"])
+    context.portal.cookies.open(response, issuer, signed_in.session_id)
     return response

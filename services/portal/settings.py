@@ -1,3 +1,5 @@
+"""The portal's settings, read as every service's are."""
+
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 

@@ -1,25 +1,13 @@
 """Registration, login, logout, password and profile."""
 
-from typing import Annotated
+from fastapi import Response
 
-from fastapi import Depends, Request, Response
-
-from services.portal.context import (
-    HOMES,
-    LOGINS,
-    Anyone,
-    Enterprise,
-    PageContext,
-    Staff,
-    context_of,
-    local_path,
-    logged_in,
-    sign_in,
-)
+from services.portal.addresses import HOMES, LOGINS, local_path
+from services.portal.context import Anyone, Enterprise, PageContext, Someone, Staff, require_session
 from services.portal.errors import LoginRequired
-from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
 from services.portal.login import interrupted, log_in, login_page, new_captcha
+from services.portal.routing import page_router
 
 router = page_router()
 
@@ -32,15 +20,6 @@ REVIEW_LOGIN = ("username", "password", "captcha_id", "captcha_answer")
 def given(context: PageContext, *names: str) -> dict[str, str]:
     """The named fields of the posted form that hold anything."""
     return {name: context.field(name) for name in names if context.field(name)}
-
-
-async def _someone(request: Request) -> PageContext:
-    session = context_of(request).portal.cookies.session(request)
-    issuer = session[0] if session else "enterprise"
-    return await logged_in(issuer, initial_password=True)(request)
-
-
-Someone = Annotated[PageContext, Depends(_someone)]
 
 
 @router.get("/enterprise/registration")
@@ -103,7 +82,7 @@ async def _log_in(context: PageContext, issuer: str, names: tuple[str, ...]) -> 
 @router.get("/review")
 async def home(context: Staff) -> Response:
     """Where a reviewer or an administrator begins, and where somebody who only imports people does."""
-    desk = context.account is not None and context.account.roles & {"reviewer", "admin"}
+    desk = context.account.roles & {"reviewer", "admin"}
     return context.redirect(
         "/review/items" if desk else "/registry/imports", context.request.query_params.get("notice", "")
     )
@@ -117,16 +96,14 @@ async def captcha(context: Anyone) -> Response:
 @router.post("/logout")
 async def log_out(context: Anyone) -> Response:
     notice = "logged-out"
-    session = context.portal.cookies.session(context.request)
-    if session is not None:
-        try:
-            someone = await _someone(context.request)
-            await someone.api("DELETE", f"/{session[0]}/v1/sessions/current")
-        except LoginRequired:
-            pass
-        except ApiProblem:
-            # This browser forgets the session in any case; at its issuer it ends by itself.
-            notice = "logged-out-here"
+    try:
+        someone = await require_session(context)
+        await someone.api("DELETE", f"/{someone.account.issuer}/v1/sessions/current")
+    except LoginRequired:
+        pass
+    except ApiProblem:
+        # This browser forgets the session in any case; at its issuer it ends by itself.
+        notice = "logged-out-here"
     response = context.redirect("/", notice)
     context.portal.cookies.close(response)
     return response
@@ -144,10 +121,7 @@ async def change_password(context: Someone) -> Response:
     if new != str(context.form.get("repeated_password", "")):
         errors = {"repeated_password": "两次输入的新密码不一致"}
         return context.page("account/password.html", 422, target=target, errors=errors)
-    session = context.portal.cookies.session(context.request)
-    if context.account is None or session is None:
-        raise LoginRequired("enterprise")
-    issuer, session_id = session
+    issuer = context.account.issuer
     body = {"old_password": str(context.form.get("old_password", "")), "new_password": new}
     try:
         await context.api("PUT", f"/{issuer}/v1/password", json=body)
@@ -158,13 +132,14 @@ async def change_password(context: Someone) -> Response:
         )
     # A new id, because the session may now do more than before.
     try:
-        answer = await context.api("POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": session_id})
+        answer = await context.api(
+            "POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": context.session_id}
+        )
     except ApiProblem:
         # It is changed all the same: trying again would find the old password wrong.
         response = context.redirect(LOGINS[issuer], "password-changed")
         context.portal.cookies.close(response)
         return response
-    sign_in(context, issuer, answer)
     response = context.redirect(target or HOMES[issuer], "password-changed")
     context.portal.cookies.open(response, issuer, answer["session_id"])
     return response

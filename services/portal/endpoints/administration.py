@@ -8,10 +8,10 @@ from uuid import UUID
 from fastapi import Response
 
 from services.portal.audit_words import ON_APPLICATIONS, ROLES, TRAILS, details
-from services.portal.context import Administrator, PageContext
-from services.portal.forms import page_router
+from services.portal.context import Administrator, SignedIn
 from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
+from services.portal.routing import page_router
 from services.portal.seal import seal, unseal
 from shared.errors import NotFound
 
@@ -24,7 +24,7 @@ AUDIT_TYPED = ("actor", "subject")
 AUDIT_CHOSEN = ("trail", "action", "from", "to")
 
 
-async def _listed(context: PageContext, path: str) -> dict[str, Any]:
+async def _listed(context: SignedIn, path: str) -> dict[str, Any]:
     """The page of a list that the address asks for."""
     cursor = context.request.query_params.get("cursor")
     page: dict[str, Any] = await context.api(
@@ -33,7 +33,7 @@ async def _listed(context: PageContext, path: str) -> dict[str, Any]:
     return page
 
 
-async def _found(context: PageContext, path: str, identity: UUID) -> dict[str, Any]:
+async def _found(context: SignedIn, path: str, identity: UUID) -> dict[str, Any]:
     """One of a list, from the page of it that the address names: the API has no address for one. Raises NotFound."""
     for item in (await _listed(context, path))["items"]:
         if item["id"] == str(identity):
@@ -47,7 +47,7 @@ def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != ""}
 
 
-def _place(context: PageContext) -> str:
+def _place(context: SignedIn) -> str:
     """The query that leads back to the same page of the list."""
     cursor = context.request.query_params.get("cursor")
     return "?" + urlencode({"cursor": cursor}) if cursor else ""
@@ -56,7 +56,7 @@ def _place(context: PageContext) -> str:
 # --- reviewers
 
 
-def _account(context: PageContext) -> dict[str, Any]:
+def _account(context: SignedIn) -> dict[str, Any]:
     return {"name": context.field("name"), "roles": [str(role) for role in context.form.getlist("roles")]}
 
 
@@ -142,7 +142,7 @@ async def reset_password(context: Administrator, reviewer_id: UUID) -> Response:
 # --- number series
 
 
-def _series(context: PageContext) -> dict[str, Any]:
+def _series(context: SignedIn) -> dict[str, Any]:
     return {
         "name": context.field("name"),
         "layout": context.field("layout"),
@@ -154,7 +154,7 @@ def _series(context: PageContext) -> dict[str, Any]:
 
 
 async def _series_page(
-    context: PageContext, values: Mapping[str, Any], series: Mapping[str, Any] | None, problem: Refused | None = None
+    context: SignedIn, values: Mapping[str, Any], series: Mapping[str, Any] | None, problem: Refused | None = None
 ) -> Response:
     """The form for a new series, or for the `series` that there is."""
     known = await posts(context)
@@ -224,7 +224,7 @@ async def search_audit(context: Administrator) -> Response:
     query = {name: context.field(name) for name in AUDIT_CHOSEN if context.field(name)}
     typed = {name: context.field(name) for name in AUDIT_TYPED if context.field(name)}
     if typed:
-        query["sealed"] = seal(context.seal_key, typed)
+        query["sealed"] = seal(context.account.seal_key, typed)
     return context.redirect("/admin/audit?" + urlencode(query))
 
 
@@ -234,7 +234,7 @@ async def show_audit(context: Administrator) -> Response:
     trail = query.get("trail", "review")
     if trail not in TRAILS:
         raise NotFound
-    typed = unseal(context.seal_key, query["sealed"]) if "sealed" in query else {}
+    typed = unseal(context.account.seal_key, query["sealed"]) if "sealed" in query else {}
     values = {name: query[name] for name in AUDIT_CHOSEN if query.get(name)} | (typed or {})
     params = {name: value for name, value in {**values, "cursor": query.get("cursor")}.items() if value}
     params.pop("trail", None)

@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import Query, Response
 from starlette.datastructures import UploadFile
 
-from services.portal.context import Enterprise, PageContext, polling_fragment, response_of
+from services.portal.context import Enterprise, SignedIn, polling_fragment, response_of
 from services.portal.errors import PictureTooLarge
 from services.portal.filters import Filters
-from services.portal.forms import page_router
 from services.portal.gateway import ApiProblem, Refused
+from services.portal.routing import page_router
 from services.portal.words import KINDS, Kind
 from shared.web.validation import Ids
 
@@ -42,7 +42,7 @@ def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _application_page(
-    context: PageContext, application_id: UUID, status: int = 200, *, refusal: ApiProblem | None = None, **more: Any
+    context: SignedIn, application_id: UUID, status: int = 200, *, refusal: ApiProblem | None = None, **more: Any
 ) -> Response:
     """The page as things are now; what was chosen and is not saved stays chosen."""
     address = f"{API}/{application_id}"
@@ -55,20 +55,20 @@ async def _application_page(
     return context.page("applications/application.html", status, **{**shown, **more})
 
 
-async def _refused(context: PageContext, application_id: UUID, problem: Refused) -> Response:
+async def _refused(context: SignedIn, application_id: UUID, problem: Refused) -> Response:
     """The application as it is now, with what was refused on top."""
     errors = problem.errors | dict.fromkeys(problem.document.get("kinds", ()), "还没有上传")
     return await _application_page(context, application_id, problem.status, refusal=problem, errors=errors)
 
 
-def _revision(context: PageContext) -> int | str:
+def _revision(context: SignedIn) -> int | str:
     text = context.field("revision")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text
 
 
 @router.get("/applications")
 async def list_applications(context: Enterprise) -> Response:
-    filters = Filters.of_query(context.request.url.query, context.seal_key)
+    filters = Filters.of_query(context.request.url.query, context.account.seal_key)
     try:
         found = await context.api("GET", API, params={**filters.search, **filters.place})
     except Refused as problem:
@@ -94,7 +94,7 @@ async def list_applications(context: Enterprise) -> Response:
 @router.post("/applications/search")
 async def search_applications(context: Enterprise) -> Response:
     form = {name: context.field(name) for name in context.form}
-    return context.redirect(f"/applications?{Filters.of_form(form, context.seal_key).query}")
+    return context.redirect(f"/applications?{Filters.of_form(form, context.account.seal_key).query}")
 
 
 @router.get("/applications/rows")
@@ -116,7 +116,7 @@ async def check(context: Enterprise) -> Response:
     return await _checked(context)
 
 
-async def _checked(context: PageContext, refusal: Refused | None = None) -> Response:
+async def _checked(context: SignedIn, refusal: Refused | None = None) -> Response:
     """Who the id number is and what the person may apply for, or the form for the number with what is wrong."""
     id_number = context.field("id_number")
     try:
@@ -149,7 +149,7 @@ async def create(context: Enterprise) -> Response:
     return context.redirect(f"/applications/{application['id']}", "draft-saved")
 
 
-async def _same_draft(context: PageContext) -> str | None:
+async def _same_draft(context: SignedIn) -> str | None:
     """The id of a draft of this enterprise for the person and the post of the form."""
     asked = {"status": "draft", "name": context.field("name"), "limit": 100}
     try:
@@ -203,7 +203,7 @@ async def save(context: Enterprise, application_id: UUID) -> Response:
     return await _move(context, application_id, "submission", "submitted")
 
 
-async def _store(context: PageContext, application_id: UUID, kind: Kind, file: object) -> bool:
+async def _store(context: SignedIn, application_id: UUID, kind: Kind, file: object) -> bool:
     """Whether there was a file to be stored. Raises ApiProblem."""
     if not (isinstance(file, UploadFile) and file.filename):
         return False
@@ -250,7 +250,7 @@ async def cancel(context: Enterprise, application_id: UUID) -> Response:
     return await _move(context, application_id, "cancellation", "cancelled")
 
 
-async def _move(context: PageContext, application_id: UUID, step: str, notice: str) -> Response:
+async def _move(context: SignedIn, application_id: UUID, step: str, notice: str) -> Response:
     try:
         await context.api("POST", f"{API}/{application_id}/{step}", json={"revision": _revision(context)}, once=True)
     except Refused as problem:

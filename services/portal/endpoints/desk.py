@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import Response
 
 from services.portal import words
-from services.portal.context import DeskReader, PageContext, Reviewer, polling_fragment, response_of
+from services.portal.context import DeskReader, Reviewer, SignedIn, polling_fragment, response_of
 from services.portal.filters import Filters
-from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
+from services.portal.routing import page_router
 from shared.errors import NotFound
 
 router = page_router()
@@ -53,8 +53,8 @@ class Seen:
         return {"application_id": self.application_id, "revision": self.revision, "decision_no": self.decision_no}
 
 
-def _filters(context: PageContext, query: str) -> Filters:
-    return Filters.of_query(query, context.seal_key)
+def _filters(context: SignedIn, query: str) -> Filters:
+    return Filters.of_query(query, context.account.seal_key)
 
 
 def settled(item: Mapping[str, Any]) -> bool:
@@ -63,7 +63,7 @@ def settled(item: Mapping[str, Any]) -> bool:
     return not item["decision_pending"] and not numbering
 
 
-async def _rows(context: PageContext, application_ids: Sequence[str]) -> list[dict[str, Any]]:
+async def _rows(context: SignedIn, application_ids: Sequence[str]) -> list[dict[str, Any]]:
     params = {"application_ids": ",".join(application_ids), "limit": MOST}
     page = await context.api("GET", ITEMS, params=params)
     items: list[dict[str, Any]] = page["items"]
@@ -71,7 +71,7 @@ async def _rows(context: PageContext, application_ids: Sequence[str]) -> list[di
 
 
 async def _list(
-    context: PageContext, filters: Filters, page: Mapping[str, Any], status: int = 200, **more: Any
+    context: SignedIn, filters: Filters, page: Mapping[str, Any], status: int = 200, **more: Any
 ) -> Response:
     given = {
         "filters": filters,
@@ -107,7 +107,7 @@ async def show_list(context: DeskReader, ticked: str = "") -> Response:
 @router.post("/review/items/search")
 async def search(context: DeskReader) -> Response:
     form = {name: context.field(name) for name in context.form}
-    filters = Filters.of_form(form, context.seal_key)
+    filters = Filters.of_form(form, context.account.seal_key)
     return context.redirect(f"{HOME}?{filters.query}" if filters.query else HOME)
 
 
@@ -130,7 +130,7 @@ class Batch:
     ticked: Sequence[str]
 
     @classmethod
-    def of(cls, context: PageContext) -> Self:
+    def of(cls, context: SignedIn) -> Self:
         """Raises NotFound for what no page of ours has sent."""
         action = context.field("action")
         if action not in {*LABELS, NO_ACTION}:
@@ -160,7 +160,7 @@ async def decide(context: Reviewer) -> Response:
     return await _again(context, batch, ticked=refused, results=results)
 
 
-async def _send(context: PageContext, action: str, rows: Sequence[Seen]) -> dict[str, dict[str, Any]]:
+async def _send(context: SignedIn, action: str, rows: Sequence[Seen]) -> dict[str, dict[str, Any]]:
     """The API's answers by application."""
     body: dict[str, Any] = {"action": action, "items": [row.body for row in rows]}
     body |= {name: context.field(name) for name in ("reason_code", "comment") if context.field(name)}
@@ -168,7 +168,7 @@ async def _send(context: PageContext, action: str, rows: Sequence[Seen]) -> dict
     return {result["application_id"]: result for result in answer["results"]}
 
 
-async def _again(context: PageContext, batch: Batch, status: int = 200, **more: Any) -> Response:
+async def _again(context: SignedIn, batch: Batch, status: int = 200, **more: Any) -> Response:
     """The same rows as before, whatever the filters would show by now, so that nothing slips out of sight."""
     page = {
         "items": await _rows(context, list(batch.shown)) if batch.shown else [],
@@ -177,7 +177,7 @@ async def _again(context: PageContext, batch: Batch, status: int = 200, **more: 
     return await _list(context, _filters(context, context.field("query")), page, status, action=batch.action, **more)
 
 
-async def _ask_reason(context: PageContext, batch: Batch, status: int = 200, **more: Any) -> Response:
+async def _ask_reason(context: SignedIn, batch: Batch, status: int = 200, **more: Any) -> Response:
     return context.page(
         "desk/batch.html",
         status,
@@ -193,7 +193,7 @@ async def _ask_reason(context: PageContext, batch: Batch, status: int = 200, **m
     )
 
 
-async def _fitting(context: PageContext, actions: Sequence[str]) -> list[tuple[str, str]]:
+async def _fitting(context: SignedIn, actions: Sequence[str]) -> list[tuple[str, str]]:
     """The reasons one of `actions` may have, as options."""
     return [
         (reason["code"], reason["label"] + ("（须填写说明）" if reason["needs_comment"] else ""))
@@ -211,7 +211,7 @@ async def show_item(context: DeskReader, application_id: UUID) -> Response:
 
 
 async def _item(
-    context: PageContext,
+    context: SignedIn,
     application_id: UUID,
     filters: Filters,
     status: int = 200,
@@ -286,7 +286,7 @@ async def decide_one(context: Reviewer, application_id: UUID) -> Response:
     return await _go_on(context, application_id, action, filters)
 
 
-async def _go_on(context: PageContext, application_id: UUID, action: str, filters: Filters) -> Response:
+async def _go_on(context: SignedIn, application_id: UUID, action: str, filters: Filters) -> Response:
     waiting = {} if action == "withdraw" else {"status": "pending_review"}
     path = f"{ITEMS}/{application_id}/neighbours"
     near = await context.api("GET", path, params={**filters.search, **waiting})

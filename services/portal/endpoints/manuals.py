@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import Response
 
 from services.portal.context import Anyone
-from services.portal.forms import page_router
+from services.portal.routing import page_router
 
 router = page_router()
 

@@ -10,9 +10,9 @@ from fastapi import Path, Response
 
 from services.portal.articles import NEWS, NOTICES, POLICIES
 from services.portal.context import Anyone, PageContext
-from services.portal.forms import page_router
 from services.portal.gateway import Refused
 from services.portal.pages import STATIC
+from services.portal.routing import page_router
 from shared.errors import NotFound
 from shared.values.clock import SystemClock
 from shared.values.idnumber import looks_like_id_number

@@ -10,9 +10,9 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
-from services.portal.context import PageContext, Registrar, response_of
-from services.portal.forms import page_router
+from services.portal.context import Registrar, SignedIn, response_of
 from services.portal.gateway import ApiProblem, Refused
+from services.portal.routing import page_router
 
 router = page_router()
 
@@ -67,7 +67,7 @@ async def import_file(context: Registrar) -> Response:
 
 
 async def _report(
-    context: PageContext, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
+    context: SignedIn, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
 ) -> AsyncIterator[bytes]:
     """The page in pieces: what comes before the lines, a line for each step, the report, what comes after."""
     outcome: dict[str, object] = {}
@@ -87,7 +87,7 @@ async def _report(
     yield after
 
 
-def _part(context: PageContext, name: str, **more: Any) -> bytes:
+def _part(context: SignedIn, name: str, **more: Any) -> bytes:
     return bytes(context.page(f"registry/{name}.html", columns=COLUMNS, **more).body)
 
 

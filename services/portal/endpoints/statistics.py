@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Response
 
 from services.portal.context import DeskReader, Staff
-from services.portal.forms import page_router
+from services.portal.routing import page_router
 from shared.errors import NotFound
 
 router = page_router()

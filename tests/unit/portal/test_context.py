@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from services.portal.context import local_path
+from services.portal.addresses import local_path
 from services.portal.cookies import Cookies
 from services.portal.forms import form_token
 from services.portal.pages import day, moment
