@@ -37,6 +37,7 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description=__doc__)
+    parser.add_argument("--reload-pages", action="store_true", help="show a changed template at once (make dev)")
     add_dead_letters(parser.add_subparsers(dest="command"))
     parser.set_defaults(command="run")
     return parser.parse_args()

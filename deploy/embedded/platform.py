@@ -139,6 +139,7 @@ def build_platform(
     public_url: str = "http://localhost:8000",
     clock: Clock | None = None,
     overrides: Mapping[str, Any] | None = None,
+    reload_pages: bool = False,
 ) -> Platform:
     """Wire all services to one bus and one client; `urls` are database addresses by service.
 
@@ -159,7 +160,9 @@ def build_platform(
             bus.subscribe(consumer)
     pages = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
     own = PortalSettings(demo=demo, api_url=INTERNAL, public_url=public_url)
-    platform = Platform(containers, apps, portal.create_app(portal.build(own, client=pages)), bus, client)
+    platform = Platform(
+        containers, apps, portal.create_app(portal.build(own, client=pages, reload=reload_pages)), bus, client
+    )
     transport.app = platform.app
     return platform
 

@@ -61,7 +61,13 @@ async def _treat_dead_letters(platform: Platform, arguments: argparse.Namespace)
 def run(urls: Mapping[str, str], options: Options, arguments: argparse.Namespace) -> None:
     """Serve until interrupted, or treat the dead letters."""
     configure_logging(os.environ.get("GANZHENG_LOG_LEVEL", "WARNING").upper())
-    platform = build_platform(urls, options.var, demo=options.demo, public_url=f"http://localhost:{options.port}")
+    platform = build_platform(
+        urls,
+        options.var,
+        demo=options.demo,
+        public_url=f"http://localhost:{options.port}",
+        reload_pages=arguments.reload_pages,
+    )
     migrate_all(urls)
     if arguments.command == "dead-letters":
         asyncio.run(_treat_dead_letters(platform, arguments))

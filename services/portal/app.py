@@ -29,14 +29,14 @@ LIMITS = (
 )
 
 
-def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None) -> Portal:
-    """`client` reaches the gateway in another way than over the network."""
+def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None, reload: bool = False) -> Portal:
+    """`client` reaches the gateway in another way than over the network; `reload` is for who edits the pages."""
     gateway = Gateway(client or httpx2.AsyncClient(base_url=settings.api_url))
     return Portal(
         service="portal",
         settings=settings,
         gateway=gateway,
-        pages=Pages(),
+        pages=Pages(reload=reload),
         cookies=Cookies(settings.secure),
         dependencies={"gateway": gateway.ping},
     )

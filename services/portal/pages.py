@@ -48,19 +48,23 @@ def day(value: str | None, empty: str = "---") -> str:
 
 
 class Pages:
-    """Renders templates. Whatever a template names and is not given is an error, not an empty string."""
+    """Renders templates. Whatever a template names and is not given is an error, not an empty string.
 
-    def __init__(self) -> None:
+    With `reload` a changed template or static file shows at once.
+    """
+
+    def __init__(self, *, reload: bool = False) -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            auto_reload=False,
+            auto_reload=reload,
         )
         self._environment.filters |= {"moment": moment, "day": day}
         self._environment.globals |= {"static": self._static, "words": words}
+        self._reload = reload
         self._versions: dict[str, str] = {}
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
@@ -68,7 +72,7 @@ class Pages:
 
     def version(self, name: str) -> str:
         """Of a file in static/: changes with its content."""
-        if name not in self._versions:
+        if self._reload or name not in self._versions:
             self._versions[name] = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
         return self._versions[name]
 
