@@ -9,7 +9,8 @@ REVIEWER ?= demo-reviewer
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-journey test bench check format lock asyncapi secrets rotate backup restore compose-test clean
+.PHONY: help run dev demo-journey test unit manuals bench check format secrets compose-test rotate backup restore \
+	migration asyncapi lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,12 +22,18 @@ $(VENV)/.installed: requirements.lock tools/make-venv.sh
 run: $(VENV)/.installed  ## the whole platform on http://localhost:8000 (PORT=, VAR=)
 	@$(RUN) -m deploy.embedded
 
+dev: $(VENV)/.installed  ## the same, started anew when code changes; templates show at once
+	@$(RUN) -m tools.dev
+
 demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running platform (BASE=, REVIEWER=)
 	@$(RUN) -m deploy.journey $(BASE) --reviewer $(REVIEWER)
 
 test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part, JOBS= at once)
 	@tools/install-test-packages.sh
 	@$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
+
+unit: $(VENV)/.installed  ## the tests that need no server, in seconds (without deploy's; TESTS= for others)
+	@$(RUN) -m pytest --quiet $(or $(TESTS),tests/unit --ignore tests/unit/deploy)
 
 manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print their PDFs anew
 	@tools/install-test-packages.sh
@@ -61,6 +68,9 @@ backup: $(VENV)/.installed  ## back up the docker compose installation while it 
 
 restore: $(VENV)/.installed  ## restore such a backup into an empty installation (FROM=)
 	@$(RUN) -m deploy.compose.restore "$(FROM)"
+
+migration: $(VENV)/.installed  ## write a service's next migration from its models (SERVICE=, MESSAGE=)
+	@$(RUN) -m tools.migration "$(SERVICE)" "$(MESSAGE)"
 
 asyncapi: $(VENV)/.installed  ## write docs/asyncapi.json anew
 	@$(RUN) -m tools.asyncapi
