@@ -12,7 +12,6 @@ import httpx2
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -33,7 +32,8 @@ from shared.runtime.container import Container, Readiness
 from shared.runtime.operations import operations, sample_dead_letters, samplers_of
 from shared.runtime.service import Service, keep_clean
 from shared.values.clock import Clock
-from shared.web.app import Surroundings, on_http
+from shared.web.middleware import surroundings
+from shared.web.problems import on_http
 
 SERVICES: dict[str, tuple[Service, Callable[..., Any]]] = {
     "enterprise": (enterprise.SERVICE, enterprise.build),
@@ -62,7 +62,7 @@ class Platform:
         self.app.router.default = self._elsewhere
         self._own = Starlette(
             routes=[Route("/healthz", self._healthz), Route("/readyz", self._readyz)],
-            middleware=[Middleware(Surroundings, service="gateway", root="", limits=())],
+            middleware=surroundings("gateway"),
             exception_handlers={HTTPException: on_http},
         )
 

@@ -19,9 +19,9 @@ from shared.auth.access import allow
 from shared.auth.endpoints import OwnSessions, session_router
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
-from shared.web.app import CONTAINER, Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
+from shared.web.routing import CONTAINER, Session, transactional_router
 
 router = transactional_router()
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 from fastapi import FastAPI, Response
+from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,7 +18,8 @@ from services.portal.gateway import Gateway
 from services.portal.pages import STATIC, Pages
 from services.portal.settings import PortalSettings
 from shared.errors import TooLarge
-from shared.web.app import Surroundings, health_router
+from shared.web.health import health_router
+from shared.web.middleware import surroundings
 
 IMAGE_LIMIT = 6 * 1024 * 1024
 APPLICATION_LIMIT = 16 * 1024 * 1024
@@ -49,12 +51,19 @@ def create_app(portal: Portal) -> FastAPI:
         await portal.gateway.client.aclose()
 
     app = FastAPI(
-        title="赣证 portal", openapi_url=None, docs_url=None, redoc_url=None, lifespan=run, redirect_slashes=False
+        title="赣证 portal",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=run,
+        redirect_slashes=False,
+        middleware=[
+            # Outermost, so that the page for a failure has them too.
+            Middleware(BrowserHeaders, settings=portal.settings),
+            *surroundings("portal", LIMITS, failure_page(portal)),
+        ],
     )
     app.state.portal = app.state.container = portal
-    app.add_middleware(Surroundings, service="portal", root="", limits=LIMITS, on_failure=failure_page(portal))
-    # Outermost, so that the page for a failure has them too.
-    app.add_middleware(BrowserHeaders, settings=portal.settings)
     for kind, handler in FAILURES.items():
         app.add_exception_handler(kind, handler)
     app.include_router(health_router())

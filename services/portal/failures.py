@@ -21,8 +21,7 @@ from services.portal.forms import TOKEN_FIELD
 from services.portal.gateway import ApiProblem
 from services.portal.login import login_page
 from shared.errors import Problem
-from shared.web.app import failure_response
-from shared.web.openapi import status_of
+from shared.web.problems import failure_response, status_of
 
 TITLES = {
     403: "没有权限",

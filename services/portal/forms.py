@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.datastructures import FormData
 
-from shared.web.app import DEFAULT_BODY_LIMIT
+from shared.web.middleware import DEFAULT_BODY_LIMIT
 
 SAFE = frozenset({"GET", "HEAD"})
 MAX_FIELDS = 600

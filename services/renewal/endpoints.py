@@ -50,10 +50,10 @@ from services.renewal.service.eligibility import Eligibility
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.values.idnumber import mask
-from shared.web.app import CONTAINER, Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging, split_page
 from shared.web.ratelimit import rate_limit
+from shared.web.routing import CONTAINER, Session, transactional_router
 from shared.web.validation import PRINTABLE, FromMoment, Ids, ToMoment
 
 router = transactional_router()

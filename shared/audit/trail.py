@@ -18,9 +18,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.persistence.db import new_registry
-from shared.web.app import Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging, apply_filters, keyset, split_page
+from shared.web.routing import Session, transactional_router
 from shared.web.validation import FromMoment, Text, ToMoment
 
 Action = TypeVar("Action", bound=StrEnum)

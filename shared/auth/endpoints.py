@@ -24,9 +24,9 @@ from shared.auth.tables import Account
 from shared.auth.tokens import Principal
 from shared.errors import Problem
 from shared.runtime.container import Container
-from shared.web.app import CONTAINER, Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
+from shared.web.routing import CONTAINER, Session, transactional_router
 from shared.web.validation import RequestModel
 
 # A FastAPI dependency: reads the credentials from the body and gives the account that they open.

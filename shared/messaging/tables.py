@@ -1,4 +1,4 @@
-"""Tables every service keeps in its own database for the event backbone and for idempotent requests."""
+"""Tables every service keeps in its own database for the event backbone."""
 
 from datetime import datetime
 from uuid import UUID
@@ -53,22 +53,9 @@ class StoredDeadLetter(PlatformBase):
     dead_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
-class IdempotencyKey(PlatformBase):
-    """The response a POST gave under an Idempotency-Key, written in the transaction of its effects."""
-
-    __tablename__ = "idempotency_keys"
-    scope: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    fingerprint: Mapped[str]
-    status: Mapped[int | None]
-    body: Mapped[bytes | None]
-    media_type: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    __table_args__ = (sa.Index(None, "created_at"),)
-
-
 def create_platform_tables_1(op: Operations) -> None:
-    """First revision of these tables, called by each service's first migration. Frozen: changes get a new function."""
+    """Create the first revision of these tables and of that in shared/web/idempotency.py, as each service's first
+    migration does. Frozen: changes get a new function."""
     timestamp = sa.DateTime(timezone=True)
     op.create_table(
         "outbox",

@@ -22,7 +22,7 @@ from shared.observability.metrics import (
     exposition,
 )
 from shared.runtime.container import Container, Readiness
-from shared.web.app import health_router
+from shared.web.health import health_router
 
 # Ids grow with time and the count ends somewhere: a million rows of an outage must not be read at every scrape.
 _COUNTED = sa.select(sa.literal(1)).select_from(OutboxMessage).limit(10_000).subquery()

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from shared.auth.sessions import Sessions
 from shared.contracts.topology import QUEUES
 from shared.messaging import Consumer, DeadLetters, Queue, QueueMonitor, RabbitMQ, Relay, Subscription
-from shared.messaging.tables import IdempotencyKey, InboxMessage
+from shared.messaging.tables import InboxMessage
 from shared.observability.metrics import Sampler
 from shared.observability.telemetry import configure_logging, get_logger
 from shared.observability.tracing import configure_tracing
@@ -29,7 +29,7 @@ from shared.runtime.commands import add_dead_letters
 from shared.runtime.container import Container
 from shared.runtime.operations import operations, sample_outbox, samplers_of
 from shared.runtime.settings import IssuerSettings, ProcessSettings, Settings, explained_settings
-from shared.web.idempotency import RETENTION
+from shared.web.idempotency import RETENTION, IdempotencyKey
 
 log = get_logger(__name__)
 

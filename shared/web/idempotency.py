@@ -2,20 +2,39 @@
 
 import hashlib
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from fastapi import Request, Response
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.errors import Invalid
-from shared.messaging.tables import IdempotencyKey
+from shared.persistence.db import new_registry
 
 HEADER = "Idempotency-Key"
 KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"}
 VALID_KEY = re.compile(r"[!-~]{1,100}")
 RETENTION = timedelta(hours=24)
+
+
+class IdempotencyBase(DeclarativeBase):
+    registry = new_registry()
+
+
+class IdempotencyKey(IdempotencyBase):
+    """The response a POST gave under an Idempotency-Key, written in the transaction of its effects."""
+
+    __tablename__ = "idempotency_keys"
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    status: Mapped[int | None]
+    body: Mapped[bytes | None]
+    media_type: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    __table_args__ = (sa.Index(None, "created_at"),)
 
 
 class IdempotencyKeyInvalid(Invalid):

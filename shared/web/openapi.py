@@ -7,35 +7,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from shared.errors import (
-    Conflict,
     Forbidden,
     Invalid,
     Malformed,
-    MethodNotAllowed,
     NotFound,
     Problem,
     TooLarge,
     TooMany,
     Unauthenticated,
     Unavailable,
-    UnsupportedType,
 )
 from shared.web.idempotency import HEADER, KEY_SCHEMA
+from shared.web.problems import PROBLEM_MEDIA_TYPE, status_of
 
-STATUS: dict[type[Problem], int] = {
-    Malformed: 400,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    MethodNotAllowed: 405,
-    Conflict: 409,
-    TooLarge: 413,
-    UnsupportedType: 415,
-    Invalid: 422,
-    TooMany: 429,
-    Unavailable: 503,
-}
-PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_SCHEMA = {
     "title": "Problem",
     "description": "RFC 9457 problem document",
@@ -57,11 +41,6 @@ PROBLEM_SCHEMA = {
         },
     },
 }
-
-
-def status_of(problem: Problem | type[Problem]) -> int:
-    kind = problem if isinstance(problem, type) else type(problem)
-    return next((STATUS[base] for base in kind.__mro__ if base in STATUS), 500)
 
 
 def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:

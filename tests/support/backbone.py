@@ -29,6 +29,7 @@ from shared.messaging import (
 )
 from shared.messaging.tables import InboxMessage, OutboxMessage, PlatformBase
 from shared.persistence.db import Database, after_commit
+from shared.web.idempotency import IdempotencyBase
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OUTBOX = Outbox("test")
@@ -69,6 +70,7 @@ EFFECTS = sa.Table(
 def create_tables(url: str) -> None:
     engine = sa.create_engine(url)
     PlatformBase.metadata.create_all(engine)
+    IdempotencyBase.metadata.create_all(engine)
     EFFECTS.metadata.create_all(engine)
     engine.dispose()
 

@@ -2,5 +2,6 @@ from services.certnumber.models import Base
 from shared.audit.trail import AuditBase
 from shared.messaging.tables import PlatformBase
 from shared.persistence.db import run_migrations
+from shared.web.idempotency import IdempotencyBase
 
-run_migrations([Base.metadata, PlatformBase.metadata, AuditBase.metadata])
+run_migrations([Base.metadata, PlatformBase.metadata, IdempotencyBase.metadata, AuditBase.metadata])

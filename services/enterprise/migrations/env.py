@@ -2,5 +2,6 @@ from services.enterprise.models import Base
 from shared.auth.tables import AuthBase
 from shared.messaging.tables import PlatformBase
 from shared.persistence.db import run_migrations
+from shared.web.idempotency import IdempotencyBase
 
-run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata])
+run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata, IdempotencyBase.metadata])

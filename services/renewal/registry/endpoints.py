@@ -26,8 +26,9 @@ from services.renewal.schemas import (
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.values.idnumber import mask
-from shared.web.app import Session, problem_document, problem_of, transactional_router
 from shared.web.openapi import problems
+from shared.web.problems import problem_document, problem_of
+from shared.web.routing import Session, transactional_router
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NDJSON = "application/x-ndjson"

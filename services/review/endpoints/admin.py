@@ -14,9 +14,9 @@ from services.review.schemas import (
 )
 from services.review.service import reviewers
 from shared.auth.endpoints import CREDENTIALS, OwnSessions
-from shared.web.app import Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging, split_page
+from shared.web.routing import Session, transactional_router
 
 router = transactional_router()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
-from shared.web.app import CONTAINER
+from shared.web.routing import CONTAINER
 
 Deps = Annotated[Container, CONTAINER]
 Looking = Annotated[Principal, allow("reviewer", "admin")]

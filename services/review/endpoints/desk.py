@@ -29,9 +29,9 @@ from services.review.schemas import (
     StatisticsRead,
 )
 from services.review.service import decisions, desk
-from shared.web.app import Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging, split_page
+from shared.web.routing import Session, transactional_router
 from shared.web.validation import FromMoment, Ids, Text, ToMoment
 
 router = transactional_router()

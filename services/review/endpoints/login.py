@@ -16,9 +16,9 @@ from shared.auth.access import allow
 from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_router
 from shared.auth.errors import InvalidToken
 from shared.auth.tokens import Principal
-from shared.web.app import Session, transactional_router
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
+from shared.web.routing import Session, transactional_router
 
 router = transactional_router()
 LoggedInAtFirst = Annotated[Principal, allow(*ROLES, initial_password=True)]

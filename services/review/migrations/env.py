@@ -3,5 +3,6 @@ from shared.audit.trail import AuditBase
 from shared.auth.tables import AuthBase
 from shared.messaging.tables import PlatformBase
 from shared.persistence.db import run_migrations
+from shared.web.idempotency import IdempotencyBase
 
-run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata, AuditBase.metadata])
+run_migrations([Base.metadata, AuthBase.metadata, PlatformBase.metadata, IdempotencyBase.metadata, AuditBase.metadata])

@@ -19,6 +19,7 @@ from services.certnumber.models import Base
 from shared.audit.trail import AuditBase
 from shared.messaging import Consumer
 from shared.messaging.tables import PlatformBase
+from shared.web.idempotency import IdempotencyBase
 from tests.support.numbering import approved, assign, deliver, environment, message, new_settings
 from tests.support.stack import ROOT, base_environment
 
@@ -68,6 +69,8 @@ def test_migrations_make_the_models_tables(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         context = alembic.migration.MigrationContext.configure(connection, opts={"compare_server_default": True})
         # A list is allowed, whatever the annotation says.
-        metadata = cast("sa.MetaData", [Base.metadata, PlatformBase.metadata, AuditBase.metadata])
+        metadata = cast(
+            "sa.MetaData", [Base.metadata, PlatformBase.metadata, IdempotencyBase.metadata, AuditBase.metadata]
+        )
         differences = alembic.autogenerate.compare_metadata(context, metadata)
     assert differences == []

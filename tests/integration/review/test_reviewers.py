@@ -17,6 +17,7 @@ from services.review.service.reviewers import ensure_reviewer
 from shared.audit.trail import AuditBase
 from shared.auth.tables import AuthBase
 from shared.messaging.tables import PlatformBase
+from shared.web.idempotency import IdempotencyBase
 from tests.integration.review.desk import PASSWORD, Application, Desk
 from tests.support.backing import Postgres
 
@@ -214,7 +215,7 @@ def test_migrations_make_what_the_models_say(postgres: Postgres, review_template
         context = alembic.migration.MigrationContext.configure(connection)
         # One metadata of all tables: each comparison would otherwise miss the tables of the others.
         together = sa.MetaData()
-        for base in (Base, AuthBase, PlatformBase, AuditBase):
+        for base in (Base, AuthBase, PlatformBase, IdempotencyBase, AuditBase):
             for table in base.metadata.tables.values():
                 table.to_metadata(together)
         assert alembic.autogenerate.compare_metadata(context, together) == []

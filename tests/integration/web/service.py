@@ -22,9 +22,10 @@ from shared.auth.tokens import Principal
 from shared.errors import Conflict, TooLarge
 from shared.runtime.container import Container, build_container
 from shared.values.clock import SystemClock
-from shared.web.app import Session, create_app, transactional_router
+from shared.web.app import create_app
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
+from shared.web.routing import Session, transactional_router
 from shared.web.validation import RequestModel, Text
 
 SERVICE = "enterprise"

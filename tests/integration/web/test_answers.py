@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from shared.observability.telemetry import configure_logging
-from shared.web.app import SECURITY_HEADERS
+from shared.web.middleware import SECURITY_HEADERS
 from tests.integration.web.service import SERVICE, UPLOAD_LIMIT, Service, running
 from tests.support.backing import Postgres
 from tests.support.factories import id_number

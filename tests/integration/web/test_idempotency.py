@@ -8,9 +8,8 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from shared.messaging.tables import IdempotencyKey
 from shared.runtime.service import clean
-from shared.web.idempotency import RETENTION
+from shared.web.idempotency import RETENTION, IdempotencyKey
 from tests.integration.web.service import Service
 
 REPLAYED = "idempotency-replayed"

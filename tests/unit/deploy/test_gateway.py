@@ -10,7 +10,7 @@ from services.portal.app import LIMITS as PORTAL_LIMITS
 from services.renewal.app import BODY_LIMITS
 from services.renewal.endpoints import router
 from services.renewal.registry.endpoints import router as registry_router
-from shared.web.app import DEFAULT_BODY_LIMIT
+from shared.web.middleware import DEFAULT_BODY_LIMIT
 from tests.unit.deploy.files import compose, gateway
 
 ROUTES = gateway("routes.yaml")["http"]

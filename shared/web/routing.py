@@ -1,0 +1,94 @@
+"""Routers, by what surrounds a request's work: a transaction, or nothing; and what endpoints are given."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.auth.access import idempotency_scope
+from shared.runtime.container import Container
+from shared.web.idempotency import HEADER, reserve_key, store_response
+
+
+class TransactionalRoute(APIRoute):
+    """One request is one transaction, committed after the response is made and before it leaves.
+
+    Under an Idempotency-Key the response is stored in the same transaction; a refused request stores nothing.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        original = super().get_route_handler()
+        idempotent = is_idempotent(self)
+
+        async def handle(request: Request) -> Response:
+            container: Container = request.app.state.container
+            key = request.headers.get(HEADER) if request.method == "POST" and idempotent else None
+            async with container.database.transaction() as session:
+                request.state.session = session
+                if key is None:
+                    return await original(request)
+                scope = await idempotency_scope(request)
+                replay = await reserve_key(session, request, key, scope)
+                if replay is not None:
+                    return replay
+                response = await original(request)
+                await store_response(session, key, scope, response)
+                return response
+
+        return handle
+
+
+class BareRoute(APIRoute):
+    """No transaction around the request. The endpoint opens `container.database.transaction()` where it needs one, and
+    so holds no connection while it waits for something else.
+
+    Raises ValueError for a POST that does not say that it takes no Idempotency-Key.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if "POST" in (self.methods or ()) and is_idempotent(self):
+            raise ValueError(f"{path} cannot store its answer: it must be declared with x-idempotent false")
+
+
+def is_idempotent(route: APIRoute) -> bool:
+    """Whether a POST of this route honours an Idempotency-Key."""
+    return bool((route.openapi_extra or {}).get("x-idempotent", True))
+
+
+def transactional_router(**options: Any) -> APIRouter:
+    """Make a router whose requests are a transaction each."""
+    return APIRouter(route_class=TransactionalRoute, **options)
+
+
+def bare_router(**options: Any) -> APIRouter:
+    """Make a router whose endpoints open their transactions themselves."""
+    return APIRouter(route_class=BareRoute, **options)
+
+
+@asynccontextmanager
+async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
+    """The request's session, or one of its own for as long as the block lasts where the request has none."""
+    present: AsyncSession | None = getattr(request.state, "session", None)
+    if present is not None:
+        yield present
+        return
+    async with request.app.state.container.database.transaction() as session:
+        yield session
+
+
+def _session(request: Request) -> AsyncSession:
+    return cast(AsyncSession, request.state.session)
+
+
+def _container(request: Request) -> Any:
+    return request.app.state.container
+
+
+# Only a transactional route has one.
+Session = Annotated[AsyncSession, Depends(_session)]
+# Each service annotates its own kind of container with it.
+CONTAINER = Depends(_container)
