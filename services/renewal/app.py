@@ -12,11 +12,11 @@ from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import router
 from services.renewal.errors import ImageTooLargeProblem
-from services.renewal.models import Person
+from services.renewal.models import ID_NUMBER, Person
+from services.renewal.pictures.endpoints import router as pictures_router
 from services.renewal.pictures.images import MAX_BYTES
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.registry.endpoints import router as registry_router
-from services.renewal.service.changes import ID_NUMBER
 from services.renewal.settings import RenewalSettings
 from shared.audit.trail import audit_router
 from shared.errors import TooLarge
@@ -37,6 +37,7 @@ BODY_LIMITS = (
     (r"/registry/imports$", MAX_FILE_BYTES + MULTIPART_OVERHEAD, TooLarge),
 )
 SWEEP_INTERVAL = 6 * 3600.0
+ROUTERS = (router, pictures_router, registry_router, audit_router(AuditAction, AUDIT_LABELS))
 
 
 def build_store(settings: RenewalSettings) -> ObjectStore:
@@ -77,7 +78,7 @@ def create_app(container: RenewalContainer) -> FastAPI:
         container,
         title="赣证 renewal",
         description="Eligibility, applications and their pictures, and the registry of people.",
-        routers=[router, registry_router, audit_router(AuditAction, AUDIT_LABELS)],
+        routers=ROUTERS,
         body_limits=BODY_LIMITS,
         lifespan=lifespan,
     )

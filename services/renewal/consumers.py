@@ -1,41 +1,60 @@
-"""What renewal hears."""
+"""What renewal hears: each handler hands its batch to one use case."""
 
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.renewal import queries
 from services.renewal.container import RenewalContainer
-from services.renewal.service.decisions import take_decisions
-from services.renewal.service.numbers import certify, note_failure, note_void
+from services.renewal.service import decisions, enterprises, numbers
 from shared.contracts import topology
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
-from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
-from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewRejected
+from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseState, EnterpriseUpdated
+from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
 from shared.messaging import Received, Subscription
 
 
 async def on_enterprise(
-    _container: RenewalContainer,
-    session: AsyncSession,
-    batch: Sequence[Received[EnterpriseRegistered] | Received[EnterpriseUpdated]],
+    _container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[EnterpriseState]]
 ) -> None:
-    newest = {item.event.enterprise_id: item.event for item in sorted(batch, key=lambda item: item.event.revision)}
-    rows = [{"id": key, "name": event.name, "revision": event.revision} for key, event in sorted(newest.items())]
-    await queries.upsert_enterprises(session, rows)
+    await enterprises.keep_newest(session, [item.event for item in batch])
+
+
+async def on_decision(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[ReviewDecision]]
+) -> None:
+    await decisions.take_decisions(container, session, batch)
+
+
+async def on_number_assigned(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[NumberAssigned]]
+) -> None:
+    await numbers.certify(container, session, batch)
+
+
+async def on_number_voided(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[NumberVoided]]
+) -> None:
+    await numbers.void_certificates(container, session, batch)
+
+
+async def on_numbering_failed(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[NumberingFailed]]
+) -> None:
+    await numbers.fail_numbering(container, session, batch)
 
 
 SUBSCRIPTIONS = (
     Subscription(topology.RENEWAL_ENTERPRISES, {EnterpriseRegistered: on_enterprise, EnterpriseUpdated: on_enterprise}),
     Subscription(
         topology.RENEWAL_DECISIONS,
-        {
-            ReviewApproved: take_decisions,
-            ReviewRejected: take_decisions,
-            ReviewApprovalWithdrawn: take_decisions,
-        },
+        {ReviewApproved: on_decision, ReviewRejected: on_decision, ReviewApprovalWithdrawn: on_decision},
     ),
     Subscription(
-        topology.RENEWAL_NUMBERS, {NumberAssigned: certify, NumberVoided: note_void, NumberingFailed: note_failure}
+        topology.RENEWAL_NUMBERS,
+        {
+            NumberAssigned: on_number_assigned,
+            NumberVoided: on_number_voided,
+            NumberingFailed: on_numbering_failed,
+        },
     ),
 )

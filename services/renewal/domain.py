@@ -1,11 +1,15 @@
-"""Pure rules of renewal: the life of an application and who is eligible (docs/rules.md, sections 3 and 4)."""
+"""Pure rules of renewal: the life of an application, who is eligible, and which certificates count.
+
+The owner's rules are in docs/rules.md, sections 3 and 4.
+"""
 
 from calendar import monthrange
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol, Self, TypeVar
+from uuid import UUID
 
 Sex = Literal["male", "female"]
 ImageKind = Literal["id-front", "id-back", "commitment-letter"]
@@ -43,11 +47,13 @@ EDITABLE = (Status.draft, Status.rejected)
 
 
 class Action(StrEnum):
+    """What moves an application from one status to another; its history calls it by this name too."""
+
     submit = "submit"
     approve = "approve"
     reject = "reject"
     withdraw = "withdraw"
-    number = "number"
+    certify = "certify"
     cancel = "cancel"
 
 
@@ -57,7 +63,7 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
     (Status.pending_review, Action.approve): Status.approved,
     (Status.pending_review, Action.reject): Status.rejected,
     (Status.pending_review, Action.cancel): Status.cancelled,
-    (Status.approved, Action.number): Status.certified,
+    (Status.approved, Action.certify): Status.certified,
     (Status.approved, Action.withdraw): Status.pending_review,
     (Status.certified, Action.withdraw): Status.pending_review,
     (Status.rejected, Action.submit): Status.pending_review,
@@ -90,7 +96,7 @@ class AgeLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class Ineligibility:
     """Why a person may not renew: stable code, letter of the owner's rule, and a sentence for people."""
 
     code: str
@@ -121,39 +127,110 @@ def limit_on(limits: Iterable[AgeLimit], sex: Sex, day: date) -> AgeLimit | None
     return max(in_force, key=lambda limit: limit.effective_from, default=None)
 
 
-def reasons_against(
+def ineligibilities(
     standing: Standing, requested: Post | None, submission_day: date, limits: Iterable[AgeLimit]
-) -> list[Reason]:
+) -> list[Ineligibility]:
     """Every rule that forbids the renewal, in the owner's order; an empty list means eligible.
 
     See docs/rules.md, section 3. Without `requested` only what holds for every post counts.
     `submission_day` is a calendar day in Asia/Shanghai; the birthday itself is still allowed.
     """
-    reasons = []
+    found = []
     if len(standing.held) + len(standing.live) >= MAX_CERTIFICATES:
         counts = f"已持有{len(standing.held)}本有效证书，另有{len(standing.live)}项换证正在办理"
         message = f"该人员{counts}，合计达到三本，不允许换证"
-        reasons.append(Reason("three_certificates", "A", message))
+        found.append(Ineligibility("three_certificates", "A", message))
     families = {post.family for post in (*standing.held, *standing.live)}
     if {CONSTRUCTOR, QUALITY} <= families | ({requested.family} if requested else set()):
         message = "同一人员不允许同时存在施工员与质量员（含已持证书和正在办理的换证）"
-        reasons.append(Reason("constructor_and_quality", "B", message))
+        found.append(Ineligibility("constructor_and_quality", "B", message))
     limit = limit_on(limits, standing.sex, submission_day)
     if limit is not None and submission_day > month_anniversary(standing.birth_date, limit.months):
         female = standing.sex == "female"
         age = f"{limit.months // 12}岁" + (f"{limit.months % 12}个月" if limit.months % 12 else "")
         message = f"{'女' if female else '男'}性年龄大于{age}不允许换证"
-        reasons.append(Reason("over_age_female" if female else "over_age_male", "C" if female else "D", message))
+        found.append(Ineligibility("over_age_female" if female else "over_age_male", "C" if female else "D", message))
     if requested is not None and requested.code in {post.code for post in standing.live}:
         message = f"该人员的{requested.name}换证申请正在办理（可能由其他企业提交），不能重复申请"
-        reasons.append(Reason("already_applied", "T", message))
-    return reasons
+        found.append(Ineligibility("already_applied", "T", message))
+    return found
 
 
-def excluded_by(post: Post, live: Iterable[Post]) -> Post | None:
+def conflicting_post(post: Post, live: Iterable[Post]) -> Post | None:
     """The first of `live` beside which an application for `post` cannot be live: the same, or 施工员 beside 质量员."""
     exclusive = {CONSTRUCTOR, QUALITY}
     return next((other for other in live if other == post or {other.family, post.family} == exclusive), None)
+
+
+class Decided(Protocol):
+    """The part of a reviewer's decision that says why, by the names it has on the wire."""
+
+    @property
+    def reason_code(self) -> str | None: ...
+    @property
+    def reason_label(self) -> str | None: ...
+    @property
+    def reason_field(self) -> str | None: ...
+    @property
+    def comment(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class DecisionReason:
+    """Why an application was rejected, or its approval withdrawn; all None where nobody said anything.
+
+    `field` is the part of the application that the reason is about: "post" or a kind of image.
+    """
+
+    code: str | None = None
+    label: str | None = None
+    field: str | None = None
+    comment: str | None = None
+
+    @classmethod
+    def of(cls, decision: Decided) -> Self:
+        return cls(decision.reason_code, decision.reason_label, decision.reason_field, decision.comment)
+
+    def named(self) -> dict[str, str | None]:
+        """The fields by the names that clients know."""
+        return {
+            "reason_code": self.code,
+            "reason_label": self.label,
+            "reason_field": self.field,
+            "comment": self.comment,
+        }
+
+
+class Certificate(Protocol):
+    """A certificate somebody holds, as far as the rules look at it; `application_id` where the platform gave it."""
+
+    @property
+    def post(self) -> str: ...
+    @property
+    def certificate_number(self) -> str: ...
+    @property
+    def valid_until(self) -> date | None: ...
+    @property
+    def application_id(self) -> UUID | None: ...
+    @property
+    def replaced_by(self) -> UUID | None: ...
+    @property
+    def voided_at(self) -> datetime | None: ...
+
+
+C = TypeVar("C", bound=Certificate)
+
+
+def is_valid(certificate: Certificate, day: date) -> bool:
+    """Whether the certificate is neither void nor replaced nor expired; its last day still counts."""
+    unexpired = certificate.valid_until is None or certificate.valid_until >= day
+    return certificate.voided_at is None and certificate.replaced_by is None and unexpired
+
+
+def replaceable(certificates: Iterable[C], post: str) -> list[C]:
+    """Those that a new certificate for `post` takes the place of, expired ones too; the platform's own first."""
+    found = [c for c in certificates if c.post == post and c.voided_at is None and c.replaced_by is None]
+    return sorted(found, key=lambda c: (c.application_id is None, c.certificate_number))
 
 
 def application_number(sequence: int) -> str:

@@ -1,12 +1,14 @@
+"""Tables of renewal. What is also a rule has the same name in domain.py: `models.Post` is the row of a `Post`."""
+
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import Composite, DeclarativeBase, Mapped, composite, mapped_column, relationship
 
-from services.renewal.domain import CONSTRUCTOR, LIVE, QUALITY, Status
+from services.renewal.domain import CONSTRUCTOR, LIVE, QUALITY, DecisionReason, ImageKind, Sex, Status
 from shared.persistence.db import new_registry
 
 STATUS = sa.Enum(
@@ -16,11 +18,20 @@ IS_LIVE = sa.text(f"status IN ({', '.join(repr(str(status)) for status in LIVE)}
 IS_LIVE_AND_EXCLUSIVE = sa.text(f"{IS_LIVE.text} AND post_family IN ('{CONSTRUCTOR}', '{QUALITY}')")
 
 
+# Context of the encrypted column `Person.id_number`.
+ID_NUMBER = "renewal.id_number"
+
+
+def _reason() -> Composite[DecisionReason]:
+    columns = ("reason_code", "reason_label", "reason_field", "comment")
+    return composite(DecisionReason, *(mapped_column(name, sa.Text, nullable=True) for name in columns))
+
+
 class Base(DeclarativeBase):
     registry = new_registry({Status: STATUS})
 
 
-class PostRow(Base):
+class Post(Base):
     __tablename__ = "posts"
     code: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
@@ -28,14 +39,14 @@ class PostRow(Base):
     validity_years: Mapped[int]
 
 
-class AgeLimitRow(Base):
+class AgeLimit(Base):
     __tablename__ = "age_limits"
-    sex: Mapped[str] = mapped_column(primary_key=True)
+    sex: Mapped[Sex] = mapped_column(sa.Text, primary_key=True)
     effective_from: Mapped[date] = mapped_column(primary_key=True)
     months: Mapped[int]
 
 
-class EnterpriseRow(Base):
+class Enterprise(Base):
     """What `enterprise` says of an enterprise; revision 0 is the name its first token carried."""
 
     __tablename__ = "enterprises"
@@ -50,7 +61,7 @@ class Person(Base):
     id_number: Mapped[str]
     id_number_index: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    sex: Mapped[str]
+    sex: Mapped[Sex] = mapped_column(sa.Text)
     birth_date: Mapped[date]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -89,17 +100,14 @@ class Application(Base):
     change_no: Mapped[int]
     last_approval: Mapped[int | None]
     certificate_number: Mapped[str | None]
-    reason_code: Mapped[str | None]
-    reason_label: Mapped[str | None]
-    reason_field: Mapped[str | None]
-    comment: Mapped[str | None]
+    reason: Mapped[DecisionReason] = _reason()
     numbering_failure: Mapped[str | None]
     added_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
 
     person: Mapped[Person] = relationship(lazy="raise")
-    enterprise: Mapped[EnterpriseRow] = relationship(lazy="raise")
+    enterprise: Mapped[Enterprise] = relationship(lazy="raise")
 
     __table_args__ = (
         sa.Index(None, "enterprise_id", "added_at", "id"),
@@ -117,13 +125,13 @@ class Application(Base):
     )
 
 
-class ImageRow(Base):
+class Image(Base):
     """An uploaded picture. `current` marks the application's present one of its kind; older ones stay for revisions."""
 
     __tablename__ = "images"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     application_id: Mapped[UUID] = mapped_column(sa.ForeignKey("applications.id"))
-    kind: Mapped[str]
+    kind: Mapped[ImageKind] = mapped_column(sa.Text)
     current: Mapped[bool]
     object_key: Mapped[str] = mapped_column(unique=True)
     content_type: Mapped[str]
@@ -146,7 +154,7 @@ class ImageRow(Base):
     )
 
 
-class SubmissionRow(Base):
+class Submission(Base):
     """What was submitted as one revision: the post and, by kind, the id of each picture."""
 
     __tablename__ = "submissions"
@@ -157,7 +165,7 @@ class SubmissionRow(Base):
     submitted_at: Mapped[datetime]
 
 
-class HistoryRow(Base):
+class Change(Base):
     """One change of an application, numbered by `change_no`, and who made it."""
 
     __tablename__ = "history"
@@ -169,8 +177,5 @@ class HistoryRow(Base):
     status: Mapped[Status]
     revision: Mapped[int]
     decision_no: Mapped[int]
-    reason_code: Mapped[str | None]
-    reason_label: Mapped[str | None]
-    reason_field: Mapped[str | None]
-    comment: Mapped[str | None]
+    reason: Mapped[DecisionReason] = _reason()
     certificate_number: Mapped[str | None]

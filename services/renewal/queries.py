@@ -1,9 +1,7 @@
-"""All SQL of renewal but the registry's (registry_queries.py)."""
+"""All SQL of renewal but the registry's (registry/queries.py) and the pictures' (pictures/queries.py)."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Sequence
 from operator import eq, ge, le
 from typing import Any
 from uuid import UUID
@@ -14,30 +12,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 from sqlalchemy.sql.operators import in_op
 
-from services.renewal.domain import LIVE, AgeLimit, Post, Standing, Status
-from services.renewal.models import (
-    AgeLimitRow,
-    Application,
-    EnterpriseRow,
-    HeldCertificate,
-    HistoryRow,
-    ImageRow,
-    Person,
-    PostRow,
-    SubmissionRow,
-)
+from services.renewal import models
+from services.renewal.domain import LIVE, AgeLimit, Post
+from services.renewal.models import Application, Change, Enterprise, HeldCertificate, Image, Person, Submission
+from services.renewal.schemas import ApplicationSearch
 from shared.web.pagination import PageRequest, apply_filters, contains, keyset
 
 
 async def posts(session: AsyncSession) -> dict[str, Post]:
     """All posts by code."""
-    rows = await session.scalars(sa.select(PostRow).order_by(PostRow.code))
+    rows = await session.scalars(sa.select(models.Post).order_by(models.Post.code))
     return {row.code: Post(row.code, row.name, row.family, row.validity_years) for row in rows}
 
 
 async def age_limits(session: AsyncSession) -> list[AgeLimit]:
-    rows = await session.scalars(sa.select(AgeLimitRow))
-    return [AgeLimit("female" if row.sex == "female" else "male", row.effective_from, row.months) for row in rows]
+    rows = await session.scalars(sa.select(models.AgeLimit))
+    return [AgeLimit(row.sex, row.effective_from, row.months) for row in rows]
 
 
 async def find_person(session: AsyncSession, id_number_index: str) -> Person | None:
@@ -46,19 +36,19 @@ async def find_person(session: AsyncSession, id_number_index: str) -> Person | N
 
 async def ensure_enterprise(session: AsyncSession, enterprise_id: UUID, name: str) -> None:
     """Known at least by the name in its token, before (or without) its event."""
-    statement = insert(EnterpriseRow).values(id=enterprise_id, name=name, revision=0)
+    statement = insert(Enterprise).values(id=enterprise_id, name=name, revision=0)
     await session.execute(statement.on_conflict_do_nothing())
 
 
 async def upsert_enterprises(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     """Rows {id, name, revision}, one per id; an older revision never replaces a newer one."""
-    statement = insert(EnterpriseRow).values(list(rows))
+    statement = insert(Enterprise).values(list(rows))
     newer = {"name": statement.excluded.name, "revision": statement.excluded.revision}
     await session.execute(
         statement.on_conflict_do_update(
-            index_elements=[EnterpriseRow.id],
+            index_elements=[Enterprise.id],
             set_=newer,
-            where=statement.excluded.revision > EnterpriseRow.revision,
+            where=statement.excluded.revision > Enterprise.revision,
         )
     )
 
@@ -95,68 +85,19 @@ async def lock_applications(session: AsyncSession, ids: Iterable[UUID]) -> dict[
     return {row.id: row for row in rows}
 
 
-@dataclass
-class Holdings:
-    """The certificates (void ones too) and live applications of some persons. Changes made to the rows show at once."""
-
-    certificates: dict[UUID, list[HeldCertificate]]
-    applications: dict[UUID, list[Application]]
-
-    def standing(self, person: Person, posts: dict[str, Post], day: date, but: Application | None = None) -> Standing:
-        """What a person holds on `day` and has under way, apart from the application `but`."""
-        held = sorted(certificate.post for certificate in self.valid(person.id, day))
-        live = [a.post for a in self.applications[person.id] if a is not but and a.status in LIVE]
-        return Standing(
-            sex="female" if person.sex == "female" else "male",
-            birth_date=person.birth_date,
-            held=[posts[code] for code in held],
-            live=[posts[code] for code in live],
-        )
-
-    def valid(self, person_id: UUID, day: date) -> list[HeldCertificate]:
-        return [c for c in self.certificates[person_id] if is_valid(c, day)]
-
-    def replaceable(self, application: Application) -> list[HeldCertificate]:
-        """The certificates of the same post, expired ones too, that a number for `application` takes the place of;
-        the platform's own first."""
-        found = [
-            c
-            for c in self.certificates[application.person_id]
-            if c.post == application.post and c.voided_at is None and c.replaced_by is None
-        ]
-        return sorted(found, key=lambda c: (c.application_id is None, c.certificate_number))
-
-
-def is_valid(certificate: HeldCertificate, day: date) -> bool:
-    unexpired = certificate.valid_until is None or certificate.valid_until >= day
-    return certificate.voided_at is None and certificate.replaced_by is None and unexpired
-
-
-async def holdings(session: AsyncSession, person_ids: Iterable[UUID], touched: Iterable[Application] = ()) -> Holdings:
-    """Two queries for any number of persons. `touched` are applications that may become live in this transaction."""
-    ids = sorted(set(person_ids))
+async def certificates_of(session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, list[HeldCertificate]]:
+    """All certificates of each person, void ones too, in order of their numbers."""
     certificates: dict[UUID, list[HeldCertificate]] = defaultdict(list)
-    statement = sa.select(HeldCertificate).where(HeldCertificate.person_id.in_(ids))
+    statement = sa.select(HeldCertificate).where(HeldCertificate.person_id.in_(sorted(person_ids)))
     for certificate in await session.scalars(statement.order_by(HeldCertificate.certificate_number)):
         certificates[certificate.person_id].append(certificate)
-    live = sa.select(Application).where(Application.person_id.in_(ids), Application.status.in_(LIVE))
-    found = {row.id: row for row in await session.scalars(live)} | {row.id: row for row in touched}
-    applications: dict[UUID, list[Application]] = defaultdict(list)
-    for application in found.values():
-        applications[application.person_id].append(application)
-    return Holdings(certificates, applications)
+    return certificates
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApplicationSearch:
-    """All given conditions must hold; `name` matches anywhere."""
-
-    enterprise_id: UUID
-    status: Status | None = None
-    name: str | None = None
-    added_from: datetime | None = None
-    added_to: datetime | None = None
-    application_ids: Sequence[UUID] | None = None
+async def live_applications_of(session: AsyncSession, person_ids: Collection[UUID]) -> Sequence[Application]:
+    """The live applications of these persons, of whatever enterprise; only their own columns are loaded."""
+    statement = sa.select(Application).where(Application.person_id.in_(sorted(person_ids)))
+    return (await session.scalars(statement.where(Application.status.in_(LIVE)))).all()
 
 
 async def search_applications(
@@ -175,57 +116,23 @@ async def search_applications(
     return (await session.scalars(keyset(statement, page, Application.added_at, Application.id))).all()
 
 
-async def current_images(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, list[ImageRow]]:
+async def current_images(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, list[Image]]:
     """The present pictures of each application."""
-    images: dict[UUID, list[ImageRow]] = defaultdict(list)
-    statement = sa.select(ImageRow).where(ImageRow.application_id.in_(sorted(set(ids))), ImageRow.current)
-    for row in await session.scalars(statement.order_by(ImageRow.kind)):
+    images: dict[UUID, list[Image]] = defaultdict(list)
+    statement = sa.select(Image).where(Image.application_id.in_(sorted(set(ids))), Image.current)
+    for row in await session.scalars(statement.order_by(Image.kind)):
         images[row.application_id].append(row)
     return images
 
 
-async def find_image(session: AsyncSession, application_id: UUID, kind: str, revision: int | None) -> ImageRow | None:
-    """The present picture, or the one submitted as `revision`."""
-    statement = sa.select(ImageRow).where(ImageRow.application_id == application_id, ImageRow.kind == kind)
-    if revision is None:
-        return await session.scalar(statement.where(ImageRow.current))
-    submitted = (
-        sa.select(sa.cast(SubmissionRow.images[kind].astext, sa.Uuid))
-        .where(SubmissionRow.application_id == application_id, SubmissionRow.revision == revision)
-        .scalar_subquery()
-    )
-    return await session.scalar(statement.where(ImageRow.id == submitted))
+async def submission(session: AsyncSession, application_id: UUID, revision: int) -> Submission:
+    return await session.get_one(Submission, (application_id, revision))
 
 
-async def delete_unsubmitted_images(session: AsyncSession, uploaded_before: datetime) -> None:
-    """Rows of pictures that were replaced and are part of no submission."""
-    submitted = sa.exists().where(
-        SubmissionRow.application_id == ImageRow.application_id,
-        SubmissionRow.images[ImageRow.kind].astext == sa.cast(ImageRow.id, sa.Text),
-    )
-    replaced = sa.and_(~ImageRow.current, ImageRow.uploaded_at < uploaded_before)
-    await session.execute(sa.delete(ImageRow).where(replaced, ~submitted))
-
-
-async def known_object_keys(session: AsyncSession, keys: Sequence[str]) -> set[str]:
-    return set((await session.scalars(sa.select(ImageRow.object_key).where(ImageRow.object_key.in_(keys)))).all())
-
-
-async def pictures(session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
-    """Every picture's object key and SHA-256, in order of the keys, however many there are."""
-    statement = sa.select(ImageRow.object_key, ImageRow.sha256).order_by(ImageRow.object_key)
-    async for row in await session.stream(statement.execution_options(yield_per=1000)):
-        yield row.object_key, row.sha256
-
-
-async def submission(session: AsyncSession, application_id: UUID, revision: int) -> SubmissionRow:
-    return await session.get_one(SubmissionRow, (application_id, revision))
-
-
-async def history(session: AsyncSession, application_id: UUID) -> Sequence[HistoryRow]:
+async def history(session: AsyncSession, application_id: UUID) -> Sequence[Change]:
     """Oldest first."""
-    statement = sa.select(HistoryRow).where(HistoryRow.application_id == application_id)
-    return (await session.scalars(statement.order_by(HistoryRow.change_no))).all()
+    statement = sa.select(Change).where(Change.application_id == application_id)
+    return (await session.scalars(statement.order_by(Change.change_no))).all()
 
 
 async def certificates_by_number(session: AsyncSession, numbers: Iterable[str]) -> dict[str, HeldCertificate]:
@@ -233,18 +140,18 @@ async def certificates_by_number(session: AsyncSession, numbers: Iterable[str]) 
     return {row.certificate_number: row for row in await session.scalars(statement)}
 
 
-async def approved_post(session: AsyncSession, application_id: UUID, approval: int) -> str:
-    """The post that was submitted with the revision which this approval approved."""
+async def approved_posts(session: AsyncSession, approvals: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], str]:
+    """For each (application, decision_no of an approval) the post of the submission that was approved."""
+    if not approvals:
+        return {}
+    approved = sa.tuple_(Change.application_id, Change.decision_no)
     statement = (
-        sa.select(SubmissionRow.post)
+        sa.select(Change.application_id, Change.decision_no, Submission.post)
         .join(
-            HistoryRow,
-            sa.and_(
-                HistoryRow.application_id == SubmissionRow.application_id,
-                HistoryRow.revision == SubmissionRow.revision,
-            ),
+            Submission,
+            sa.and_(Submission.application_id == Change.application_id, Submission.revision == Change.revision),
         )
-        .where(SubmissionRow.application_id == application_id, HistoryRow.decision_no == approval)
-        .limit(1)
+        .where(approved.in_(sorted(approvals)))
+        .distinct()
     )
-    return (await session.scalars(statement)).one()
+    return {(row[0], row[1]): row[2] for row in await session.execute(statement)}

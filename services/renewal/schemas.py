@@ -1,3 +1,7 @@
+"""What clients send and get; the registry's own are in registry/schemas.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -58,6 +62,18 @@ class ApplicationChange(RequestModel):
     revision: Revision | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApplicationSearch:
+    """All given conditions must hold; `name` matches anywhere."""
+
+    enterprise_id: UUID
+    status: Status | None = None
+    name: str | None = None
+    added_from: datetime | None = None
+    added_to: datetime | None = None
+    application_ids: Sequence[UUID] | None = None
+
+
 class RevisionRequest(RequestModel):
     revision: Revision
 
@@ -114,53 +130,3 @@ class ApplicationDetail(ApplicationRead):
         description="whether what the rejection is about has changed since; null unless rejected for such a part"
     )
     history: list[HistoryEntry]
-
-
-class RowErrorRead(BaseModel):
-    row: int
-    column: str
-    code: str
-    message: str
-
-
-class ImportRead(BaseModel):
-    """`failed` counts every bad row; `errors` holds at most the first 1,000 errors."""
-
-    rows: int
-    created: int
-    updated: int
-    unchanged: int
-    failed: int
-    errors: list[RowErrorRead]
-
-
-class ImportProgress(BaseModel):
-    rows_done: int
-    rows_total: int | None
-
-
-class ImportDone(BaseModel):
-    report: ImportRead
-
-
-class HeldCertificateRead(BaseModel):
-    certificate_number: str
-    post: str
-    post_name: str
-    valid_until: date | None
-    source: Literal["registry", "platform"]
-    replaced: bool
-    voided_at: datetime | None
-
-
-class PersonApplicationRead(BaseModel):
-    application_id: UUID
-    post: str
-    post_name: str
-    status: Status
-    status_label: str
-
-
-class RegistryPersonRead(PersonRead):
-    certificates: list[HeldCertificateRead]
-    applications: list[PersonApplicationRead]

@@ -7,14 +7,14 @@ from uuid import UUID
 from shared.messaging.events import Event
 
 
-class _Numbering(Event):
+class NumberingEvent(Event):
     subject_field: ClassVar[str] = "application_id"
 
     application_id: UUID
     decision_no: int
 
 
-class NumberAssigned(_Numbering):
+class NumberAssigned(NumberingEvent):
     type: ClassVar[str] = "certnumber.assigned"
 
     number: str
@@ -23,14 +23,14 @@ class NumberAssigned(_Numbering):
     replaces: str | None
 
 
-class NumberVoided(_Numbering):
+class NumberVoided(NumberingEvent):
     type: ClassVar[str] = "certnumber.voided"
 
     number: str
     voided_at: datetime
 
 
-class NumberingFailed(_Numbering):
+class NumberingFailed(NumberingEvent):
     type: ClassVar[str] = "certnumber.failed"
 
     code: str

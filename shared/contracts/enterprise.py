@@ -6,7 +6,7 @@ from uuid import UUID
 from shared.messaging.events import Event
 
 
-class _EnterpriseState(Event):
+class EnterpriseState(Event):
     """The whole public state; the higher `revision` wins, so order of arrival does not matter."""
 
     subject_field: ClassVar[str] = "enterprise_id"
@@ -16,9 +16,9 @@ class _EnterpriseState(Event):
     name: str
 
 
-class EnterpriseRegistered(_EnterpriseState):
+class EnterpriseRegistered(EnterpriseState):
     type: ClassVar[str] = "enterprise.registered"
 
 
-class EnterpriseUpdated(_EnterpriseState):
+class EnterpriseUpdated(EnterpriseState):
     type: ClassVar[str] = "enterprise.updated"

@@ -31,6 +31,7 @@ class Event(BaseModel):
 
 
 E = TypeVar("E", bound=Event)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 class Envelope(BaseModel):
@@ -78,10 +79,10 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
+class Received(Generic[E_co]):
     """What a handler gets: the parsed event with the attributes of its envelope."""
 
     id: UUID
     time: datetime
     traceparent: str | None
-    event: E
+    event: E_co

@@ -15,7 +15,7 @@ from alembic import context as alembic_context
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction, registry
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -105,6 +105,12 @@ def _call(session: Session) -> None:
 def _forget(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.info.pop(_AFTER_COMMIT, None)
+
+
+def violates(error: IntegrityError, *constraints: str) -> bool:
+    """Whether one of these constraints or unique indexes is what refused the statement."""
+    diagnostics = getattr(error.orig, "diag", None)
+    return getattr(diagnostics, "constraint_name", None) in constraints
 
 
 class Database:

@@ -15,7 +15,7 @@ from services.certnumber.container import CertnumberContainer
 from services.certnumber.models import Approval, LedgerEntry
 from services.certnumber.queries import LOCK_SERIES
 from services.renewal.container import RenewalContainer
-from services.renewal.models import Application, EnterpriseRow, HeldCertificate, ImageRow, Person, SubmissionRow
+from services.renewal.models import Application, Enterprise, HeldCertificate, Image, Person, Submission
 from services.renewal.registry import service as registry
 from services.renewal.registry.file import TEMPLATE_COLUMNS
 from services.renewal.service import applications
@@ -151,15 +151,13 @@ class Recorder:
         async with self._office.renewal.database.transaction() as session:
             [row] = await rows(session, table_of(Application), Application.id == application)
             start = {
-                table_of(EnterpriseRow): await rows(
-                    session, table_of(EnterpriseRow), EnterpriseRow.id == row["enterprise_id"]
-                ),
+                table_of(Enterprise): await rows(session, table_of(Enterprise), Enterprise.id == row["enterprise_id"]),
                 table_of(Person): await rows(session, table_of(Person), Person.id == row["person_id"]),
                 table_of(HeldCertificate): await rows(
                     session, table_of(HeldCertificate), HeldCertificate.person_id == row["person_id"]
                 ),
                 table_of(Application): [row],
-                table_of(ImageRow): await rows(session, table_of(ImageRow), ImageRow.application_id == application),
+                table_of(Image): await rows(session, table_of(Image), Image.application_id == application),
             }
         return History(application, row["enterprise_id"], start)
 
@@ -190,7 +188,7 @@ async def renewal_end(database: Database, application: UUID) -> Any:
         told = ("status", "revision", "decision_no", "post", "last_approval", "certificate_number", "reason_code",
                 "numbering_failure")  # fmt: skip
         held = await rows(session, table_of(HeldCertificate), HeldCertificate.person_id == row["person_id"])
-        submitted = await rows(session, table_of(SubmissionRow), SubmissionRow.application_id == application)
+        submitted = await rows(session, table_of(Submission), Submission.application_id == application)
     return (
         {name: row[name] for name in told},
         {entry["certificate_number"]: (entry["post"], entry["voided_at"] is None) for entry in held},

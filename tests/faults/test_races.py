@@ -15,7 +15,7 @@ from deploy.journey import decide, import_people
 from services.certnumber.models import Approval, LedgerEntry
 from services.certnumber.queries import LOCK_SERIES
 from services.renewal.domain import LIVE, Status
-from services.renewal.models import Application, EnterpriseRow, HeldCertificate, Person
+from services.renewal.models import Application, Enterprise, HeldCertificate, Person
 from services.review.models import Decision, Item
 from tests.support.backing import Postgres
 from tests.support.office import Office, attach_pictures, line, new_certificate, new_person
@@ -104,7 +104,7 @@ async def test_the_database_alone_refuses(office: Office, families: Sequence[tup
     async with database.transaction() as session:
         index = office.renewal.cipher.blind_index(number)
         person = (await session.scalars(sa.select(Person).where(Person.id_number_index == index))).one()
-        enterprise = await session.scalar(sa.select(EnterpriseRow.id).limit(1))
+        enterprise = await session.scalar(sa.select(Enterprise.id).limit(1))
 
     both_ready = asyncio.Barrier(2)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from deploy.journey import decide, import_people, wait_for
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import IMAGE_KINDS
-from services.renewal.models import ImageRow
+from services.renewal.models import Image
 from shared.messaging.tables import OutboxMessage
 from shared.runtime.container import Container
 from shared.values.idnumber import Sex
@@ -46,7 +46,7 @@ async def attach_pictures(container: RenewalContainer, applications: Iterable[st
             for kind in IMAGE_KINDS:
                 digest = uuid4().hex
                 session.add(
-                    ImageRow(
+                    Image(
                         id=uuid4(),
                         application_id=UUID(application),
                         kind=kind,

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal import queries
@@ -19,10 +18,11 @@ from services.renewal.errors import (
     ImageTooLargeProblem,
     ImageTypeProblem,
 )
-from services.renewal.models import ImageRow
+from services.renewal.lifecycle import ENTERPRISE, record, wrong_state
+from services.renewal.models import Image
 from services.renewal.pictures import images
-from services.renewal.service.applications import ENTERPRISE, get_application, lock_editable, wrong_state
-from services.renewal.service.changes import record
+from services.renewal.pictures import queries as picture_queries
+from services.renewal.service.applications import get_application, lock_editable
 from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.errors import Unavailable
@@ -45,7 +45,7 @@ async def put_image(
     application_id: UUID,
     kind: ImageKind,
     data: bytes,
-) -> ImageRow:
+) -> Image:
     """Check, store and attach a picture.
 
     The bytes are in the store before the row is written, and neither is done inside an open transaction: what a crash
@@ -71,15 +71,11 @@ async def put_image(
     present = (await queries.current_images(session, [application_id]))[application_id]
     for other in present:
         if other.kind != kind and other.pixel_sha256 == picture.pixel_sha256:
-            label = IMAGE_LABELS[other.kind]  # type: ignore[index]  # the column holds image kinds only
+            label = IMAGE_LABELS[other.kind]
             raise DuplicateImage(f"这张图片已作为“{label}”上传，请检查是否选错文件", kind=other.kind)
-    await session.execute(
-        sa.update(ImageRow)
-        .where(ImageRow.application_id == application_id, ImageRow.kind == kind, ImageRow.current)
-        .values(current=False)
-    )
+    await picture_queries.retire_image(session, application_id, kind)
     now = container.clock.now()
-    row = ImageRow(
+    row = Image(
         id=uuid4(),
         application_id=application_id,
         kind=kind,
@@ -126,7 +122,7 @@ async def get_image(
         if enterprise_id is None:
             # Reviewers see what was submitted, not what a rejected application is being changed to.
             revision = revision or application.revision
-        row = await queries.find_image(reading, application_id, kind, revision)
+        row = await picture_queries.find_image(reading, application_id, kind, revision)
     if row is None:
         raise ImageNotFound
     try:
@@ -150,13 +146,13 @@ async def sweep_orphans(container: RenewalContainer) -> int:
     ended between the store and the database.
     """
     async with container.database.transaction() as session:
-        await queries.delete_unsubmitted_images(session, container.clock.now() - ORPHAN_AGE)
+        await picture_queries.delete_unsubmitted_images(session, container.clock.now() - ORPHAN_AGE)
     removed = 0
     keys = await container.store.list_keys("applications/", ORPHAN_AGE)
     for start in range(0, len(keys), SWEEP_BATCH):
         batch = keys[start : start + SWEEP_BATCH]
         async with container.database.transaction() as session:
-            known = await queries.known_object_keys(session, batch)
+            known = await picture_queries.known_object_keys(session, batch)
         for key in set(batch) - known:
             await container.store.delete(key)
             removed += 1

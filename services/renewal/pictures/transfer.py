@@ -6,8 +6,8 @@ import tarfile
 from collections.abc import Container
 from typing import IO
 
-from services.renewal import queries
 from services.renewal.container import RenewalContainer
+from services.renewal.pictures import queries
 from shared.files.storage import ObjectMissing, ObjectStore
 
 JPEG = b"\xff\xd8"
@@ -17,7 +17,7 @@ async def export_pictures(container: RenewalContainer, stream: IO[bytes], known:
     """Write every picture but the `known` keys to `stream`; returns how many. One removed meanwhile is left out."""
     exported = 0
     async with container.database.transaction() as session:
-        keys = [key async for key, _ in queries.pictures(session) if key not in known]
+        keys = [key async for key, _ in queries.all_images(session) if key not in known]
     with tarfile.open(fileobj=stream, mode="w|") as archive:
         for key in keys:
             try:
@@ -48,7 +48,7 @@ async def import_pictures(store: ObjectStore, stream: IO[bytes]) -> int:
 async def check_pictures(container: RenewalContainer) -> tuple[int, list[str]]:
     """Read every picture: how many there are, and the keys of those that are missing or not what was stored."""
     async with container.database.transaction() as session:
-        rows = [row async for row in queries.pictures(session)]
+        rows = [row async for row in queries.all_images(session)]
     bad = [key for key, sha256 in rows if await _digest(container.store, key) != sha256]
     return len(rows), bad
 

@@ -8,24 +8,14 @@ from typing import Annotated
 from fastapi import File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
-from services.renewal.domain import LABELS
 from services.renewal.endpoints import BINARY, Deps
 from services.renewal.errors import IdNumberInvalid, PersonNotFound, TableInvalid
-from services.renewal.registry import service as registry
+from services.renewal.registry import service, views
 from services.renewal.registry.file import template_xlsx
+from services.renewal.registry.schemas import ImportDone, ImportProgress, ImportRead, RegistryPersonRead
 from services.renewal.registry.service import ImportReport
-from services.renewal.schemas import (
-    HeldCertificateRead,
-    ImportDone,
-    ImportProgress,
-    ImportRead,
-    PersonApplicationRead,
-    RegistryPersonRead,
-    RowErrorRead,
-)
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
-from shared.values.idnumber import mask
 from shared.web.openapi import problems
 from shared.web.problems import problem_document, problem_of
 from shared.web.routing import Session, transactional_router
@@ -67,12 +57,12 @@ async def import_registry(
     A table refused before the first line is a problem document as usual. Whoever leaves before the last line stops
     the import; the rows done are kept.
     """
-    steps = registry.import_registry(container, principal, file.file, dry_run=dry_run)
+    steps = service.import_registry(container, principal, file.file, dry_run=dry_run)
     if NDJSON in request.headers.get("accept", ""):
-        total = await registry.count_rows(file.file)
+        total = await service.count_rows(file.file)
         return StreamingResponse(_lines(await anext(steps), steps, total), media_type=NDJSON)
     (report,) = [step async for step in steps if isinstance(step, ImportReport)]
-    return _report(report)
+    return views.import_report(report)
 
 
 async def _lines(first: Step, steps: AsyncGenerator[Step], total: int | None) -> AsyncGenerator[str]:
@@ -87,24 +77,9 @@ async def _lines(first: Step, steps: AsyncGenerator[Step], total: int | None) ->
 
 
 def _line(step: Step, total: int | None) -> str:
-    line = (
-        ImportProgress(rows_done=step, rows_total=total) if isinstance(step, int) else ImportDone(report=_report(step))
-    )
-    return line.model_dump_json() + "\n"
-
-
-def _report(report: ImportReport) -> ImportRead:
-    return ImportRead(
-        rows=report.rows,
-        created=report.created,
-        updated=report.updated,
-        unchanged=report.unchanged,
-        failed=report.failed,
-        errors=[
-            RowErrorRead(row=row, column=error.column, code=error.code, message=error.message)
-            for row, error in report.errors
-        ],
-    )
+    if isinstance(step, int):
+        return ImportProgress(rows_done=step, rows_total=total).model_dump_json() + "\n"
+    return ImportDone(report=views.import_report(step)).model_dump_json() + "\n"
 
 
 @router.get(
@@ -126,32 +101,5 @@ async def read_person(
     id_number: Annotated[str, Query(min_length=1, max_length=40)],
 ) -> RegistryPersonRead:
     """What the platform knows of a person. The audit trail notes who looked."""
-    found = await registry.read_person(container, session, principal, id_number)
-    return RegistryPersonRead(
-        name=found.person.name,
-        id_number_masked=mask(found.id_number),
-        sex="female" if found.person.sex == "female" else "male",
-        birth_date=found.person.birth_date,
-        certificates=[
-            HeldCertificateRead(
-                certificate_number=row.certificate_number,
-                post=row.post,
-                post_name=post_name,
-                valid_until=row.valid_until,
-                source="registry" if row.application_id is None else "platform",
-                replaced=row.replaced_by is not None,
-                voided_at=row.voided_at,
-            )
-            for row, post_name in found.certificates
-        ],
-        applications=[
-            PersonApplicationRead(
-                application_id=row.id,
-                post=row.post,
-                post_name=post_name,
-                status=row.status,
-                status_label=LABELS[row.status],
-            )
-            for row, post_name in found.applications
-        ],
-    )
+    found = await service.read_person(container, session, principal, id_number)
+    return views.person(found)

@@ -49,7 +49,7 @@ class RowError:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldCertificate:
+class RegisteredCertificate:
     """`post` is a post's code; `valid_until` None means no expiry."""
 
     post: str
@@ -61,7 +61,7 @@ class HeldCertificate:
 class RegistryRow:
     person: idnumber.IdNumber
     name: str
-    certificate: HeldCertificate | None
+    certificate: RegisteredCertificate | None
 
 
 def parse_row(row: Mapping[str, str], posts: Mapping[str, str], today: date) -> RegistryRow | list[RowError]:
@@ -93,7 +93,9 @@ def _name(text: str, errors: list[RowError]) -> str:
     return name
 
 
-def _certificate(row: Mapping[str, str], posts: Mapping[str, str], errors: list[RowError]) -> HeldCertificate | None:
+def _certificate(
+    row: Mapping[str, str], posts: Mapping[str, str], errors: list[RowError]
+) -> RegisteredCertificate | None:
     post_text, number, until_text = (
         "".join(unicodedata.normalize("NFKC", row[column]).split()) for column in TEMPLATE_COLUMNS[2:]
     )
@@ -106,7 +108,7 @@ def _certificate(row: Mapping[str, str], posts: Mapping[str, str], errors: list[
         errors.append(RowError("post", "unknown_post", "没有这个岗位，请填写岗位代码或岗位名称"))
     _check_number(number, errors)
     valid_until = _valid_until(until_text, errors)
-    return HeldCertificate(post, number, valid_until) if post else None
+    return RegisteredCertificate(post, number, valid_until) if post else None
 
 
 def _check_number(number: str, errors: list[RowError]) -> None:

@@ -1,46 +1,76 @@
-"""What each row of a registry import changes, judged from what is known before it. Pure."""
+"""What the rows of a registry import change, each judged from what is known before it. Pure."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from services.renewal.registry.file import RegistryRow, RowError
+from services.renewal.registry.file import RegisteredCertificate, RegistryRow, RowError
 
 Outcome = Literal["created", "updated", "unchanged"]
 TAKEN = RowError("certificate_number", "certificate_taken", "该证书编号已登记在其他人员名下")
 
 
-class Held(NamedTuple):
-    """`owner` is the holder's blind index, None for somebody whom the rows at hand do not name."""
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A certificate and who holds it: `owner` is the person's blind index, None for somebody the rows do not name."""
 
     owner: str | None
-    post: str
-    valid_until: date | None
-    by_platform: bool
+    certificate: RegisteredCertificate
+    by_platform: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a row changes of the person `index`: the name and the holding, None where that stays as it is."""
+
+    outcome: Outcome
+    index: str
+    name: str | None
+    holding: Holding | None
 
 
 @dataclass(frozen=True)
-class Known:
-    """Names by blind index and certificates by number, as they are after the rows taken so far."""
+class Snapshot:
+    """Names by blind index and holdings by certificate number, at one moment of an import."""
 
     names: MutableMapping[str, str]
-    certificates: MutableMapping[str, Held]
+    holdings: MutableMapping[str, Holding]
 
-    def take(self, index: str, row: RegistryRow) -> Outcome | RowError:
-        """Only what changes is assigned. A certificate stays with who had it first; the platform's own are not
-        the import's to change."""
-        outcome: Outcome = "unchanged"
-        if self.names.get(index) != row.name:
-            outcome = "updated" if index in self.names else "created"
-            self.names[index] = row.name
-        if row.certificate is None:
-            return outcome
-        number, new = row.certificate.number, Held(index, row.certificate.post, row.certificate.valid_until, False)
-        known = self.certificates.get(number)
-        if known is not None and known.owner != index:
-            return TAKEN
-        if known is None or (not known.by_platform and known != new):
-            self.certificates[number] = new
-            return "created" if known is None or outcome == "created" else "updated"
-        return outcome
+    def assess(self, index: str, row: RegistryRow) -> Change | RowError:
+        """Judge a row; nothing is changed. A certificate stays with who had it first, and one that the platform gave
+        is not the import's to change."""
+        known_name, is_known = self.names.get(index), index in self.names
+        name = row.name if row.name != known_name else None
+        holding = None
+        is_new_certificate = False
+        if row.certificate is not None:
+            known = self.holdings.get(row.certificate.number)
+            if known is not None and known.owner != index:
+                return TAKEN
+            is_new_certificate = known is None
+            if known is None or (not known.by_platform and known.certificate != row.certificate):
+                holding = Holding(index, row.certificate)
+        if not is_known or is_new_certificate:
+            return Change("created", index, name, holding)
+        return Change("unchanged" if name is None and holding is None else "updated", index, name, holding)
+
+    def take(self, change: Change) -> None:
+        """Go on to the moment after the change."""
+        if change.name is not None:
+            self.names[change.index] = change.name
+        if change.holding is not None:
+            self.holdings[change.holding.certificate.number] = change.holding
+
+
+def plan(rows: Iterable[tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Change | RowError]:
+    """Assess the rows in order, each from what the rows before it would have changed; the snapshot takes it all up.
+
+    A row with an error changes nothing.
+    """
+    planned = []
+    for index, row in rows:
+        assessed = snapshot.assess(index, row)
+        if isinstance(assessed, Change):
+            snapshot.take(assessed)
+        planned.append(assessed)
+    return planned

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.renewal.models import Application, HeldCertificate, Person, PostRow
+from services.renewal.models import Application, HeldCertificate, Person, Post
 
 
 async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock: bool) -> dict[str, Person]:
@@ -18,27 +18,27 @@ async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock
     return {row.id_number_index: row for row in await session.scalars(statement)}
 
 
-async def insert_people(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Insert those that another import has not inserted in the meantime; returns the indexes inserted."""
-    if not rows:
-        return set()
+async def insert_people(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> bool:
+    """Insert all, in order; False if another import has inserted one of them in the meantime."""
     statement = insert(Person).on_conflict_do_nothing(index_elements=[Person.id_number_index])
-    return set((await session.scalars(statement.returning(Person.id_number_index), list(rows))).all())
+    return not rows or await _insert(session, statement.returning(Person.id), rows)
 
 
-async def insert_certificates(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """As insert_people, for certificate numbers."""
-    if not rows:
-        return set()
+async def insert_certificates(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> bool:
+    """As `insert_people`, for certificates."""
     statement = insert(HeldCertificate).on_conflict_do_nothing(index_elements=[HeldCertificate.certificate_number])
-    return set((await session.scalars(statement.returning(HeldCertificate.certificate_number), list(rows))).all())
+    return not rows or await _insert(session, statement.returning(HeldCertificate.id), rows)
+
+
+async def _insert(session: AsyncSession, statement: Any, rows: Sequence[dict[str, Any]]) -> bool:
+    return len((await session.scalars(statement, list(rows))).all()) == len(rows)
 
 
 async def certificates_of(session: AsyncSession, person: Person) -> Sequence[tuple[HeldCertificate, str]]:
     """Certificates with the names of their posts, void ones too."""
     statement = (
-        sa.select(HeldCertificate, PostRow.name)
-        .join(PostRow, PostRow.code == HeldCertificate.post)
+        sa.select(HeldCertificate, Post.name)
+        .join(Post, Post.code == HeldCertificate.post)
         .where(HeldCertificate.person_id == person.id)
         .order_by(HeldCertificate.certificate_number)
     )
@@ -48,8 +48,8 @@ async def certificates_of(session: AsyncSession, person: Person) -> Sequence[tup
 async def applications_of(session: AsyncSession, person: Person) -> Sequence[tuple[Application, str]]:
     """Applications that were submitted, with the names of their posts, newest first."""
     statement = (
-        sa.select(Application, PostRow.name)
-        .join(PostRow, PostRow.code == Application.post)
+        sa.select(Application, Post.name)
+        .join(Post, Post.code == Application.post)
         .where(Application.person_id == person.id, Application.revision > 0)
         .order_by(Application.added_at.desc())
         .limit(50)

@@ -1,25 +1,24 @@
 """Import of people and the certificates they hold, and the registrar's look at one person."""
 
 from collections import ChainMap
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, Self
 from uuid import uuid4
 
 import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.renewal import queries
 from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
 from services.renewal.errors import TableInvalid
-from services.renewal.models import Application, HeldCertificate, Person
-from services.renewal.registry import queries as registry_queries
-from services.renewal.registry.file import TEMPLATE_COLUMNS, RegistryRow, RowError, parse_row
-from services.renewal.registry.plan import Held, Known, Outcome
-from services.renewal.service.changes import ID_NUMBER
+from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Person
+from services.renewal.queries import certificates_by_number, posts
+from services.renewal.registry import queries
+from services.renewal.registry.file import TEMPLATE_COLUMNS, RegisteredCertificate, RegistryRow, RowError, parse_row
+from services.renewal.registry.plan import Change, Holding, Snapshot, plan
 from services.renewal.service.eligibility import get_person
 from shared.audit import trail
 from shared.auth.tokens import Principal
@@ -33,6 +32,10 @@ MAX_REPORTED_ERRORS = 1_000
 CHUNK = 500
 
 
+# What a row changes, or what is wrong with it.
+Judged = Change | Sequence[RowError]
+
+
 @dataclass
 class ImportReport:
     """`failed` counts all bad rows; `errors` holds the first thousand as (row number in the sheet, error)."""
@@ -44,16 +47,15 @@ class ImportReport:
     failed: int = 0
     errors: list[tuple[int, RowError]] = field(default_factory=list)
 
-    def count(self, row: int, outcome: Outcome | RowError) -> None:
-        if isinstance(outcome, RowError):
-            self.fail(row, [outcome])
+    def count(self, number: int, judged: Judged) -> None:
+        """Count the row of this number in the sheet."""
+        self.rows += 1
+        if isinstance(judged, Change):
+            setattr(self, judged.outcome, getattr(self, judged.outcome) + 1)
         else:
-            setattr(self, outcome, getattr(self, outcome) + 1)
-
-    def fail(self, row: int, errors: Iterable[RowError]) -> None:
-        self.failed += 1
-        room = MAX_REPORTED_ERRORS - len(self.errors)
-        self.errors += [(row, error) for error in islice(errors, room)]
+            self.failed += 1
+            room = MAX_REPORTED_ERRORS - len(self.errors)
+            self.errors += [(number, error) for error in islice(judged, room)]
 
 
 async def count_rows(file: BinaryIO) -> int | None:
@@ -76,19 +78,22 @@ async def import_registry(
     Raises TableInvalid; rows before the place where a table breaks off, or before a caller who leaves, are kept.
     """
     async with container.database.transaction() as reading:
-        names = await queries.posts(reading)
-    posts = {code: code for code in names} | {post.name: code for code, post in names.items()}
+        known = await posts(reading)
+    codes = {code: code for code in known} | {post.name: code for code, post in known.items()}
     report = ImportReport()
-    ahead = Known({}, {})
+    ahead = Snapshot({}, {})
     today = business_day(container.clock.now())
     reader = tabular.rows(file, TEMPLATE_COLUMNS, MAX_ROWS)
     try:
-        while chunk := await anyio.to_thread.run_sync(_next_chunk, container, reader, posts, today):
+        while chunk := await anyio.to_thread.run_sync(_next_chunk, container, reader, codes, today):
             async with container.database.transaction() as own:
                 if dry_run:
-                    await _rehearse_chunk(own, chunk, ahead, report)
+                    planned = await _rehearse(own, chunk, ahead)
                 else:
-                    await _import_chunk(container, own, chunk, report)
+                    planned = await _import(container, own, chunk)
+            # Only what is committed counts.
+            for parsed, judged in zip(chunk, planned, strict=True):
+                report.count(parsed.number, judged)
             yield report.rows
     except TableError as error:
         raise _invalid(error, 0 if dry_run else report.rows) from None
@@ -96,7 +101,7 @@ async def import_registry(
         if report.rows and not dry_run:
             # Also for a caller who leaves: what he brought is in.
             with anyio.CancelScope(shield=True):
-                await _remember(container, principal, report)
+                await _record(container, principal, report)
     yield report
 
 
@@ -104,7 +109,7 @@ def _invalid(error: TableError, imported: int) -> TableInvalid:
     return TableInvalid(error.message, table=error.code, row=error.row, imported=imported)
 
 
-async def _remember(container: RenewalContainer, principal: Principal, report: ImportReport) -> None:
+async def _record(container: RenewalContainer, principal: Principal, report: ImportReport) -> None:
     async with container.database.transaction() as session:
         counts = {name: getattr(report, name) for name in ("rows", "created", "updated", "unchanged", "failed")}
         trail.add(session, container.clock.now(), principal, AuditAction.registry_imported, None, counts)
@@ -130,113 +135,118 @@ def _next_chunk(
     return chunk
 
 
-def _good(chunk: Sequence[Parsed]) -> list[tuple[str, RegistryRow]]:
-    return [(parsed.index, parsed.found) for parsed in chunk if isinstance(parsed.found, RegistryRow)]
+@dataclass(frozen=True)
+class _Known:
+    """What the database holds of the people and the certificates that a chunk names."""
+
+    people: dict[str, Person]
+    certificates: dict[str, HeldCertificate]
+
+    @classmethod
+    async def load(cls, session: AsyncSession, good: Mapping[int, tuple[str, RegistryRow]], *, lock: bool) -> Self:
+        people = await queries.people_by_index(session, [index for index, _ in good.values()], lock=lock)
+        numbers = [row.certificate.number for _, row in good.values() if row.certificate]
+        return cls(people, await certificates_by_number(session, numbers))
+
+    def under(self, ahead: Snapshot) -> Snapshot:
+        """As it will be after what is `ahead`, which takes up what changes from here on."""
+        owners = {person.id: index for index, person in self.people.items()}
+        names = {index: person.name for index, person in self.people.items()}
+        holdings = {
+            number: Holding(
+                owners.get(held.person_id),
+                RegisteredCertificate(held.post, number, held.valid_until),
+                by_platform=held.application_id is not None,
+            )
+            for number, held in self.certificates.items()
+        }
+        return Snapshot(ChainMap(ahead.names, names), ChainMap(ahead.holdings, holdings))
 
 
-def _tally(chunk: Sequence[Parsed], known: Known, report: ImportReport) -> None:
+def _good(chunk: Sequence[Parsed]) -> dict[int, tuple[str, RegistryRow]]:
+    """The rows without an error, by their number in the sheet."""
+    return {p.number: (p.index, p.found) for p in chunk if isinstance(p.found, RegistryRow)}
+
+
+def _judge(chunk: Sequence[Parsed], good: Mapping[int, tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Judged]:
+    """What becomes of every row of the chunk, in order."""
+    planned = dict(zip(good, plan(good.values(), snapshot), strict=True))
+    judged: list[Judged] = []
     for parsed in chunk:
-        report.rows += 1
-        if isinstance(parsed.found, RegistryRow):
-            report.count(parsed.number, known.take(parsed.index, parsed.found))
-        else:
-            report.fail(parsed.number, parsed.found)
+        own = planned[parsed.number] if isinstance(parsed.found, RegistryRow) else parsed.found
+        judged.append([own] if isinstance(own, RowError) else own)
+    return judged
 
 
-def _known(people: Mapping[str, Person], certificates: Mapping[str, HeldCertificate]) -> Known:
-    owners = {person.id: index for index, person in people.items()}
-    return Known(
-        {index: person.name for index, person in people.items()},
-        {
-            number: Held(owners.get(held.person_id), held.post, held.valid_until, held.application_id is not None)
-            for number, held in certificates.items()
-        },
-    )
-
-
-async def _rehearse_chunk(session: AsyncSession, chunk: Sequence[Parsed], ahead: Known, report: ImportReport) -> None:
+async def _rehearse(session: AsyncSession, chunk: Sequence[Parsed], ahead: Snapshot) -> list[Judged]:
+    """Judge the chunk; what it would change is `ahead` of the chunks to come."""
     good = _good(chunk)
-    people = await registry_queries.people_by_index(session, [index for index, _ in good], lock=False)
-    numbers = [row.certificate.number for _, row in good if row.certificate]
-    known = _known(people, await queries.certificates_by_number(session, numbers))
-    # What is assigned stays in `ahead`.
-    overlaid = Known(ChainMap(ahead.names, known.names), ChainMap(ahead.certificates, known.certificates))
-    _tally(chunk, overlaid, report)
+    known = await _Known.load(session, good, lock=False)
+    return _judge(chunk, good, known.under(ahead))
 
 
-async def _import_chunk(
-    container: RenewalContainer, session: AsyncSession, chunk: Sequence[Parsed], report: ImportReport
-) -> None:
+async def _import(container: RenewalContainer, session: AsyncSession, chunk: Sequence[Parsed]) -> list[Judged]:
+    """Judge the chunk and write what it changes."""
     good = _good(chunk)
+    while True:
+        known = await _Known.load(session, good, lock=True)
+        ahead = Snapshot({}, {})
+        judged = _judge(chunk, good, known.under(ahead))
+        async with session.begin_nested() as savepoint:
+            if await _write(container, session, good, known, ahead):
+                return judged
+            # Somebody else has written a row in the meantime: judge again from that.
+            await savepoint.rollback()
+
+
+async def _write(
+    container: RenewalContainer,
+    session: AsyncSession,
+    good: Mapping[int, tuple[str, RegistryRow]],
+    known: _Known,
+    ahead: Snapshot,
+) -> bool:
+    """Write what is `ahead` of what is known; False if something new is there by now."""
     now = container.clock.now()
-    people, new_people = await _insert_people(container, session, good, now)
-    certificates, new_certificates = await _insert_certificates(session, good, people, now)
-    known = _known(people, certificates)
-    for index in new_people:
-        del known.names[index]
-    for number in new_certificates:
-        del known.certificates[number]
-    _tally(chunk, known, report)
-    for index, person in people.items():
-        if person.name != known.names[index]:
-            person.name, person.updated_at = known.names[index], now
-    for number, certificate in certificates.items():
-        held = known.certificates[number]
-        if (certificate.post, certificate.valid_until) != (held.post, held.valid_until):
-            certificate.post, certificate.valid_until, certificate.updated_at = held.post, held.valid_until, now
-
-
-async def _insert_people(
-    container: RenewalContainer, session: AsyncSession, good: Sequence[tuple[str, RegistryRow]], now: datetime
-) -> tuple[dict[str, Person], set[str]]:
-    """People of the chunk by index, and the indexes that are new."""
-    indexes = [index for index, _ in good]
-    people = await registry_queries.people_by_index(session, indexes, lock=True)
-    missing = {index: row for index, row in good if index not in people}
-    inserted = await registry_queries.insert_people(
-        session,
-        [
-            {
-                "id": uuid4(),
-                "id_number": container.cipher.encrypt(row.person.value, ID_NUMBER),
-                "id_number_index": index,
-                "name": row.name,
-                "sex": row.person.sex,
-                "birth_date": row.person.birth_date,
-                "created_at": now,
-                "updated_at": now,
-            }
-            for index, row in sorted(missing.items())
-        ],
-    )
-    if missing:
-        people = await registry_queries.people_by_index(session, indexes, lock=True)
-    return people, inserted
-
-
-async def _insert_certificates(
-    session: AsyncSession, good: Sequence[tuple[str, RegistryRow]], people: dict[str, Person], now: datetime
-) -> tuple[dict[str, HeldCertificate], set[str]]:
-    """Certificates of the chunk by number, and the numbers that are new. The first row that names one has it."""
-    wanted = {row.certificate.number: (row.certificate, index) for index, row in reversed(good) if row.certificate}
-    known = await queries.certificates_by_number(session, wanted)
-    inserted = await registry_queries.insert_certificates(
-        session,
-        [
-            {
-                "id": uuid4(),
-                "person_id": people[index].id,
-                "post": held.post,
-                "certificate_number": number,
-                "valid_until": held.valid_until,
-                "created_at": now,
-                "updated_at": now,
-            }
-            for number, (held, index) in sorted(wanted.items())
-            if number not in known
-        ],
-    )
-    return await queries.certificates_by_number(session, wanted), inserted
+    stamps = {"created_at": now, "updated_at": now}
+    ids = {index: person.id for index, person in known.people.items()}
+    new_people = {
+        index: {
+            "id": ids.setdefault(index, uuid4()),
+            "id_number": container.cipher.encrypt(row.person.value, ID_NUMBER),
+            "id_number_index": index,
+            "name": ahead.names[index],
+            "sex": row.person.sex,
+            "birth_date": row.person.birth_date,
+            **stamps,
+        }
+        for index, row in good.values()
+        if index in ahead.names and index not in known.people
+    }
+    new_certificates = [
+        {
+            "id": uuid4(),
+            "person_id": ids[holding.owner or ""],
+            "post": holding.certificate.post,
+            "certificate_number": number,
+            "valid_until": holding.certificate.valid_until,
+            **stamps,
+        }
+        for number, holding in sorted(ahead.holdings.items())
+        if number not in known.certificates
+    ]
+    # In one order, so that two imports with the same rows wait for each other and do not deadlock.
+    if not await queries.insert_people(session, [row for _, row in sorted(new_people.items())]):
+        return False
+    if not await queries.insert_certificates(session, new_certificates):
+        return False
+    for index in ahead.names.keys() & known.people.keys():
+        person = known.people[index]
+        person.name, person.updated_at = ahead.names[index], now
+    for number in ahead.holdings.keys() & known.certificates.keys():
+        held, certificate = known.certificates[number], ahead.holdings[number].certificate
+        held.post, held.valid_until, held.updated_at = certificate.post, certificate.valid_until, now
+    return True
 
 
 @dataclass(frozen=True)
@@ -256,6 +266,6 @@ async def read_person(
     return RegistryPerson(
         person,
         number,
-        await registry_queries.certificates_of(session, person),
-        await registry_queries.applications_of(session, person),
+        await queries.certificates_of(session, person),
+        await queries.applications_of(session, person),
     )

@@ -1,7 +1,8 @@
 """What an enterprise does with an application: draft, change, submit, cancel, read."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import IntegrityError
@@ -13,50 +14,75 @@ from services.renewal.domain import (
     EDITABLE,
     IMAGE_KINDS,
     IMAGE_LABELS,
-    LABELS,
     Action,
-    Reason,
+    DecisionReason,
+    Ineligibility,
+    Post,
     Status,
     application_number,
     next_status,
 )
-from services.renewal.errors import ApplicationNotFound, ImagesMissing, NotEligible, StaleRevision, WrongState
+from services.renewal.errors import ApplicationNotFound, ImagesMissing, NotEligible, StaleRevision
 from services.renewal.letter import LetterFields, render_letter
-from services.renewal.models import Application, HistoryRow, ImageRow, SubmissionRow
-from services.renewal.service.changes import ID_NUMBER, record, state
-from services.renewal.service.eligibility import Rules, get_person, get_post
+from services.renewal.lifecycle import ENTERPRISE, Applications, record, wrong_state
+from services.renewal.models import ID_NUMBER, Application, Change, Image
+from services.renewal.rules import Rules
+from services.renewal.schemas import ApplicationChange, ApplicationDraft, ApplicationSearch
+from services.renewal.service.eligibility import Eligibility, check_application, get_person
 from shared.auth.tokens import Principal
-from shared.contracts.renewal import RenewalCancelled, RenewalSubmitted
+from shared.persistence.db import violates
 from shared.values.clock import business_day
+from shared.web.pagination import PageRequest, split_page
 
-ENTERPRISE = "enterprise"
+# What the row locks cannot see: a writer outside these locks.
+EXCLUSIVE = ("uq_applications_live_post", "ex_applications_constructor_and_quality")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """An application with what is shown beside it: the posts by code, and its present pictures."""
+
+    application: Application
+    posts: dict[str, Post]
+    images: Sequence[Image]
+
+
+@dataclass(frozen=True)
+class Dossier(Overview):
+    """`corrected` tells whether the part that a rejection is about is another than was submitted; None without one."""
+
+    corrected: bool | None
+    history: Sequence[Change]
 
 
 async def create_application(
-    container: RenewalContainer, session: AsyncSession, principal: Principal, id_number: str, post: str
-) -> Application:
-    """A draft. Raises IdNumberInvalid, PersonNotFound, UnknownPost."""
-    person, _ = await get_person(container, session, id_number)
-    chosen = get_post(await queries.posts(session), post)
+    container: RenewalContainer, session: AsyncSession, principal: Principal, draft: ApplicationDraft
+) -> Overview:
+    """Begin a draft. Raises IdNumberInvalid, PersonNotFound, UnknownPost."""
+    person, _ = await get_person(container, session, draft.id_number)
+    rules = await Rules.load(session)
+    post = rules.post(draft.post)
     await queries.ensure_enterprise(session, principal.subject, principal.name)
     now = container.clock.now()
     application = Application(
         id=uuid4(),
         enterprise_id=principal.subject,
         person_id=person.id,
-        post=chosen.code,
-        post_family=chosen.family,
+        post=post.code,
+        post_family=post.family,
         status=Status.draft,
         revision=0,
         decision_no=0,
         change_no=0,
+        reason=DecisionReason(),
         added_at=now,
         updated_at=now,
     )
     session.add(application)
     record(session, application, "create", ENTERPRISE, now)
     await session.flush()
-    return await get_application(session, application.id, principal.subject)
+    created = await get_application(session, application.id, principal.subject)
+    return Overview(created, rules.posts, [])
 
 
 async def get_application(session: AsyncSession, application_id: UUID, enterprise_id: UUID | None) -> Application:
@@ -67,24 +93,49 @@ async def get_application(session: AsyncSession, application_id: UUID, enterpris
     return application
 
 
-async def read_application(
-    session: AsyncSession, application_id: UUID, enterprise_id: UUID
-) -> tuple[Application, list[ImageRow], Sequence[HistoryRow]]:
+async def list_posts(session: AsyncSession) -> Iterable[Post]:
+    return (await queries.posts(session)).values()
+
+
+async def list_applications(
+    session: AsyncSession, search: ApplicationSearch, page: PageRequest
+) -> tuple[list[Overview], str | None]:
+    """A page of an enterprise's applications, newest first, and the cursor of the next one."""
+    rows = await queries.search_applications(session, search, page)
+    kept, next_cursor = split_page(rows, page, lambda row: (row.added_at, row.id))
+    images = await queries.current_images(session, [row.id for row in kept])
+    posts = await queries.posts(session)
+    return [Overview(row, posts, images[row.id]) for row in kept], next_cursor
+
+
+async def read_application(session: AsyncSession, application_id: UUID, enterprise_id: UUID) -> Dossier:
     """Raises ApplicationNotFound."""
     application = await get_application(session, application_id, enterprise_id)
-    images = await queries.current_images(session, [application.id])
-    return application, images[application.id], await queries.history(session, application.id)
+    images = (await queries.current_images(session, [application.id]))[application.id]
+    return Dossier(
+        application,
+        await queries.posts(session),
+        images,
+        await _is_corrected(session, application, images),
+        await queries.history(session, application.id),
+    )
 
 
-async def is_corrected(session: AsyncSession, application: Application, images: Sequence[ImageRow]) -> bool | None:
-    """Whether the part that a rejection is about is another than was submitted; None without such a part."""
-    if application.status != Status.rejected or application.reason_field is None:
+async def _is_corrected(session: AsyncSession, application: Application, images: Sequence[Image]) -> bool | None:
+    part = application.reason.field
+    if application.status != Status.rejected or part is None:
         return None
     submission = await queries.submission(session, application.id, application.revision)
-    submitted = {"post": submission.post, **submission.images}
-    present = {"post": application.post, **{row.kind: str(row.id) for row in images}}
-    part = application.reason_field
+    submitted: dict[str, str] = {"post": submission.post, **submission.images}
+    present: dict[str, str] = {"post": application.post, **{image.kind: str(image.id) for image in images}}
     return present.get(part) != submitted[part] if part in submitted else None
+
+
+async def read_eligibility(
+    container: RenewalContainer, session: AsyncSession, application_id: UUID, enterprise_id: UUID
+) -> Eligibility:
+    """Raises ApplicationNotFound."""
+    return await check_application(container, session, await get_application(session, application_id, enterprise_id))
 
 
 async def change_application(
@@ -92,19 +143,20 @@ async def change_application(
     session: AsyncSession,
     enterprise_id: UUID,
     application_id: UUID,
-    post: str,
-    revision: int | None,
-) -> Application:
+    change: ApplicationChange,
+) -> Overview:
     """Change the post of a draft or rejected application.
 
     Raises ApplicationNotFound, StaleRevision, WrongState, UnknownPost.
     """
-    application = await lock_editable(session, enterprise_id, application_id, revision)
-    chosen = get_post(await queries.posts(session), post)
-    if chosen.code != application.post:
-        application.post, application.post_family = chosen.code, chosen.family
+    application = await lock_editable(session, enterprise_id, application_id, change.revision)
+    rules = await Rules.load(session)
+    post = rules.post(change.post)
+    if post.code != application.post:
+        application.post, application.post_family = post.code, post.family
         record(session, application, "change_post", ENTERPRISE, container.clock.now())
-    return application
+    images = await queries.current_images(session, [application.id])
+    return Overview(application, rules.posts, images[application.id])
 
 
 async def lock_editable(
@@ -114,107 +166,79 @@ async def lock_editable(
     application = await queries.find_application(session, application_id, enterprise_id, lock=True)
     if application is None:
         raise ApplicationNotFound
-    check_revision(application, revision)
+    if revision is not None:
+        _check_revision(application, revision)
     if application.status not in EDITABLE:
         raise wrong_state(application)
     return application
 
 
-def check_revision(application: Application, revision: int | None) -> None:
+def _check_revision(application: Application, revision: int) -> None:
     """Raises StaleRevision."""
-    if revision is not None and revision != application.revision:
+    if revision != application.revision:
         raise StaleRevision(revision=application.revision)
 
 
-def wrong_state(application: Application) -> WrongState:
-    label = LABELS[application.status]
-    return WrongState(f"该申请当前为“{label}”，不允许此操作", application_status=application.status.value)
-
-
-def not_eligible(reasons: Sequence[Reason]) -> NotEligible:
-    members = [{"code": reason.code, "rule": reason.rule, "message": reason.message} for reason in reasons]
-    return NotEligible("；".join(reason.message for reason in reasons), reasons=members)
+def _not_eligible(against: Sequence[Ineligibility]) -> NotEligible:
+    members = [{"code": each.code, "rule": each.rule, "message": each.message} for each in against]
+    return NotEligible("；".join(each.message for each in against), reasons=members)
 
 
 async def submit_application(
     container: RenewalContainer, session: AsyncSession, enterprise_id: UUID, application_id: UUID, revision: int
-) -> Application:
-    """Draft or rejected -> pending_review.
+) -> Overview:
+    """Hand a draft or rejected application in for review.
 
     Raises ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, NotEligible.
     """
-    application = await _lock_own(session, enterprise_id, application_id)
-    check_revision(application, revision)
-    following = next_status(application.status, Action.submit)
-    if following is None:
+    applications = await _load_own(container, session, enterprise_id, application_id)
+    application, images = applications[application_id], applications.images[application_id]
+    _check_revision(application, revision)
+    if next_status(application.status, Action.submit) is None:
         raise wrong_state(application)
-    images = (await queries.current_images(session, [application.id]))[application.id]
-    missing = [kind for kind in IMAGE_KINDS if kind not in {row.kind for row in images}]
+    missing = [kind for kind in IMAGE_KINDS if kind not in {image.kind for image in images}]
     if missing:
         raise ImagesMissing("请先上传：" + "、".join(IMAGE_LABELS[kind] for kind in missing), kinds=missing)
-    rules = await Rules.load(session)
     now = container.clock.now()
-    holdings = await queries.holdings(session, [application.person_id], [application])
-    standing = holdings.standing(application.person, rules.posts, business_day(now), but=application)
-    application.submitted_at = now
-    reasons = rules.judge(standing, application)
-    if reasons:
-        raise not_eligible(reasons)
-    application.status = following
-    application.revision += 1
-    application.reason_code = application.reason_label = application.reason_field = application.comment = None
-    record(session, application, "submit", ENTERPRISE, now)
-    session.add(
-        SubmissionRow(
-            application_id=application.id,
-            revision=application.revision,
-            post=application.post,
-            images={row.kind: str(row.id) for row in images},
-            submitted_at=now,
-        )
-    )
-    held = holdings.valid(application.person_id, business_day(now))
-    container.outbox.add(session, RenewalSubmitted(**state(container, application, rules.posts, images, held)), now)
+    if against := applications.ineligibilities(application, now, submitting=True):
+        raise _not_eligible(against)
+    applications.submit(application, now)
     try:
         await session.flush()
-    except IntegrityError:
-        # The constraints refuse what a writer outside these locks may have done in the meantime.
-        raise NotEligible(reasons=[]) from None
-    return application
+    except IntegrityError as error:
+        if violates(error, *EXCLUSIVE):
+            raise NotEligible(reasons=[]) from None
+        raise
+    return Overview(application, applications.rules.posts, images)
 
 
 async def cancel_application(
     container: RenewalContainer, session: AsyncSession, enterprise_id: UUID, application_id: UUID, revision: int
-) -> Application:
+) -> Overview:
     """Raises ApplicationNotFound, StaleRevision, WrongState."""
-    application = await _lock_own(session, enterprise_id, application_id)
-    check_revision(application, revision)
-    following = next_status(application.status, Action.cancel)
-    if following is None:
-        raise wrong_state(application)
-    now = container.clock.now()
-    application.status = following
-    record(session, application, "cancel", ENTERPRISE, now)
-    if application.revision > 0:
-        images = (await queries.current_images(session, [application.id]))[application.id]
-        posts = await queries.posts(session)
-        holdings = await queries.holdings(session, [application.person_id])
-        held = holdings.valid(application.person_id, business_day(now))
-        container.outbox.add(session, RenewalCancelled(**state(container, application, posts, images, held)), now)
-    return application
+    applications = await _load_own(container, session, enterprise_id, application_id)
+    application = applications[application_id]
+    _check_revision(application, revision)
+    applications.cancel(application, container.clock.now())
+    return Overview(application, applications.rules.posts, applications.images[application_id])
 
 
-async def _lock_own(session: AsyncSession, enterprise_id: UUID, application_id: UUID) -> Application:
-    """Own application under its person's lock and its own. Raises ApplicationNotFound."""
+async def _load_own(
+    container: RenewalContainer, session: AsyncSession, enterprise_id: UUID, application_id: UUID
+) -> Applications:
+    """The enterprise's application under its person's lock and its own. Raises ApplicationNotFound."""
     if await queries.find_application(session, application_id, enterprise_id) is None:
         raise ApplicationNotFound
-    return (await queries.lock_applications(session, [application_id]))[application_id]
+    return await Applications.load(container, session, [application_id])
 
 
 async def commitment_letter(
     container: RenewalContainer, session: AsyncSession, enterprise_id: UUID, application_id: UUID
 ) -> tuple[str, bytes]:
-    """File name and .docx of the 承诺书. It shows the full id number, so the history records it."""
+    """File name and .docx of the 承诺书. It shows the full id number, so the history records it.
+
+    Raises ApplicationNotFound.
+    """
     application = await queries.find_application(session, application_id, enterprise_id, lock=True)
     if application is None:
         raise ApplicationNotFound

@@ -6,24 +6,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import AgeLimit, Post, Reason, Standing, reasons_against
-from services.renewal.errors import IdNumberInvalid, PersonNotFound, UnknownPost
-from services.renewal.models import Application, Person
-from services.renewal.service.changes import ID_NUMBER
+from services.renewal.domain import Ineligibility, Post
+from services.renewal.errors import IdNumberInvalid, PersonNotFound
+from services.renewal.models import ID_NUMBER, Application, Person
+from services.renewal.rules import Holdings, Rules
+from services.renewal.schemas import EligibilityRequest
 from shared.values import idnumber
 from shared.values.clock import business_day
 
 
 @dataclass(frozen=True)
 class Eligibility:
+    """`ineligibilities` hold for the post asked about, or for every post; `posts` has those against each."""
+
     person: Person
     id_number: str
-    reasons: list[Reason]
-    posts: list[tuple[Post, list[Reason]]]
-
-    @property
-    def eligible(self) -> bool:
-        return not self.reasons and any(not against for _, against in self.posts)
+    eligible: bool
+    ineligibilities: list[Ineligibility]
+    posts: list[tuple[Post, list[Ineligibility]]]
 
 
 async def get_person(container: RenewalContainer, session: AsyncSession, text: str) -> tuple[Person, str]:
@@ -38,60 +38,35 @@ async def get_person(container: RenewalContainer, session: AsyncSession, text: s
     return person, number
 
 
-def get_post(posts: dict[str, Post], code: str) -> Post:
-    """Raises UnknownPost."""
-    if code not in posts:
-        raise UnknownPost("post", "没有这个岗位，请从岗位列表中选择")
-    return posts[code]
-
-
 async def check_eligibility(
-    container: RenewalContainer, session: AsyncSession, id_number: str, post: str | None
+    container: RenewalContainer, session: AsyncSession, request: EligibilityRequest
 ) -> Eligibility:
-    """Raises IdNumberInvalid, PersonNotFound, UnknownPost."""
-    person, number = await get_person(container, session, id_number)
-    return await _eligibility(container, session, person, number, post)
+    """Check a person, for one post or for all. Raises IdNumberInvalid, PersonNotFound, UnknownPost."""
+    person, number = await get_person(container, session, request.id_number)
+    return await _check(container, session, person, number, request.post)
 
 
-async def application_eligibility(
+async def check_application(
     container: RenewalContainer, session: AsyncSession, application: Application
 ) -> Eligibility:
-    """What its submission today would be told, with its own post or any other."""
+    """Check what submitting the application today would be told, with its own post or any other."""
     number = container.cipher.decrypt(application.person.id_number, ID_NUMBER)
-    return await _eligibility(container, session, application.person, number, application.post, application)
+    return await _check(container, session, application.person, number, application.post, application)
 
 
-async def _eligibility(
+async def _check(
     container: RenewalContainer,
     session: AsyncSession,
     person: Person,
     number: str,
-    post: str | None,
+    code: str | None,
     but: Application | None = None,
 ) -> Eligibility:
-    posts = await queries.posts(session)
-    requested = get_post(posts, post) if post is not None else None
-    limits = await queries.age_limits(session)
+    rules = await Rules.load(session)
+    requested = rules.post(code) if code is not None else None
     day = business_day(container.clock.now())
-    standing = (await queries.holdings(session, [person.id])).standing(person, posts, day, but=but)
-    each = [(candidate, reasons_against(standing, candidate, day, limits)) for candidate in posts.values()]
-    return Eligibility(person, number, reasons_against(standing, requested, day, limits), each)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What judging needs besides the person; loaded once for a batch."""
-
-    posts: dict[str, Post]
-    limits: list[AgeLimit]
-
-    @classmethod
-    async def load(cls, session: AsyncSession) -> "Rules":
-        return cls(await queries.posts(session), await queries.age_limits(session))
-
-    def judge(self, standing: Standing, application: Application) -> list[Reason]:
-        """Age counts from the day of submission."""
-        if application.submitted_at is None:
-            raise ValueError("only a submitted application can be judged")
-        day = business_day(application.submitted_at)
-        return reasons_against(standing, self.posts[application.post], day, self.limits)
+    standing = (await Holdings.load(session, rules, [person.id])).standing(person, day, but=but)
+    against = rules.ineligibilities(standing, requested, day)
+    posts = [(post, rules.ineligibilities(standing, post, day)) for post in rules.posts.values()]
+    eligible = not against and (requested is not None or any(not each for _, each in posts))
+    return Eligibility(person, number, eligible, against, posts)

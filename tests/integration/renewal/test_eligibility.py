@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
-from services.renewal.models import AgeLimitRow
+from services.renewal.models import AgeLimit
 from shared.values.clock import business_day
 from tests.support.office import Office, line, new_person, problem
 from tests.support.platform import Harness
@@ -110,10 +110,10 @@ async def test_a_limit_of_the_future_takes_effect_on_its_day(embedded: Harness) 
     assert (await office.request("POST", "/eligibility-checks", json=check)).json()["eligible"] is False
     async with office.renewal.database.transaction() as session:
         tomorrow = date.fromordinal(today.toordinal() + 1)
-        session.add(AgeLimitRow(sex="male", effective_from=tomorrow, months=63 * 12))
+        session.add(AgeLimit(sex="male", effective_from=tomorrow, months=63 * 12))
     assert (await office.request("POST", "/eligibility-checks", json=check)).json()["eligible"] is False
     async with office.renewal.database.transaction() as session:
-        await session.execute(sa.update(AgeLimitRow).where(AgeLimitRow.months == 63 * 12).values(effective_from=today))
+        await session.execute(sa.update(AgeLimit).where(AgeLimit.months == 63 * 12).values(effective_from=today))
     assert (await office.request("POST", "/eligibility-checks", json=check)).json()["eligible"] is True
 
 

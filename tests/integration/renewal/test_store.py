@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from services.renewal.app import build, create_app
 from services.renewal.container import RenewalContainer
-from services.renewal.models import ImageRow
+from services.renewal.models import Image
 from services.renewal.pictures import service as pictures
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.settings import RenewalSettings
@@ -151,7 +151,7 @@ async def test_without_the_store_nothing_is_lost(office: Office, s3: S3Address) 
         answer = await client("POST", f"/applications/{draft}/submission", json={"revision": 0})
         assert answer.json()["status"] == "pending_review"
     async with office.renewal.database.transaction() as session:
-        statement = sa.select(sa.func.count()).where(ImageRow.application_id == draft)
+        statement = sa.select(sa.func.count()).where(Image.application_id == draft)
         assert await session.scalar(statement) == 3
 
 

@@ -5,15 +5,15 @@ import tarfile
 
 from deploy.journey import import_people, submit_application
 from deploy.synthetic import id_number
-from services.renewal import queries
 from services.renewal.container import RenewalContainer
+from services.renewal.pictures import queries
 from services.renewal.pictures.transfer import check_pictures, export_pictures, import_pictures
 from tests.support.platform import Harness
 
 
 async def keys_of(container: RenewalContainer) -> list[str]:
     async with container.database.transaction() as session:
-        return [key async for key, _ in queries.pictures(session)]
+        return [key async for key, _ in queries.all_images(session)]
 
 
 async def exported(container: RenewalContainer, known: set[str]) -> bytes:

@@ -8,8 +8,7 @@ import pytest
 from deploy.embedded.platform import SERVICES
 from services.portal.app import LIMITS as PORTAL_LIMITS
 from services.renewal.app import BODY_LIMITS
-from services.renewal.endpoints import router
-from services.renewal.registry.endpoints import router as registry_router
+from services.renewal.app import ROUTERS as RENEWAL
 from shared.web.middleware import DEFAULT_BODY_LIMIT
 from tests.unit.deploy.files import compose, gateway
 
@@ -38,7 +37,7 @@ def test_a_service_is_reached_under_its_prefix(service: str) -> None:
 
 
 def test_uploads_have_routes_of_their_own() -> None:
-    paths = {f"/api/renewal/v1{route.path}" for part in (router, registry_router) for route in part.routes}  # type: ignore[attr-defined]
+    paths = {f"/api/renewal/v1{route.path}" for part in RENEWAL for route in part.routes}  # type: ignore[attr-defined]
     (imports,) = re.findall(r"Path\(`(.+)`\)", ROUTERS["renewal-imports"]["rule"])
     assert imports in paths
     (pictures,) = re.findall(r"PathRegexp\(`(.+)`\)", ROUTERS["renewal-pictures"]["rule"])

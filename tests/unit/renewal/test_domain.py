@@ -15,14 +15,14 @@ from services.renewal.domain import (
     Sex,
     Standing,
     Status,
-    excluded_by,
+    conflicting_post,
+    ineligibilities,
+    is_valid,
     limit_on,
     month_anniversary,
     next_status,
-    reasons_against,
 )
 from services.renewal.models import HeldCertificate
-from services.renewal.queries import is_valid
 from shared.values.clock import business_day
 
 CIVIL_BUILDER = Post("10", "土建施工员", "施工员", 3)
@@ -47,7 +47,7 @@ def standing(
 
 
 def codes(person: Standing, requested: Post | None = SAFETY, day: date = TODAY) -> list[str]:
-    return [reason.code for reason in reasons_against(person, requested, day, LIMITS)]
+    return [reason.code for reason in ineligibilities(person, requested, day, LIMITS)]
 
 
 class TestThreeCertificates:
@@ -171,25 +171,25 @@ class TestAge:
         limits = [*LIMITS, AgeLimit("female", change, 58 * 12), AgeLimit("male", change, 63 * 12)]
         woman, man = standing(sex="female", born=date(1970, 1, 1)), standing(born=date(1965, 6, 1))
         for person, code in ((woman, "over_age_female"), (man, "over_age_male")):
-            before = reasons_against(person, SAFETY, change - timedelta(days=1), limits)
+            before = ineligibilities(person, SAFETY, change - timedelta(days=1), limits)
             assert [reason.code for reason in before] == [code]
-            assert reasons_against(person, SAFETY, change, limits) == []
-        reached = reasons_against(woman, SAFETY, date(2028, 1, 2), limits)
+            assert ineligibilities(person, SAFETY, change, limits) == []
+        reached = ineligibilities(woman, SAFETY, date(2028, 1, 2), limits)
         assert [reason.message for reason in reached] == ["女性年龄大于58岁不允许换证"]
-        assert reasons_against(man, SAFETY, date(2028, 6, 1), limits) == []
-        assert [reason.rule for reason in reasons_against(man, SAFETY, date(2028, 6, 2), limits)] == ["D"]
+        assert ineligibilities(man, SAFETY, date(2028, 6, 1), limits) == []
+        assert [reason.rule for reason in ineligibilities(man, SAFETY, date(2028, 6, 2), limits)] == ["D"]
 
     def test_limits_count_in_months(self) -> None:
         limits = [AgeLimit("male", date(2025, 1, 1), 60 * 12 + 1)]
         person = standing(born=date(1965, 1, 31))
-        assert reasons_against(person, SAFETY, date(2025, 2, 28), limits) == []
-        [reason] = reasons_against(person, SAFETY, date(2025, 3, 1), limits)
+        assert ineligibilities(person, SAFETY, date(2025, 2, 28), limits) == []
+        [reason] = ineligibilities(person, SAFETY, date(2025, 3, 1), limits)
         assert reason.message == "男性年龄大于60岁1个月不允许换证"
 
     def test_no_limit_in_force_forbids_nothing(self) -> None:
         limits = [AgeLimit("male", date(2027, 1, 1), 60 * 12)]
         assert limit_on(limits, "male", TODAY) is None
-        assert reasons_against(standing(born=date(1940, 1, 1)), SAFETY, TODAY, limits) == []
+        assert ineligibilities(standing(born=date(1940, 1, 1)), SAFETY, TODAY, limits) == []
         assert limit_on(LIMITS, "female", TODAY) == LIMITS[0]
 
 
@@ -205,7 +205,7 @@ class TestAlreadyApplied:
 
 def test_every_reason_comes_in_the_owner_s_order() -> None:
     person = standing(held=(CIVIL_BUILDER, MATERIAL), live=(ROAD_CHECKER,), sex="female", born=date(1960, 1, 1))
-    reasons = reasons_against(person, ROAD_CHECKER, TODAY, LIMITS)
+    reasons = ineligibilities(person, ROAD_CHECKER, TODAY, LIMITS)
     assert [(reason.code, reason.rule) for reason in reasons] == [
         ("three_certificates", "A"),
         ("constructor_and_quality", "B"),
@@ -228,7 +228,7 @@ def test_every_reason_comes_in_the_owner_s_order() -> None:
     ],
 )
 def test_what_cannot_be_live_together(post: Post, live: list[Post], other: Post | None) -> None:
-    assert excluded_by(post, live) == other
+    assert conflicting_post(post, live) == other
 
 
 class TestHeldCertificate:
@@ -251,7 +251,7 @@ class TestLife:
         (Status.pending_review, Action.approve): Status.approved,
         (Status.pending_review, Action.reject): Status.rejected,
         (Status.pending_review, Action.cancel): Status.cancelled,
-        (Status.approved, Action.number): Status.certified,
+        (Status.approved, Action.certify): Status.certified,
         (Status.approved, Action.withdraw): Status.pending_review,
         (Status.certified, Action.withdraw): Status.pending_review,
         (Status.rejected, Action.submit): Status.pending_review,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from services.renewal.registry import file as registry_file
-from services.renewal.registry.file import TEMPLATE_COLUMNS, HeldCertificate, RegistryRow, RowError, parse_row
+from services.renewal.registry.file import TEMPLATE_COLUMNS, RegisteredCertificate, RegistryRow, RowError, parse_row
 from shared.files import tabular
 from tests.support import factories
 
@@ -30,7 +30,7 @@ def good(**changes: str) -> RegistryRow:
     return found
 
 
-def held(**changes: str) -> HeldCertificate:
+def held(**changes: str) -> RegisteredCertificate:
     certificate = good(**changes).certificate
     assert certificate
     return certificate
@@ -53,7 +53,7 @@ def codes(**changes: str) -> list[str]:
 def test_a_full_row() -> None:
     row = good()
     assert (row.person.value, row.person.sex, row.name) == (ID, "male", "张三")
-    assert row.certificate == HeldCertificate("10", "00707100019207", date(2027, 5, 31))
+    assert row.certificate == RegisteredCertificate("10", "00707100019207", date(2027, 5, 31))
 
 
 def test_a_person_without_certificate() -> None:

@@ -1,0 +1,50 @@
+"""SQL of the pictures."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.renewal.models import Image, Submission
+
+
+async def find_image(session: AsyncSession, application_id: UUID, kind: str, revision: int | None) -> Image | None:
+    """The present picture, or the one submitted as `revision`."""
+    statement = sa.select(Image).where(Image.application_id == application_id, Image.kind == kind)
+    if revision is None:
+        return await session.scalar(statement.where(Image.current))
+    submitted = (
+        sa.select(sa.cast(Submission.images[kind].astext, sa.Uuid))
+        .where(Submission.application_id == application_id, Submission.revision == revision)
+        .scalar_subquery()
+    )
+    return await session.scalar(statement.where(Image.id == submitted))
+
+
+async def delete_unsubmitted_images(session: AsyncSession, uploaded_before: datetime) -> None:
+    """Rows of pictures that were replaced and are part of no submission."""
+    submitted = sa.exists().where(
+        Submission.application_id == Image.application_id,
+        Submission.images[Image.kind].astext == sa.cast(Image.id, sa.Text),
+    )
+    replaced = sa.and_(~Image.current, Image.uploaded_at < uploaded_before)
+    await session.execute(sa.delete(Image).where(replaced, ~submitted))
+
+
+async def known_object_keys(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    return set((await session.scalars(sa.select(Image.object_key).where(Image.object_key.in_(keys)))).all())
+
+
+async def all_images(session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
+    """Every picture's object key and SHA-256, in order of the keys, however many there are."""
+    statement = sa.select(Image.object_key, Image.sha256).order_by(Image.object_key)
+    async for row in await session.stream(statement.execution_options(yield_per=1000)):
+        yield row.object_key, row.sha256
+
+
+async def retire_image(session: AsyncSession, application_id: UUID, kind: str) -> None:
+    """Make room for another present picture of this kind."""
+    present = sa.update(Image).where(Image.application_id == application_id, Image.kind == kind, Image.current)
+    await session.execute(present.values(current=False))
