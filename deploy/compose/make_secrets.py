@@ -6,7 +6,6 @@ the processes in the containers, to each of which compose shows only its own fil
 """
 
 import argparse
-import base64
 import json
 import secrets
 import sys
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.compose.definitions import CELERY_USER, CELERY_VHOST, VHOST, definitions
+from shared.runtime.settings import new_key
 
 SERVICES = ("enterprise", "renewal", "review", "certnumber")
 ISSUERS = ("enterprise", "review")
@@ -57,10 +57,6 @@ class SecretFiles:
 
 def _password() -> str:
     return secrets.token_urlsafe(24)
-
-
-def new_key() -> str:
-    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def make(directory: Path) -> list[str]:

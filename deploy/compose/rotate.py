@@ -8,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from deploy.compose.make_secrets import DIRECTORY, ISSUERS, SecretFiles, new_key
+from deploy.compose.make_secrets import DIRECTORY, ISSUERS, SecretFiles
+from shared.runtime.settings import new_key
 
 LISTS = ("data_keys", *(f"{issuer}_signing_keys" for issuer in ISSUERS))
 

@@ -28,6 +28,11 @@ from shared.persistence.cipher import KEY_BYTES
 PRINTABLE = range(0x20, 0x7F)
 
 
+def new_key() -> str:
+    """Makes a random key, in the form that `parse_key` reads."""
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()
+
+
 def parse_key(encoded: str) -> bytes:
     """One key: 32 bytes in base64. Raises ValueError for anything else or for a guessable key."""
     try:

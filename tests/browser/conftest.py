@@ -12,13 +12,13 @@ import pytest
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from deploy.embedded.demo import people
+from deploy.embedded.postgres import free_port
 from deploy.journey import Api
 from deploy.synthetic import jpeg
 from shared.values.clock import SystemClock, business_day
 from tests.browser.manuals import draw_papers
 from tests.browser.user import User, new_user
-from tests.e2e.test_journey import demo, ready
-from tests.support.stack import free_port
+from tests.support.processes import demo, ready
 from tests.support.wait import until
 
 

@@ -99,9 +99,9 @@ async def print_manuals() -> None:
     """Each manual's page as PDF, with its headings as outline."""
     from playwright.async_api import async_playwright
 
+    from deploy.embedded.postgres import free_port
     from tests.browser.conftest import launch
-    from tests.e2e.test_journey import demo, ready
-    from tests.support.stack import free_port
+    from tests.support.processes import demo, ready
     from tests.support.wait import until
 
     with ExitStack() as stack:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
+from deploy.embedded.postgres import free_port
 from deploy.journey import (
     Api,
     application_in,
@@ -20,11 +21,11 @@ from deploy.journey import (
     register_enterprise,
     submit_application,
 )
-from tests.e2e.test_journey import demo, ready
+from deploy.synthetic import id_number
 from tests.support.collector import collecting
-from tests.support.factories import id_number
 from tests.support.platform import REVIEWER, REVIEWER_PASSWORD
-from tests.support.stack import Stack, free_port
+from tests.support.processes import demo, ready
+from tests.support.stack import Stack
 from tests.support.wait import until
 
 NAME = "欧阳金丝雀"

@@ -3,8 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -12,18 +11,12 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from deploy.embedded.postgres import free_port
 from deploy.journey import Api, run
 from tests.support.platform import REVIEWER, REVIEWER_PASSWORD
-from tests.support.stack import Process, Stack, base_environment, free_port, processes
+from tests.support.processes import base_environment, demo, ready
+from tests.support.stack import Stack
 from tests.support.wait import until
-
-
-@contextmanager
-def demo(directory: Path, port: int, **environment: str) -> Iterator[Process]:
-    """`make run`'s process."""
-    own = {"PORT": str(port), "VAR": str(directory / "var"), **environment}
-    with processes(directory, base_environment()) as started:
-        yield started.start("embedded", "-m", "deploy.embedded", **own)
 
 
 def dead_letters(directory: Path, status: int, *arguments: str) -> str:
@@ -44,13 +37,6 @@ def dead_letters(directory: Path, status: int, *arguments: str) -> str:
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
         yield client
-
-
-async def ready(http: httpx2.AsyncClient, base: str) -> bool:
-    try:
-        return (await http.get(f"{base}/readyz")).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 class TestEmbedded:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.e2e.test_journey import demo, ready
-from tests.support.stack import ROOT, free_port
+from deploy.embedded.postgres import free_port
+from tests.support.processes import ROOT, demo, ready
 from tests.support.wait import until
 
 

@@ -17,9 +17,9 @@ from deploy.journey import (
     register_enterprise,
     submit_application,
 )
+from deploy.synthetic import id_number
 from shared.observability.tracing import export_to
 from tests.support.collector import Exported
-from tests.support.factories import id_number
 from tests.support.platform import BASE, ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.support.stack import Stack
 from tests.support.wait import until

@@ -16,9 +16,9 @@ from deploy.journey import (
     register_enterprise,
     submit_application,
 )
+from deploy.synthetic import id_number, person_name
 from services.certnumber.models import Approval
 from shared.persistence.db import Database
-from tests.support.factories import id_number, person_name
 from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
 from tests.support.stack import Stack
 from tests.support.wait import until

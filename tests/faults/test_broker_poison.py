@@ -11,8 +11,9 @@ import pytest
 
 from shared.messaging import RabbitMQ
 from shared.persistence.db import Database
-from tests.support.backbone import FIRST, QUEUES, Pinged, Ponged, effects, message
+from tests.support.backbone import FIRST, QUEUES, Pinged, Ponged, effects
 from tests.support.crashing import DELIVERY_LIMIT, POISON
+from tests.support.events import message
 from tests.support.wait import until
 
 

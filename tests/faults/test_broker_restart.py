@@ -16,6 +16,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from deploy.embedded.postgres import free_port
+from deploy.synthetic import taxpayer_id
 from services.enterprise.app import SERVICE, build
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration
 from services.enterprise.service import change_enterprise, register_enterprise
@@ -26,12 +28,11 @@ from shared.messaging import Consumer, Queue, RabbitMQ, Received, Subscription
 from shared.persistence.db import Database
 from shared.runtime.container import Container
 from shared.runtime.service import run_worker
+from shared.runtime.settings import new_key
 from tests.support.backbone import EFFECTS, effects, outbox_rows
 from tests.support.backing import Postgres
 from tests.support.backing import RabbitMQ as Broker
-from tests.support.factories import taxpayer_id
 from tests.support.platform import service_database
-from tests.support.stack import free_port, new_key
 from tests.support.wait import until
 
 AUDIT = Queue("test.audit", "test", (EnterpriseRegistered, EnterpriseUpdated))

@@ -14,21 +14,15 @@ import httpx2
 import psycopg
 import pytest
 
+from deploy.embedded.postgres import free_port
 from services.certnumber.app import SERVICE, build
 from shared.messaging import Message
 from shared.persistence.db import Database, migrate
 from tests.support.backing import Postgres
-from tests.support.numbering import (
-    approved,
-    deliver,
-    environment,
-    fetch,
-    message,
-    new_settings,
-    proof_of,
-    redelivered,
-)
-from tests.support.stack import CELERY, Process, Processes, base_environment, free_port, processes
+from tests.support.events import message
+from tests.support.numbering import approved, deliver, environment, fetch, new_settings, proof_of, redelivered
+from tests.support.processes import Process, Processes, base_environment, processes
+from tests.support.stack import CELERY
 from tests.support.wait import until
 
 APPROVALS = 2400

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.messaging import (
     Consumer,
     DeadLetters,
-    Envelope,
     Event,
     InProcessBus,
     Message,
@@ -30,8 +29,8 @@ from shared.messaging import (
 from shared.messaging.tables import InboxMessage, OutboxMessage, PlatformBase
 from shared.persistence.db import Database, after_commit
 from shared.web.idempotency import IdempotencyBase
+from tests.support.clock import START
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OUTBOX = Outbox("test")
 
 
@@ -106,11 +105,6 @@ def subscription(queue: Queue) -> Subscription:
     return Subscription(queue, dict.fromkeys(queue.events, take))
 
 
-def message(event: Event) -> Message:
-    envelope = Envelope.wrap(event, "test", NOW)
-    return Message(envelope.id, envelope.routing_key, envelope.model_dump_json().encode())
-
-
 async def count(database: Database, table: Any) -> int:
     async with database.transaction() as session:
         return await session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
@@ -119,7 +113,7 @@ async def count(database: Database, table: Any) -> int:
 async def emit(database: Database, *events: Event) -> list[UUID]:
     """Write events to the outbox; returns their ids."""
     async with database.transaction() as session:
-        OUTBOX.add(session, events, NOW)
+        OUTBOX.add(session, events, START)
         return [row.event_id for row in session.new if isinstance(row, OutboxMessage)]
 
 

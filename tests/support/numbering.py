@@ -1,11 +1,9 @@
 """What the tests of numbering say to the service, and what they ask of its database."""
 
-import base64
-import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,11 +21,13 @@ from shared.contracts.renewal import (
     RenewalApprovalWithdrawn,
     RenewalApproved,
 )
-from shared.messaging import Consumer, Envelope, Event, Message, Outbox, Verdict
+from shared.messaging import Consumer, Message, Outbox, Verdict
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
-from shared.runtime.settings import parse_key, parse_keys
+from shared.runtime.settings import new_key, parse_key, parse_keys
 from shared.values.clock import SystemClock
+from tests.support.clock import START
+from tests.support.events import message
 
 
 class Asleep(Waker):
@@ -43,8 +43,7 @@ class Asleep(Waker):
         raise NotImplementedError
 
 
-_KEYS = {name: base64.b64encode(os.urandom(32)).decode() for name in ("data", "index")}
-EPOCH = datetime(2026, 3, 1, 4, tzinfo=UTC)
+_KEYS = {name: new_key() for name in ("data", "index")}
 
 
 def new_settings(url: str, **values: Any) -> CertnumberSettings:
@@ -87,13 +86,13 @@ def _state(application: UUID, decision_no: int, post: str) -> dict[str, Any]:
         "post_name": "土建施工员",
         "certificate_number": None,
         "images": (),
-        "added_at": EPOCH,
-        "submitted_at": EPOCH,
+        "added_at": START,
+        "submitted_at": START,
     }
 
 
 def approved(
-    application: UUID, decision_no: int = 1, previous: int | None = None, *, post: str = "10", at: datetime = EPOCH
+    application: UUID, decision_no: int = 1, previous: int | None = None, *, post: str = "10", at: datetime = START
 ) -> RenewalApproved:
     return RenewalApproved(
         **_state(application, decision_no, post),
@@ -108,7 +107,7 @@ def withdrawn(application: UUID, approval: int = 1, *, post: str = "10") -> Rene
         **_state(application, approval + 1, post),
         decision_id=uuid5(application, str(approval + 1)),
         approval=approval,
-        withdrawn_at=EPOCH + timedelta(hours=1),
+        withdrawn_at=START + timedelta(hours=1),
         reason_code="mistake",
         comment="误审",
     )
@@ -123,11 +122,6 @@ def history(application: UUID, decisions: int) -> list[ApplicationState]:
         else:
             events.append(withdrawn(application, decision_no - 1))
     return events
-
-
-def message(event: Event, event_id: UUID | None = None) -> Message:
-    envelope = Envelope.wrap(event, "renewal", EPOCH).model_copy(update={"id": event_id or uuid4()})
-    return Message(envelope.id, envelope.routing_key, envelope.model_dump_json().encode())
 
 
 def redelivered(event: ApplicationState) -> Message:

@@ -11,13 +11,13 @@ import httpx2
 import sqlalchemy as sa
 
 from deploy.journey import decide, import_people, wait_for
+from deploy.synthetic import id_number, person_name
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import IMAGE_KINDS
 from services.renewal.models import Image
 from shared.messaging.tables import OutboxMessage
 from shared.runtime.container import Container
 from shared.values.idnumber import Sex
-from tests.support.factories import id_number, person_name
 from tests.support.platform import Harness
 from tests.support.wait import until
 

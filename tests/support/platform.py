@@ -17,6 +17,7 @@ from services.review.domain import Role
 from services.review.service.reviewers import ensure_reviewer
 from shared.persistence.db import migrate
 from tests.support.backing import Postgres
+from tests.support.clock import ManualClock
 
 REVIEWER, REVIEWER_PASSWORD = "test-reviewer", "Reviewer-2026-pass"
 ENTERPRISE_PASSWORD = "Enterprise-2026-pass"
@@ -24,17 +25,9 @@ ALL_ROLES: tuple[Role, ...] = ("reviewer", "registrar", "admin")
 BASE = "http://platform"
 
 
-class ManualClock:
-    """The real time, moved by `advance`."""
-
-    def __init__(self) -> None:
-        self.offset = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.offset
-
-    def advance(self, **by: float) -> None:
-        self.offset += timedelta(**by)
+def platform_clock() -> ManualClock:
+    """Starts today; no two things happen at the same moment."""
+    return ManualClock(datetime.now(UTC), tick=timedelta(microseconds=1))
 
 
 @contextmanager
@@ -81,7 +74,7 @@ class Harness:
 
 @asynccontextmanager
 async def embedded_harness(postgres: Postgres, var: Path, **overrides: Any) -> AsyncIterator[Harness]:
-    clock = ManualClock()
+    clock = platform_clock()
     with service_databases(postgres) as urls:
         platform = build_platform(
             urls, var, demo=True, clock=clock, overrides={"rate_limits": False, "database_pool": 8, **overrides}

@@ -3,121 +3,29 @@
 Each service's api and worker, Celery's worker and beat, on the test's own databases, vhost and bucket.
 """
 
-import base64
-import contextlib
-import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import IO
 
 import httpx2
 import pytest
 
 from deploy.embedded.platform import SERVICES
+from deploy.embedded.postgres import free_port
 from deploy.journey import Api, log_in_reviewer
+from shared.runtime.settings import new_key
 from tests.support.backing import Postgres, RabbitMQ, S3Address
 from tests.support.collector import Collector, collecting
 from tests.support.platform import ALL_ROLES, REVIEWER, REVIEWER_PASSWORD, service_databases
+from tests.support.processes import ROOT, Processes, base_environment, processes, ready
 from tests.support.wait import until
 
-ROOT = Path(__file__).parents[2]
 INITIAL_PASSWORD = "Initial-2026-pass"
 CELERY = ("-m", "celery", "-A", "services.certnumber.tasks")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def new_key() -> str:
-    return base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-@dataclass
-class Process:
-    """One started process; its output goes to a file that a failing test can show."""
-
-    name: str
-    popen: subprocess.Popen[bytes]
-    log: Path
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """Signal its whole group and wait; the exit status."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.popen.pid, number)
-        try:
-            return self.popen.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-            return self.popen.wait(5)
-
-
-@dataclass
-class Processes:
-    """Starts processes of this Python with one environment and stops them all."""
-
-    directory: Path
-    environment: dict[str, str]
-    running: dict[str, Process] = field(default_factory=dict)
-
-    def start(self, name: str, *arguments: str, **environment: str) -> Process:
-        log = self.directory / f"{name}.log"
-        output: IO[bytes]
-        with log.open("ab") as output:
-            popen = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                env={**self.environment, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        process = Process(name, popen, log)
-        self.running[name] = process
-        return process
-
-    def stop(self) -> None:
-        for process in self.running.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.popen.pid, signal.SIGTERM)
-        for process in self.running.values():
-            process.stop()
-
-    def logs(self) -> str:
-        """All that was written so far."""
-        return "\n".join(
-            f"=== {process.name}\n{process.log.read_text(errors='replace')}" for process in self.running.values()
-        )
-
-
-@contextmanager
-def processes(directory: Path, environment: dict[str, str]) -> Iterator[Processes]:
-    started = Processes(directory, environment)
-    try:
-        yield started
-    except BaseException:
-        sys.stderr.write(started.logs()[-20_000:])
-        raise
-    finally:
-        started.stop()
-
-
-def base_environment() -> dict[str, str]:
-    """What a process needs of ours, without any GANZHENG_* of the developer's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GANZHENG_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass
@@ -182,19 +90,12 @@ async def stack(
         _add_reviewer(environment | {"GANZHENG_DATABASE_URL": urls["review"]})
         async with httpx2.AsyncClient(timeout=30, trust_env=False) as http:
             for name, base in bases.items():
-                await until(partial(_ready, http, base), timeout=60, interval=0.2, what=f"{name} to be ready")
+                await until(partial(ready, http, base), timeout=60, interval=0.2, what=f"{name} to be ready")
             api = Api(http, "", bases)
             await change_initial_password(api)
             operations = {name: f"http://127.0.0.1:{port}" for name, port in metrics.items()}
             yield Stack(api, http, bases, urls, operations, rabbitmq, started, collector)
     await rabbitmq.delete_vhost(vhost)
-
-
-async def _ready(http: httpx2.AsyncClient, base: str) -> bool:
-    try:
-        return (await http.get(f"{base}/readyz")).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 def _add_reviewer(environment: dict[str, str]) -> None:

@@ -20,8 +20,9 @@ from shared.audit.trail import AuditBase
 from shared.messaging import Consumer
 from shared.messaging.tables import PlatformBase
 from shared.web.idempotency import IdempotencyBase
-from tests.support.numbering import approved, assign, deliver, environment, message, new_settings
-from tests.support.stack import ROOT, base_environment
+from tests.support.events import message
+from tests.support.numbering import approved, assign, deliver, environment, new_settings
+from tests.support.processes import ROOT, base_environment
 
 
 def prove(url: str) -> tuple[int, dict[str, object]]:

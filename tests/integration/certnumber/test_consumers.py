@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.certnumber.container import CertnumberContainer
 from shared.contracts.renewal import ApplicationState
 from shared.messaging import Consumer, Message, Verdict
+from tests.support.events import message
 from tests.support.numbering import (
     approved,
     assign,
@@ -18,7 +19,6 @@ from tests.support.numbering import (
     events_of,
     fetch,
     history,
-    message,
     proof_of,
     redelivered,
     withdrawn,

@@ -12,7 +12,8 @@ from services.certnumber.app import build, create_app
 from services.certnumber.container import CertnumberContainer
 from shared.auth.tokens import Principal, SigningKeys
 from shared.messaging import Consumer
-from tests.support.numbering import approved, assign, deliver, message, new_settings, withdrawn
+from tests.support.events import message
+from tests.support.numbering import approved, assign, deliver, new_settings, withdrawn
 
 ISSUER = SigningKeys("review", {"r1": bytes(range(32))})
 JWKS = "http://review.test/jwks.json"

@@ -17,18 +17,9 @@ from services.certnumber.schemas import SeriesChange, SeriesCreation
 from shared.auth.tokens import Principal
 from shared.messaging import Consumer, Outbox
 from shared.values.clock import SystemClock
-from tests.support.numbering import (
-    EPOCH,
-    approved,
-    assign,
-    assign_all,
-    deliver,
-    events_of,
-    fetch,
-    message,
-    proof_of,
-    withdrawn,
-)
+from tests.support.clock import START
+from tests.support.events import message
+from tests.support.numbering import approved, assign, assign_all, deliver, events_of, fetch, proof_of, withdrawn
 
 ADMIN = Principal("review", uuid4(), uuid4(), "管理员", frozenset({"admin"}), must_change_password=False)
 TOLD = """
@@ -52,7 +43,7 @@ async def change_series(container: CertnumberContainer, series_id: UUID, **value
     await container.waker.join()
 
 
-async def approve(consumer: Consumer, count: int, post: str = "10", at: datetime = EPOCH) -> list[UUID]:
+async def approve(consumer: Consumer, count: int, post: str = "10", at: datetime = START) -> list[UUID]:
     applications = [uuid4() for _ in range(count)]
     await deliver(consumer, [message(approved(application, post=post, at=at)) for application in applications])
     return applications

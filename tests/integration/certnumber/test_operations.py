@@ -11,6 +11,7 @@ import aio_pika
 import httpx2
 import pytest
 
+from deploy.embedded.postgres import free_port
 from services.certnumber.app import SERVICE, build
 from services.certnumber.numbering.worker_health import Pulse
 from services.certnumber.tasks import TASK
@@ -18,8 +19,10 @@ from shared.messaging import Outbox, RabbitMQ
 from shared.messaging.health import Stalled
 from shared.persistence.db import Database
 from shared.runtime.service import run_worker
-from tests.support.numbering import EPOCH, approved, environment, new_settings
-from tests.support.stack import CELERY, base_environment, free_port, processes
+from tests.support.clock import START
+from tests.support.numbering import approved, environment, new_settings
+from tests.support.processes import base_environment, processes
+from tests.support.stack import CELERY
 from tests.support.wait import until
 
 QUEUE = "certnumber.numbering"
@@ -64,7 +67,7 @@ async def test_a_worker(operators: Operators, url: str, vhost: str) -> None:
         await until(operators.failing, what="a worker with nothing that fails")
         other = Database(url)
         async with other.transaction() as session:
-            Outbox("certnumber").add(session, approved(uuid4()), EPOCH)
+            Outbox("certnumber").add(session, approved(uuid4()), START)
         await other.close()
         await until(lambda: operators.shows('ganzheng_approvals_waiting{service="certnumber"} 1.0'), what="an approval")
         for line in (

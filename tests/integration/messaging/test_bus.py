@@ -11,7 +11,8 @@ from shared.errors import Unavailable
 from shared.messaging import Message, PredecessorMissing
 from shared.persistence.cipher import DecryptionFailed
 from shared.runtime.service import manage_dead_letters
-from tests.support.backbone import FIRST, SECOND, Backbone, Pinged, Ponged, Unheard, message
+from tests.support.backbone import FIRST, SECOND, Backbone, Pinged, Ponged, Unheard
+from tests.support.events import message
 from tests.support.wait import until
 
 SECRET = "360102199003070017"

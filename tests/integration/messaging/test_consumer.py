@@ -11,8 +11,10 @@ from shared.messaging.tables import InboxMessage
 from shared.observability.telemetry import bind_trace, current_traceparent, new_traceparent
 from shared.persistence.db import Database
 from shared.runtime.service import INBOX_RETENTION_DAYS, clean
-from tests.integration.messaging.test_relay import statements
-from tests.support.backbone import FIRST, NOW, Orders, Pinged, Ponged, count, effects, message, subscription
+from tests.support.backbone import FIRST, Orders, Pinged, Ponged, count, effects, subscription
+from tests.support.clock import START
+from tests.support.events import message
+from tests.support.sql import statements
 
 
 def consumer(database: Database) -> Consumer:
@@ -63,7 +65,7 @@ class TestTrace:
         traceparent = new_traceparent()
         bind_trace(traceparent)
         received = Received(
-            uuid4(), NOW, Envelope.wrap(Pinged(name="traced"), "test", NOW).traceparent, Pinged(name="traced")
+            uuid4(), START, Envelope.wrap(Pinged(name="traced"), "test", START).traceparent, Pinged(name="traced")
         )
         assert received.traceparent == traceparent
         bind_trace(None)

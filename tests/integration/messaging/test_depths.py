@@ -7,8 +7,10 @@ import aio_pika
 
 from shared.contracts.topology import QUEUES as TABLE
 from shared.messaging import RabbitMQ
-from tests.support.backbone import FIRST, QUEUES, SECOND, Pinged, Ponged, message
-from tests.support.stack import ROOT, base_environment, new_key
+from shared.runtime.settings import new_key
+from tests.support.backbone import FIRST, QUEUES, SECOND, Pinged, Ponged
+from tests.support.events import message
+from tests.support.processes import ROOT, base_environment
 from tests.support.wait import until
 
 EMPTY = {"ready": 0, "retry": 0, "dead": 0}

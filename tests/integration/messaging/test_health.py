@@ -14,7 +14,8 @@ from shared.messaging import Consumer, Message, QueueMonitor, RabbitMQ, Relay, S
 from shared.messaging.health import Activity, Stalled
 from shared.observability.metrics import exposition
 from shared.persistence.db import Database
-from tests.support.backbone import FIRST, OUTBOX, QUEUES, Orders, Pinged, emit, message, subscription
+from tests.support.backbone import FIRST, OUTBOX, QUEUES, Orders, Pinged, emit, subscription
+from tests.support.events import message
 from tests.support.wait import until
 
 Check = Any

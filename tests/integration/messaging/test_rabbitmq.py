@@ -15,19 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.messaging import Consumer, RabbitMQ, Subscription
 from shared.messaging.topology import EXCHANGE
 from shared.persistence.db import Database
-from tests.support.backbone import (
-    FIRST,
-    QUEUES,
-    SECOND,
-    Orders,
-    Pinged,
-    backbone,
-    effects,
-    message,
-    subscription,
-    take,
-)
+from tests.support.backbone import FIRST, QUEUES, SECOND, Orders, Pinged, backbone, effects, subscription, take
 from tests.support.backing import RabbitMQ as Broker
+from tests.support.events import message
 from tests.support.wait import until
 
 

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from shared.messaging import Message, Relay
 from shared.persistence.db import Database
-from tests.support.backbone import NOW, OUTBOX, Pinged, emit, outbox_rows
+from tests.support.backbone import OUTBOX, Pinged, emit, outbox_rows
+from tests.support.clock import START
+from tests.support.sql import statements
 from tests.support.wait import until
 
 BRIEF = timedelta(milliseconds=200)
@@ -55,7 +57,7 @@ class TestOutbox:
     async def test_a_rollback_leaves_nothing(self, database: Database) -> None:
         async def fail() -> None:
             async with database.transaction() as session:
-                OUTBOX.add(session, Pinged(name="never"), NOW)
+                OUTBOX.add(session, Pinged(name="never"), START)
                 await session.flush()
                 raise ZeroDivisionError
 
@@ -66,7 +68,7 @@ class TestOutbox:
     async def test_an_event_over_the_limit_in_bytes_is_refused_at_once(self, database: Database) -> None:
         async with database.transaction() as session:
             with pytest.raises(ValueError, match=r"test\.pinged is over 262144 bytes"):
-                OUTBOX.add(session, Pinged(name="长" * 100_000), NOW)
+                OUTBOX.add(session, Pinged(name="长" * 100_000), START)
         assert await outbox_rows(database) == 0
 
     async def test_announces_each_commit_that_wrote_events_once_while_somebody_listens(
@@ -78,8 +80,8 @@ class TestOutbox:
                 await session.execute(sa.text("SELECT 1"))
             assert calls == []
             async with database.transaction() as session:
-                OUTBOX.add(session, Pinged(name="a"), NOW)
-                OUTBOX.add(session, Pinged(name="b"), NOW)
+                OUTBOX.add(session, Pinged(name="a"), START)
+                OUTBOX.add(session, Pinged(name="b"), START)
                 await session.flush()
                 assert calls == []
             assert calls == ["committed"]
@@ -92,7 +94,7 @@ class TestRelay:
         recorder = Recorder()
         relay = Relay(OUTBOX, database, recorder)
         async with database.transaction() as session:
-            OUTBOX.add(session, Pinged(name="early id, late commit"), NOW)
+            OUTBOX.add(session, Pinged(name="early id, late commit"), START)
             await session.flush()
             await emit(database, Pinged(name="late id, early commit"))
             assert await relay.drain() == 1
@@ -213,24 +215,6 @@ class TestRelay:
                 assert await Relay(OUTBOX, database, Recorder()).drain() == size
             counts.append(len(seen))
         assert counts == [2, 2], "one claims, one deletes"
-
-
-class statements:  # noqa: N801 - used like a function
-    """`with statements(database) as seen:` the SQL that is sent meanwhile."""
-
-    def __init__(self, database: Database) -> None:
-        self._engine = database.engine.sync_engine
-        self._seen: list[str] = []
-
-    def _note(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
-        self._seen.append(statement)
-
-    def __enter__(self) -> list[str]:
-        sa.event.listen(self._engine, "before_cursor_execute", self._note)
-        return self._seen
-
-    def __exit__(self, *_: object) -> None:
-        sa.event.remove(self._engine, "before_cursor_execute", self._note)
 
 
 async def kill_connections(database: Database) -> None:

@@ -30,17 +30,18 @@ from services.enterprise.models import TAXPAYER_ID, Enterprise
 from shared.persistence.cipher import KEY_BYTES, DecryptionFailed, FieldCipher
 from shared.persistence.db import Database
 from shared.persistence.rotation import BATCH, reencrypt
+from shared.runtime.settings import new_key
 from shared.values.clock import SystemClock
 from tests.support.backing import Postgres
 from tests.support.platform import (
     BASE,
     ENTERPRISE_PASSWORD,
     Harness,
-    ManualClock,
+    platform_clock,
     service_database,
     service_databases,
 )
-from tests.support.stack import ROOT, base_environment, new_key
+from tests.support.processes import ROOT, base_environment
 from tests.support.wait import until
 
 POST = "10"
@@ -100,7 +101,7 @@ async def running(urls: Mapping[str, str], var: Path, data: str, signing: str) -
         "signing_keys": ",".join(SIGNING[name] for name in signing.split()),
         "index_key": INDEX,
     }
-    clock = ManualClock()
+    clock = platform_clock()
     overrides = {"rate_limits": False, "database_pool": 4, **secrets}
     platform = build_platform(urls, var, demo=True, clock=clock, overrides=overrides)
     transport = httpx2.ASGITransport(app=platform.app, raise_app_exceptions=False)

@@ -2,17 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import alembic.command
 import pytest
-import sqlalchemy as sa
 
 from deploy.embedded.platform import SERVICES
 from shared.persistence.db import alembic_config, migrate
 from tests.support.backing import Postgres
+from tests.support.sql import statements
 
 # What a process of the version before would stumble over. Taking away what that one no longer uses is a contraction:
 # it is listed here, by its statement, in the version that does it.
@@ -22,21 +19,6 @@ BREAKING = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 CONTRACTIONS: tuple[str, ...] = ()
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """What any engine sends inside the block."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -8,9 +8,10 @@ import pytest
 from deploy.journey import decide, desk_item, import_people, submit_application
 from deploy.synthetic import id_number
 from services.portal.endpoints.statistics import HEIGHT, chart, scale, span, waiting_label
-from tests.integration.portal.browser import Browser
+from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
 from tests.support.platform import REVIEWER_PASSWORD, Harness
+from tests.support.wait import until
 
 
 def day(back: int, **counts: int) -> dict[str, Any]:
@@ -107,9 +108,12 @@ async def test_an_approval_that_no_series_numbers_is_shown(browser: Browser, pla
     path = f"/series/{series['id']}"
     await platform.api.call("PATCH", "certnumber", path, token=reviewer, json={"active": False})
     await decide(platform.api, reviewer, "approve", application, 1)
-    await desk_item(platform.api, reviewer, application, "approved", 1)
-    proof = await browser.get("/review/proof")
-    assert "1 件无法编号" in proof.text
+
+    async def failed() -> Page | None:
+        page = await browser.get("/review/proof")
+        return page if "1 件无法编号" in page.text else None
+
+    proof = await until(failed, what="the proof to tell of the failure")
     assert f'href="/review/items/{application}"' in proof.html
     await platform.api.call("PATCH", "certnumber", path, token=reviewer, json={"active": True})
     await desk_item(platform.api, reviewer, application, "certified", 1)

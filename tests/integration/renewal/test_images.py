@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from PIL import Image
 
+from deploy.synthetic import jpeg, picture, png
 from services.renewal.pictures.images import MAX_BYTES
 from services.renewal.pictures.service import ORPHAN_AGE, sweep_orphans
 from shared.files.storage import DirectoryStore
-from tests.support.factories import jpeg, picture, png
 from tests.support.office import Office, problem
 from tests.support.platform import Harness
 

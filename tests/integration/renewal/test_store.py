@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from minio import Minio
 from pydantic import SecretStr
 
+from deploy.synthetic import jpeg
 from services.renewal.app import build, create_app
 from services.renewal.container import RenewalContainer
 from services.renewal.models import Image
@@ -23,7 +24,6 @@ from services.renewal.pictures.service import sweep_orphans
 from services.renewal.settings import RenewalSettings
 from shared.files.storage import DirectoryStore, StoreUnavailable
 from tests.support.backing import S3Address
-from tests.support.factories import jpeg
 from tests.support.office import Office, problem
 from tests.support.wait import until
 

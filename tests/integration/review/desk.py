@@ -1,15 +1,14 @@
 """A review service on a database of its own, without HTTP server or broker; and what `renewal` may say to it."""
 
-import base64
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 
+from deploy import synthetic
 from services.review.app import build, create_app
 from services.review.consumers import SUBSCRIPTIONS
 from services.review.domain import ROLES, Role
@@ -28,31 +27,19 @@ from shared.contracts.renewal import (
     RenewalRejected,
     RenewalSubmitted,
 )
-from shared.messaging import Consumer, Envelope, Event, Message, Verdict
+from shared.messaging import Consumer, Event, Message, Verdict
 from shared.runtime.container import Container
-from tests.support import factories
+from shared.runtime.settings import new_key
+from tests.support.clock import START, ManualClock
+from tests.support.events import message
 
 PASSWORD = "Zhang-shan-2026"
-START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
-
-
-class MovableClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def move(self, by: timedelta) -> None:
-        self.moment += by
 
 
 class Desk:
     """The service under test. `client` is nobody; `as_role` gives the client of someone who is logged in."""
 
-    def __init__(self, container: Container, clock: MovableClock, exit_stack: AsyncExitStack) -> None:
+    def __init__(self, container: Container, clock: ManualClock, exit_stack: AsyncExitStack) -> None:
         self.container = container
         self.clock = clock
         self.consumer = Consumer(SUBSCRIPTIONS[0], container, container.database)
@@ -105,19 +92,18 @@ class Desk:
 
 def messages(*events: Event) -> list[Message]:
     """Each event in a new envelope."""
-    envelopes = [Envelope.wrap(event, "renewal", START) for event in events]
-    return [Message(envelope.id, envelope.routing_key, envelope.model_dump_json().encode()) for envelope in envelopes]
+    return [message(event) for event in events]
 
 
 @asynccontextmanager
 async def running(url: str) -> AsyncIterator[Desk]:
-    clock = MovableClock()
+    clock = ManualClock()
     settings = ReviewSettings(
         demo=True,
         database_url=url,
-        data_keys=f"k1:{_key()}",
-        index_key=_key(),
-        signing_keys=f"s1:{_key()}",
+        data_keys=f"k1:{new_key()}",
+        index_key=new_key(),
+        signing_keys=f"s1:{new_key()}",
         rate_limits=False,
     )
     container = build(settings, clock=clock)
@@ -126,17 +112,13 @@ async def running(url: str) -> AsyncIterator[Desk]:
         yield Desk(container, clock, exit_stack)
 
 
-def _key() -> str:
-    return base64.b64encode(os.urandom(32)).decode()
-
-
 class Application:
     """Tells an application's story as `renewal` would: each method is the next change, and returns its event."""
 
     def __init__(self, container: Container, n: int = 0, **fields: Any) -> None:
         self.id = uuid4()
-        self.id_number = factories.id_number(sequence=n)
-        self.name = fields.pop("name", factories.person_name(n))
+        self.id_number = synthetic.id_number(sequence=n)
+        self.name = fields.pop("name", synthetic.person_name(n))
         held = HeldCertificate(
             post="10", post_name="土建施工员", certificate_number="old", valid_until=date(2026, 12, 31)
         )

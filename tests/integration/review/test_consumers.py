@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from services.review.models import PERSON_AT_REST, Base, Decision, Item, ItemRevision
 from shared.contracts.renewal import ApplicationState
 from shared.messaging import Verdict
-from tests.integration.review.desk import START, Application, Desk, messages, running
+from tests.integration.review.desk import Application, Desk, messages, running
 from tests.support.backing import Postgres
+from tests.support.clock import START
+from tests.support.sql import statements
 
 
 @pytest.fixture(scope="module")
@@ -147,21 +149,13 @@ async def test_id_number_is_sealed_at_rest(desk: Desk) -> None:
 
 async def test_batch_takes_one_statement_of_each_kind(desk: Desk) -> None:
     async def statements_for(count: int) -> int:
-        statements: list[str] = []
-
-        def note(*arguments: Any) -> None:
-            _, _, statement, parameters, _, _ = arguments
-            statements.extend([statement] * (len(parameters) if isinstance(parameters, list) else 1))
-
         applications = [Application(desk.container, n) for n in range(count)]
         events = [application.submitted() for application in applications]
         refusals = [application.refused() for application in applications]
         approvals = [application.approved() for application in applications]
-        engine = desk.container.database.engine.sync_engine
-        sa.event.listen(engine, "before_cursor_execute", note)
-        await desk.hear(*events, *refusals, *approvals)
-        sa.event.remove(engine, "before_cursor_execute", note)
-        return len(statements)
+        with statements(desk.container.database, unrolled=True) as sent:
+            await desk.hear(*events, *refusals, *approvals)
+        return len(sent)
 
     assert await statements_for(5) == await statements_for(60)
 

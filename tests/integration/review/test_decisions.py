@@ -3,8 +3,6 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,11 +10,12 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from deploy import synthetic
 from services.review.models import Decision
 from shared.audit.trail import AuditEntry
 from shared.messaging.tables import OutboxMessage
 from tests.integration.review.desk import Application, Desk
-from tests.support import factories
+from tests.support.sql import statements
 
 
 async def decide(client: httpx2.AsyncClient, action: str, *rows: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
@@ -30,23 +29,6 @@ async def outbox(desk: Desk) -> list[dict[str, Any]]:
     async with desk.container.database.transaction() as session:
         rows = await session.scalars(sa.select(OutboxMessage.envelope).order_by(OutboxMessage.id))
         return [json.loads(row) for row in rows]
-
-
-@contextmanager
-def counted_statements(desk: Desk) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        # A list of parameter sets is sent as one statement for each of them.
-        _, _, statement, parameters, _, _ = arguments
-        statements.extend([statement] * (len(parameters) if isinstance(parameters, list) else 1))
-
-    engine = desk.container.database.engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_accepted_decision_is_said_and_audited(desk: Desk) -> None:
@@ -166,7 +148,7 @@ async def test_refused_decision_shows_and_frees_the_item(desk: Desk) -> None:
         ("withdraw", {"reason_code": "letter_unsigned"}, "unknown_reason"),
         ("approve", {"reason_code": "other", "comment": "好"}, "unknown_reason"),
         ("reject", {"reason_code": "other"}, "comment_required"),
-        ("reject", {"reason_code": "other", "comment": f"号码 {factories.id_number()}"}, "id_number_in_comment"),
+        ("reject", {"reason_code": "other", "comment": f"号码 {synthetic.id_number()}"}, "id_number_in_comment"),
         ("reject", {"reason_code": "letter_unsigned", "comment": "长" * 501}, "invalid_request"),
     ],
 )
@@ -176,7 +158,7 @@ async def test_bad_reasons(desk: Desk, action: str, more: dict[str, str], code: 
     client = await desk.as_role("reviewer")
     response = await client.post("/decisions", json={"action": action, "items": [application.seen()], **more})
     assert (response.status_code, response.json()["code"]) == (422, code)
-    assert factories.id_number() not in response.text
+    assert synthetic.id_number() not in response.text
     assert await outbox(desk) == []
 
 
@@ -240,10 +222,10 @@ async def test_statements_do_not_grow_with_the_batch(desk: Desk) -> None:
         applications = [Application(desk.container, n) for n in range(count)]
         await desk.hear(*(application.submitted() for application in applications))
         rows = [application.seen() for application in applications]
-        with counted_statements(desk) as statements:
+        with statements(desk.container.database, unrolled=True) as sent:
             results = await decide(client, "approve", *rows, *rows[: count // 10])
         assert sum(result["outcome"] == "accepted" for result in results) == count
-        return len(statements)
+        return len(sent)
 
     few, many = await statements_for(10), await statements_for(450)
     assert few == many < 12

@@ -7,9 +7,10 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from deploy import synthetic
 from services.review.domain import Role
-from tests.integration.review.desk import START, Application, Desk
-from tests.support import factories
+from tests.integration.review.desk import Application, Desk
+from tests.support.clock import START
 
 
 async def names(client: httpx2.AsyncClient, **query: str | list[str]) -> list[str]:
@@ -67,7 +68,7 @@ async def test_filters(desk: Desk) -> None:
     assert await names(client, certificate_number="0071100000004") == []
     spaced = f"{zhang.id_number[:6]} {zhang.id_number[6:14]} {zhang.id_number[14:].lower()}"
     assert await names(client, id_number=spaced) == ["张三丰"]
-    assert await names(client, id_number=factories.id_number("female")) == []
+    assert await names(client, id_number=synthetic.id_number("female")) == []
     second = (START + timedelta(minutes=1)).isoformat()
     assert await names(client, added_from=second) == ["小李_飞", "张三丰"]
     assert await names(client, added_to=second) == ["张三丰", "李四海"]

@@ -12,7 +12,7 @@ from shared.auth.tables import LoginFailure, LoginSession
 from shared.runtime.container import Container
 from shared.runtime.service import clean
 from tests.support.platform import ENTERPRISE_PASSWORD, Harness
-from tests.support.stack import ROOT, base_environment
+from tests.support.processes import ROOT, base_environment
 
 WRONG = "not the password"
 

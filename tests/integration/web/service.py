@@ -1,7 +1,5 @@
 """A small service built by `create_app`, whose routes do what real ones do and go wrong on demand."""
 
-import base64
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from shared.auth.tables import LoginSession
 from shared.auth.tokens import Principal
 from shared.errors import Conflict, TooLarge
 from shared.runtime.container import Container, build_container
+from shared.runtime.settings import new_key
 from shared.values.clock import SystemClock
 from shared.web.app import create_app
 from shared.web.openapi import problems
@@ -137,13 +136,9 @@ class Service:
         return {"Authorization": f"Bearer {signing.sign(principal, now, timedelta(minutes=5))}"}, session_id
 
 
-def _key() -> str:
-    return base64.b64encode(os.urandom(32)).decode()
-
-
 @asynccontextmanager
 async def running(url: str, **settings: Any) -> AsyncIterator[Service]:
-    values = {"data_keys": f"k:{_key()}", "index_key": _key(), "signing_keys": f"s:{_key()}", **settings}
+    values = {"data_keys": f"k:{new_key()}", "index_key": new_key(), "signing_keys": f"s:{new_key()}", **settings}
     container = build_container(Container, SERVICE, EnterpriseSettings(database_url=url, **values), clock=SystemClock())
     app = create_app(
         container,

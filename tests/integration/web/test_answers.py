@@ -10,11 +10,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from deploy.synthetic import id_number
 from shared.observability.telemetry import configure_logging
 from shared.web.middleware import SECURITY_HEADERS
 from tests.integration.web.service import SERVICE, UPLOAD_LIMIT, Service, running
 from tests.support.backing import Postgres
-from tests.support.factories import id_number
 from tests.support.platform import service_database
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -13,8 +13,7 @@ from deploy.compose.installation import APIS, SERVICES, WORKERS, Installation, O
 from deploy.compose.make_secrets import ISSUERS
 from deploy.compose.restore import check
 from deploy.compose.rotate import STEPS
-from shared.runtime.settings import parse_keys
-from tests.support.stack import new_key
+from shared.runtime.settings import new_key, parse_keys
 
 QUIET = {"renewal.decisions": {"ready": 0, "retry": 0, "dead": 0}}
 READY = {"renewal.decisions": {"ready": 2, "retry": 0, "dead": 0}}

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.stack import base_environment
+from tests.support.processes import base_environment
 
 
 def test_names_the_address_where_nothing_runs() -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from deploy import synthetic
 from services.renewal.pictures import images
 from services.renewal.pictures.images import ImageError, NormalisedImage, normalise, normalise_off_loop
-from tests.support import factories
 
 SIDE = images.MIN_SIDE
 
@@ -43,7 +43,7 @@ def opened(found: NormalisedImage) -> Image.Image:
 def small(seed: int = 0) -> Image.Image:
     """Noise in one corner only, which is quick to encode and tells every way of turning from the others."""
     image = Image.new("RGB", (SIDE, SIDE), "white")
-    image.paste(factories.picture(16, 10, seed))
+    image.paste(synthetic.picture(16, 10, seed))
     return image
 
 
@@ -69,7 +69,7 @@ def with_comment(jpeg: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("data", "content_type", "extension", "image_format"),
-    [(factories.jpeg(), "image/jpeg", "jpg", "JPEG"), (factories.png(480, 300), "image/png", "png", "PNG")],
+    [(synthetic.jpeg(), "image/jpeg", "jpg", "JPEG"), (synthetic.png(480, 300), "image/png", "png", "PNG")],
 )
 def test_good_images(data: bytes, content_type: str, extension: str, image_format: str) -> None:
     size = Image.open(io.BytesIO(data)).size
@@ -83,7 +83,7 @@ def test_good_images(data: bytes, content_type: str, extension: str, image_forma
 def test_result_is_accepted_again() -> None:
     png = normalise(encoded(small(), "PNG"))
     assert normalise(png.data) == png
-    assert normalise(normalise(factories.jpeg(SIDE, SIDE)).data).width == SIDE
+    assert normalise(normalise(synthetic.jpeg(SIDE, SIDE)).data).width == SIDE
 
 
 def test_pixel_hash_follows_pixels_not_bytes() -> None:
@@ -110,7 +110,7 @@ def exif(orientation: int = 1) -> bytes:
 
 
 def test_exif_turns_the_image_and_is_gone() -> None:
-    data = encoded(factories.picture(400, SIDE), "JPEG", exif=exif(orientation=6), comment=b"CameraMaker")
+    data = encoded(synthetic.picture(400, SIDE), "JPEG", exif=exif(orientation=6), comment=b"CameraMaker")
     assert b"CameraMaker" in data
     found = normalise(data)
     assert (found.width, found.height) == (SIDE, 400)
@@ -186,13 +186,13 @@ def animated(image_format: str) -> bytes:
         (b"%PDF-1.7", "image_type"),
         (b"\xff\xd8\xff", "image_invalid"),
         (b"\x89PNG\r\n\x1a\n", "image_invalid"),
-        (factories.jpeg()[:-2000], "image_invalid"),
-        (factories.png(SIDE, SIDE)[:-2000], "image_invalid"),
+        (synthetic.jpeg()[:-2000], "image_invalid"),
+        (synthetic.png(SIDE, SIDE)[:-2000], "image_invalid"),
         (png_declaring(SIDE, SIDE), "image_invalid"),
         (animated("PNG"), "image_invalid"),
         (animated("MPO"), "image_invalid"),
-        (factories.png(SIDE - 1, 2 * SIDE), "image_invalid"),
-        (factories.png(2 * SIDE, SIDE - 1), "image_invalid"),
+        (synthetic.png(SIDE - 1, 2 * SIDE), "image_invalid"),
+        (synthetic.png(2 * SIDE, SIDE - 1), "image_invalid"),
     ],
 )
 def test_refusals(data: bytes, code: str) -> None:
@@ -212,13 +212,13 @@ def test_declared_pixels_within_the_limit_are_missing() -> None:
 
 @pytest.mark.parametrize("beyond", [-1, 0])
 def test_up_to_five_mebibytes(beyond: int) -> None:
-    data = with_comment(factories.jpeg(SIDE, SIDE), images.MAX_BYTES + beyond)
+    data = with_comment(synthetic.jpeg(SIDE, SIDE), images.MAX_BYTES + beyond)
     assert len(data) == images.MAX_BYTES + beyond
     assert len(normalise(data).data) < 100_000
 
 
 def test_over_five_mebibytes() -> None:
-    assert refusal(with_comment(factories.jpeg(SIDE, SIDE), images.MAX_BYTES + 1)) == "image_too_large"
+    assert refusal(with_comment(synthetic.jpeg(SIDE, SIDE), images.MAX_BYTES + 1)) == "image_too_large"
 
 
 def test_endless_scans_are_refused() -> None:

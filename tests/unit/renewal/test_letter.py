@@ -13,11 +13,11 @@ from docx.oxml.ns import qn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy import synthetic
 from services.renewal import letter
 from services.renewal.letter import LetterFields, render_letter
-from tests.support import factories
 
-ID = factories.id_number()
+ID = synthetic.id_number()
 FIELDS = LetterFields("HZ20261122000001", "张三", ID, "土建施工员", "南昌一零建设有限公司", date(2026, 11, 22))
 
 

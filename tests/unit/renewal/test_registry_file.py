@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
+from deploy import synthetic
 from services.renewal.registry import file as registry_file
 from services.renewal.registry.file import TEMPLATE_COLUMNS, RegisteredCertificate, RegistryRow, RowError, parse_row
 from shared.files import tabular
-from tests.support import factories
 
 TODAY = date(2026, 11, 22)
 POSTS = {"10": "10", "土建施工员": "10", "21": "21", "市政质量员": "21"}
-ID = factories.id_number()
+ID = synthetic.id_number()
 FULL = {
     "id_number": ID,
     "name": "张三",

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from deploy import synthetic
 from services.review.domain import (
     AUDIT_LABELS,
     REASONS,
@@ -24,7 +25,6 @@ from services.review.domain import (
     possible,
     random_text,
 )
-from tests.support import factories
 
 TODAY = date(2026, 3, 2)
 
@@ -120,14 +120,14 @@ def test_captcha_text_has_no_look_alikes_and_survives_its_own_comparison() -> No
 
 @pytest.mark.parametrize("wrapping", ["{}", "证件号：{}。", "1{}", "{}0"])
 def test_finds_an_id_number_in_a_comment(wrapping: str) -> None:
-    number = factories.id_number()
+    number = synthetic.id_number()
     assert contains_id_number(wrapping.format(number), TODAY)
     assert contains_id_number(wrapping.format(f"{number[:6]} {number[6:14]}-{number[14:]}"), TODAY)
     assert not contains_id_number(wrapping.format(number[:17]), TODAY)
 
 
 def test_other_numbers_in_a_comment_are_fine() -> None:
-    wrong = factories.id_number()[:-1] + ("0" if factories.id_number()[-1] != "0" else "1")
+    wrong = synthetic.id_number()[:-1] + ("0" if synthetic.id_number()[-1] != "0" else "1")
     assert not contains_id_number(f"证书 00707100019207，流水 {wrong}", TODAY)
 
 

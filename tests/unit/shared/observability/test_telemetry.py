@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from deploy.synthetic import id_number
 from shared.observability.telemetry import (
     bind_trace,
     configure_logging,
@@ -16,7 +17,6 @@ from shared.observability.telemetry import (
     get_logger,
     new_traceparent,
 )
-from tests.support.factories import id_number
 
 ID_NUMBER = id_number()
 FIFTEEN = "360199900101001"
