@@ -1,3 +1,5 @@
+"""`python -m services.renewal COMMAND`: the common commands, and the pictures' backup."""
+
 import argparse
 import asyncio
 import sys

@@ -1,3 +1,5 @@
+"""What renewal's code is given besides what every service has: the store of pictures."""
+
 from dataclasses import dataclass
 
 from shared.files.storage import ObjectStore

@@ -1,3 +1,5 @@
+"""Renewal's refusals: a stable code for programs, a sentence for people."""
+
 from shared.errors import Conflict, Invalid, InvalidField, NotFound, TooLarge, UnsupportedType
 
 

@@ -1,3 +1,5 @@
+"""Environment of the renewal service."""
+
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit

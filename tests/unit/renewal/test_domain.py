@@ -1,6 +1,9 @@
 from calendar import isleap
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations_with_replacement, product
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import assume, given
@@ -11,16 +14,19 @@ from services.renewal.domain import (
     TRANSITIONS,
     Action,
     AgeLimit,
+    DecisionReason,
     Post,
     Sex,
     Standing,
     Status,
+    application_number,
     conflicting_post,
     ineligibilities,
     is_valid,
     limit_on,
     month_anniversary,
     next_status,
+    replaceable,
 )
 from services.renewal.models import HeldCertificate
 from shared.values.clock import business_day
@@ -269,3 +275,40 @@ class TestLife:
 
     def test_only_pending_and_approved_occupy_a_post(self) -> None:
         assert set(LIVE) == {Status.pending_review, Status.approved}
+
+
+class TestReplaceable:
+    def held(self, number: str, post: str = "10", *, by_platform: bool = False, **ended: Any) -> HeldCertificate:
+        return HeldCertificate(
+            certificate_number=number,
+            post=post,
+            valid_until=date(2000, 1, 1),
+            application_id=uuid4() if by_platform else None,
+            **ended,
+        )
+
+    def test_those_of_the_post_the_platforms_own_first(self) -> None:
+        later, earlier, own = self.held("3"), self.held("2"), self.held("9", by_platform=True)
+        assert replaceable([later, earlier, own, self.held("1", "30")], "10") == [own, earlier, later]
+
+    def test_not_what_is_void_or_replaced_already(self) -> None:
+        ended = [self.held("1", voided_at=datetime(2026, 1, 1, tzinfo=UTC)), self.held("2", replaced_by=uuid4())]
+        assert replaceable(ended, "10") == []
+
+
+def test_a_reason_keeps_what_the_decision_said() -> None:
+    said = {
+        "reason_code": "letter_unsigned",
+        "reason_label": "承诺书未签字",
+        "reason_field": "commitment-letter",
+        "comment": "请补签",
+    }
+    reason = DecisionReason.of(SimpleNamespace(**said))
+    assert reason == DecisionReason("letter_unsigned", "承诺书未签字", "commitment-letter", "请补签")
+    assert reason.named() == said
+    assert set(DecisionReason().named().values()) == {None}
+
+
+def test_application_numbers_have_eight_digits_at_least() -> None:
+    assert application_number(7) == "HZ00000007"
+    assert application_number(123456789) == "HZ123456789"
