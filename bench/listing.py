@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from bench.run import compare
 from services.review import queries
 from services.review.models import Item
-from services.review.queries import ItemSearch
+from services.review.schemas import ItemSearch
 from shared.persistence.db import Database, migrate
 from shared.web.pagination import PageRequest, decode_cursor, encode_cursor
 from tests.support.backing import Backing

@@ -16,6 +16,7 @@ from services.renewal.models import Person
 from services.renewal.registry.file import TEMPLATE_COLUMNS
 from services.renewal.registry.service import import_registry
 from services.review.domain import Role
+from services.review.schemas import ReviewerCreation
 from services.review.service.reviewers import ensure_reviewer
 from shared.auth.tokens import Principal
 from shared.values.clock import business_day
@@ -91,7 +92,9 @@ async def seed(platform: Platform) -> date:
     """Add the people at the first start and the reviewer whenever missing; returns the day of the first start."""
     review = platform.containers["review"]
     async with review.database.transaction() as session:
-        await ensure_reviewer(session, REVIEWER, "演示审核员", ROLES, REVIEWER_PASSWORD)
+        await ensure_reviewer(
+            session, ReviewerCreation(username=REVIEWER, name="演示审核员", roles=list(ROLES)), REVIEWER_PASSWORD
+        )
     renewal = platform.containers["renewal"]
     async with renewal.database.transaction() as session:
         first = await session.scalar(sa.select(sa.func.min(Person.created_at)))

@@ -1,3 +1,5 @@
+"""The commands of the review service: the common ones, and `add-reviewer`."""
+
 import argparse
 import asyncio
 import sys
@@ -37,15 +39,7 @@ async def _add_reviewer(arguments: argparse.Namespace) -> None:
     container = build(ReviewSettings())
     try:
         async with container.database.transaction() as session:
-            _, initial = await add_reviewer(
-                container,
-                session,
-                None,
-                username=account.username,
-                name=account.name,
-                roles=account.roles,
-                password=password,
-            )
+            _, initial = await add_reviewer(container, session, None, account, password)
     except ReviewerExists:
         raise SystemExit(f"the username {normalise_username(account.username)} exists") from None
     finally:

@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from enum import StrEnum
 from typing import Literal, get_args
 
 from shared.values import idnumber
@@ -40,40 +39,12 @@ CAPTCHA_LIFETIME = timedelta(seconds=120)
 INITIAL_PASSWORD_LENGTH = 16
 
 
-class AuditAction(StrEnum):
-    log_in = "log_in"
-    log_in_failed = "log_in_failed"
-    log_out = "log_out"
-    password_changed = "password_changed"  # noqa: S105 - a name, not a password
-    password_change_failed = "password_change_failed"  # noqa: S105
-    id_number_revealed = "id_number_revealed"
-    approve = "approve"
-    reject = "reject"
-    withdraw = "withdraw"
-    reviewer_added = "reviewer_added"
-    reviewer_changed = "reviewer_changed"
-    password_reset = "password_reset"  # noqa: S105
-
-
-AUDIT_LABELS: Mapping[AuditAction, str] = {
-    AuditAction.log_in: "登录",
-    AuditAction.log_in_failed: "登录失败",
-    AuditAction.log_out: "退出登录",
-    AuditAction.password_changed: "修改密码",
-    AuditAction.password_change_failed: "修改密码失败",
-    AuditAction.id_number_revealed: "查看完整身份证号",
-    AuditAction.approve: "审核通过",
-    AuditAction.reject: "审核驳回",
-    AuditAction.withdraw: "撤回资质审核",
-    AuditAction.reviewer_added: "新增审核人员",
-    AuditAction.reviewer_changed: "修改审核人员",
-    AuditAction.password_reset: "重置密码",
-}
-
-
 @dataclass(frozen=True)
-class Reason:
-    """`field` names the part of the application at fault: "post" or a kind of image."""
+class DecisionReason:
+    """Why an application is rejected or its approval withdrawn.
+
+    `field` names the part of the application at fault: "post" or a kind of image.
+    """
 
     code: str
     label: str
@@ -86,29 +57,29 @@ _REJECT: tuple[Action, ...] = ("reject",)
 _WITHDRAW: tuple[Action, ...] = ("withdraw",)
 _BOTH: tuple[Action, ...] = ("reject", "withdraw")
 
-REASONS: Mapping[str, Reason] = {
+REASONS: Mapping[str, DecisionReason] = {
     reason.code: reason
     for reason in (
-        Reason("id_front_unclear", "身份证正面照片不清晰", _REJECT, "id-front"),
-        Reason("id_back_unclear", "身份证反面照片不清晰", _REJECT, "id-back"),
-        Reason("id_expired", "身份证已过有效期", _REJECT, "id-back"),
-        Reason("letter_unclear", "承诺书照片不清晰", _REJECT, "commitment-letter"),
-        Reason("letter_unsigned", "承诺书未签字", _REJECT, "commitment-letter"),
-        Reason("letter_unsealed", "承诺书未加盖换证公章", _REJECT, "commitment-letter"),
-        Reason("letter_outdated", "承诺书不是当前版本", _REJECT, "commitment-letter"),
-        Reason("person_mismatch", "证件与申请人信息不一致", _BOTH, "id-front"),
-        Reason("post_mismatch", "申请岗位与所持证书不符", _BOTH, "post"),
-        Reason("information_false", "申请材料不真实", _BOTH),
-        Reason("approved_in_error", "审核有误", _WITHDRAW),
-        Reason("qualification_changed", "申请人资质发生变化", _WITHDRAW),
-        Reason("other", "其他原因", _BOTH, needs_comment=True),
+        DecisionReason("id_front_unclear", "身份证正面照片不清晰", _REJECT, "id-front"),
+        DecisionReason("id_back_unclear", "身份证反面照片不清晰", _REJECT, "id-back"),
+        DecisionReason("id_expired", "身份证已过有效期", _REJECT, "id-back"),
+        DecisionReason("letter_unclear", "承诺书照片不清晰", _REJECT, "commitment-letter"),
+        DecisionReason("letter_unsigned", "承诺书未签字", _REJECT, "commitment-letter"),
+        DecisionReason("letter_unsealed", "承诺书未加盖换证公章", _REJECT, "commitment-letter"),
+        DecisionReason("letter_outdated", "承诺书不是当前版本", _REJECT, "commitment-letter"),
+        DecisionReason("person_mismatch", "证件与申请人信息不一致", _BOTH, "id-front"),
+        DecisionReason("post_mismatch", "申请岗位与所持证书不符", _BOTH, "post"),
+        DecisionReason("information_false", "申请材料不真实", _BOTH),
+        DecisionReason("approved_in_error", "审核有误", _WITHDRAW),
+        DecisionReason("qualification_changed", "申请人资质发生变化", _WITHDRAW),
+        DecisionReason("other", "其他原因", _BOTH, needs_comment=True),
     )
 }
 
 
 @dataclass(frozen=True)
-class State:
-    """What the desk knows of an application."""
+class ItemState:
+    """How far an application has come: the state that a decision is about."""
 
     revision: int
     decision_no: int
@@ -128,6 +99,8 @@ class LastDecision:
 
 @dataclass(frozen=True)
 class Refusal:
+    """Why a decision cannot be asked for."""
+
     code: str
     detail: str
 
@@ -137,14 +110,17 @@ DUPLICATE = Refusal("duplicate_item", "同一申请在本次提交中重复出�
 STALE = Refusal("stale_revision", "该申请已有更新，请刷新后重新审核")
 
 
-def judge(
-    action: Action, revision: int, decision_no: int | None, state: State, last: LastDecision | None
+def check_decision(
+    action: Action, revision: int, decision_no: int | None, state: ItemState, last: LastDecision | None
 ) -> Refusal | None:
-    """Why a decision cannot be asked for; `revision` (and `decision_no`, if the client sent it) is what was seen."""
+    """Say why a decision cannot be asked for, if so.
+
+    `revision` (and `decision_no`, if the client sent it) is the state that the reviewer saw.
+    """
     if revision != state.revision:
         return STALE
     if state.status not in ACTS_ON[action]:
-        return Refusal("wrong_state", _wrong_state(state.status, last))
+        return Refusal("wrong_state", _wrong_state_detail(state.status, last))
     if decision_no not in (None, state.decision_no):
         return STALE
     if last and last.asked and (last.revision, last.decision_no) == (state.revision, state.decision_no):
@@ -152,12 +128,12 @@ def judge(
     return None
 
 
-def possible(status: str, pending: bool) -> list[Action]:
-    """What can be asked for in a state; nothing while a decision on it is unanswered."""
-    return [] if pending else [action for action, states in ACTS_ON.items() if status in states]
+def possible_actions(status: str, decision_pending: bool) -> list[Action]:
+    """List what can be asked for in a state; nothing while a decision on it is unanswered."""
+    return [] if decision_pending else [action for action, states in ACTS_ON.items() if status in states]
 
 
-def _wrong_state(status: str, last: LastDecision | None) -> str:
+def _wrong_state_detail(status: str, last: LastDecision | None) -> str:
     if status == "pending_review":
         return "该申请尚未审核通过，不能撤回"
     if status == "cancelled":
@@ -175,8 +151,8 @@ class Submission:
     images: Mapping[str, str]
 
 
-def changed(before: Submission | None, after: Submission) -> list[str]:
-    """Which of "post" and the kinds of image differ; nothing for a first revision."""
+def changed_parts(before: Submission | None, after: Submission) -> list[str]:
+    """List which of "post" and the kinds of image differ; nothing for a first revision."""
     if before is None:
         return []
     kinds = sorted(before.images.keys() | after.images.keys())
@@ -185,27 +161,27 @@ def changed(before: Submission | None, after: Submission) -> list[str]:
 
 
 def age_on(birth_date: date, day: date) -> int:
-    """Full years of age; who is born on 29 February has the birthday on 1 March of a common year."""
+    """Count the full years of age; who is born on 29 February has the birthday on 1 March of a common year."""
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
 
 
 def normalise_username(text: str) -> str:
-    """The form under which a login name is unique: full-width forms and capitals make no difference."""
+    """Give the form under which a login name is unique: full-width forms and capitals make no difference."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
 def random_text(length: int) -> str:
-    """Random characters that people do not confuse."""
+    """Draw random characters that people do not confuse."""
     return "".join(secrets.choice(UNMISTAKABLE) for _ in range(length))
 
 
-def captcha_answer(typed: str) -> str:
-    """The form in which answers are compared: case, width and surrounding spaces make no difference."""
+def normalise_captcha_answer(typed: str) -> str:
+    """Give the form in which answers are compared: case, width and surrounding spaces make no difference."""
     return unicodedata.normalize("NFKC", typed).strip().upper()
 
 
 def contains_id_number(text: str, today: date) -> bool:
-    """Whether a valid identity number hides in free text, which travels in events in the clear."""
+    """Tell whether a valid identity number hides in free text, which travels in events in the clear."""
     for match in re.finditer(r"(?=([0-9]{17}[0-9X]))", idnumber.compact(text)):
         try:
             idnumber.parse(match[1], today)

@@ -1,5 +1,7 @@
+"""Tables of the review service, the parts of their rows that are written together, and what they seal."""
+
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -7,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from services.review.domain import Action
 from shared.auth.tables import Account
 from shared.contracts.renewal import HeldCertificate, Sex
 from shared.persistence.cipher import FieldCipher
@@ -112,6 +115,11 @@ class Item(Base):
     numbering_decision_no: Mapped[int | None]
     numbering_code: Mapped[str | None]
     numbering_detail: Mapped[str | None]
+
+    def open_person(self, cipher: FieldCipher) -> ItemPerson:
+        """Decrypt `person`. Raises DecryptionFailed."""
+        return cipher.open(self.person, PERSON_AT_REST, ItemPerson)
+
     __table_args__ = (
         sa.Index(None, "added_at", "application_id"),
         sa.Index(None, "status", "added_at", "application_id"),
@@ -126,6 +134,50 @@ class Item(Base):
     )
 
 
+class ItemState(TypedDict):
+    """The columns of an item that every event tells anew."""
+
+    application_id: UUID
+    change_no: int
+    revision: int
+    decision_no: int
+    application_number: str
+    status: str
+    name: str
+    person: str
+    id_number_index: str
+    enterprise_id: UUID
+    enterprise_name: str
+    post: str
+    post_name: str
+    certificate_number: str | None
+    images: list[dict[str, Any]]
+    added_at: datetime
+    submitted_at: datetime | None
+    reason_code: str | None
+    comment: str | None
+
+
+class RefusedDecision(TypedDict):
+    """The columns of an item about the decision that `renewal` refused last."""
+
+    application_id: UUID
+    refusal_change_no: int
+    refusal_decision: UUID
+    refusal_code: str
+    refusal_detail: str
+
+
+class NumberingFailure(TypedDict):
+    """The columns of an item about the approval that could not be numbered."""
+
+    application_id: UUID
+    numbering_change_no: int
+    numbering_decision_no: int
+    numbering_code: str
+    numbering_detail: str
+
+
 class ItemRevision(Base):
     """What was submitted as one revision."""
 
@@ -136,6 +188,17 @@ class ItemRevision(Base):
     post: Mapped[str]
     post_name: Mapped[str]
     images: Mapped[list[dict[str, Any]]]
+
+
+class SubmittedRevision(TypedDict):
+    """A new row of ItemRevision."""
+
+    application_id: UUID
+    revision: int
+    submitted_at: datetime
+    post: str
+    post_name: str
+    images: list[dict[str, Any]]
 
 
 class Decision(Base):
@@ -179,3 +242,46 @@ class Decision(Base):
         ),
         sa.CheckConstraint("outcome IN ('asked', 'accepted', 'refused')", name="outcome"),
     )
+
+
+class NewDecision(TypedDict):
+    """A new row of Decision, not answered yet."""
+
+    id: UUID
+    application_id: UUID
+    revision: int
+    decision_no: int
+    action: Action
+    reviewer_id: UUID
+    reviewer_name: str
+    reason_code: str | None
+    comment: str | None
+    decided_at: datetime
+    outcome: Literal["asked"]
+
+
+class DecisionOutcome(TypedDict):
+    """The columns of a decision that tell what became of it; no decision has the id None."""
+
+    id: UUID | None
+    outcome: Literal["accepted", "refused"]
+    outcome_code: str | None
+    outcome_detail: str | None
+    outcome_at: datetime
+
+
+class Neighbour(NamedTuple):
+    """An item as the next or previous one of another."""
+
+    application_id: UUID
+    name: str
+    status: str
+
+
+class DecisionCount(NamedTuple):
+    """How many decisions of one kind fell on a day in Asia/Shanghai."""
+
+    day: date
+    action: str
+    reason_code: str | None
+    number: int

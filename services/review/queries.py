@@ -1,10 +1,9 @@
 """All SQL of the review service."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import eq, ge, le
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,16 +12,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.operators import in_op
 
 from services.review.domain import WAITING_DAYS
-from services.review.models import Base, Captcha, Decision, Item, ItemRevision, Reviewer, characters
+from services.review.models import (
+    Base,
+    Captcha,
+    Decision,
+    DecisionCount,
+    DecisionOutcome,
+    Item,
+    ItemRevision,
+    ItemState,
+    Neighbour,
+    NewDecision,
+    NumberingFailure,
+    RefusedDecision,
+    Reviewer,
+    SubmittedRevision,
+    characters,
+)
+from services.review.schemas import ItemSearch
 from shared.values.clock import SHANGHAI
 from shared.web.pagination import PageRequest, apply_filters, contains, keyset
-
-Row = Mapping[str, Any]
-
-# Columns of an item that a refusal or a failed numbering writes; all others are the state.
-_ASIDE = {column.name for column in Item.__table__.c if column.name.startswith(("refusal_", "numbering_"))}
-_STATE = [column.name for column in Item.__table__.c if column.name not in _ASIDE and not column.primary_key]
-
 
 # --- reviewers and captchas
 
@@ -50,7 +59,7 @@ async def list_reviewers(session: AsyncSession, page: PageRequest) -> Sequence[R
 
 
 async def take_captcha(session: AsyncSession, captcha_id: UUID) -> tuple[str, datetime] | None:
-    """Delete the captcha; returns its answer's hash and its expiry."""
+    """Delete the captcha; gives its answer's hash and its expiry."""
     taken = sa.delete(Captcha).where(Captcha.id == captcha_id).returning(Captcha.answer_hash, Captcha.expires_at)
     row = (await session.execute(taken)).one_or_none()
     return None if row is None else (row.answer_hash, row.expires_at)
@@ -65,24 +74,24 @@ async def delete_expired_captchas(session: AsyncSession, now: datetime) -> None:
 # --- the projection
 
 
-async def put_states(session: AsyncSession, rows: Sequence[Row]) -> None:
+async def put_states(session: AsyncSession, rows: Sequence[ItemState]) -> None:
     """Insert or overtake items by application; a row applies only if its change_no is higher. Rows must be sorted."""
     statement = insert(Item)
     newer = statement.on_conflict_do_update(
         index_elements=[Item.application_id],
-        set_={name: statement.excluded[name] for name in _STATE},
+        set_={name: statement.excluded[name] for name in ItemState.__annotations__ if name != "application_id"},
         where=statement.excluded.change_no > Item.change_no,
     )
     await session.execute(newer.returning(Item.application_id), list(rows))
 
 
-async def put_revisions(session: AsyncSession, rows: Sequence[Row]) -> None:
+async def put_revisions(session: AsyncSession, rows: Sequence[SubmittedRevision]) -> None:
     statement = insert(ItemRevision).on_conflict_do_nothing().returning(ItemRevision.revision)
     await session.execute(statement, list(rows))
 
 
-async def put_refusals(session: AsyncSession, rows: Sequence[Row]) -> None:
-    """Of several refusals the one of the highest change_no stays, and of equal ones always the same."""
+async def put_refusals(session: AsyncSession, rows: Sequence[RefusedDecision]) -> None:
+    """Write refusals beside the items: the one of the highest change_no stays, and of equal ones always the same."""
     new = _news(Item, rows)
     newer = sa.tuple_(new.refusal_change_no, new.refusal_decision) > sa.tuple_(
         Item.refusal_change_no, Item.refusal_decision
@@ -90,19 +99,20 @@ async def put_refusals(session: AsyncSession, rows: Sequence[Row]) -> None:
     await _update_from(session, new, Item.application_id, sa.or_(Item.refusal_change_no.is_(None), newer))
 
 
-async def put_numbering_failures(session: AsyncSession, rows: Sequence[Row]) -> None:
+async def put_numbering_failures(session: AsyncSession, rows: Sequence[NumberingFailure]) -> None:
+    """Write failures beside the items: the one of the highest change_no stays."""
     new = _news(Item, rows)
     newer = sa.or_(Item.numbering_change_no.is_(None), new.numbering_change_no > Item.numbering_change_no)
     await _update_from(session, new, Item.application_id, newer)
 
 
-async def put_outcomes(session: AsyncSession, rows: Sequence[Row]) -> None:
-    """What became of decisions, by id; one already known stays."""
+async def put_outcomes(session: AsyncSession, rows: Sequence[DecisionOutcome]) -> None:
+    """Write what became of decisions, by id; what is known already stays."""
     await _update_from(session, _news(Decision, rows), Decision.id, Decision.outcome == "asked")
 
 
-def _news(model: type[Base], rows: Sequence[Row]) -> Any:
-    """The rows as columns of a VALUES list, the key first."""
+def _news(model: type[Base], rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Give the rows as columns of a VALUES list, the key first."""
     columns = [sa.column(name, model.__table__.c[name].type) for name in rows[0]]
     return sa.values(*columns, name="news").data([tuple(row.values()) for row in rows]).c
 
@@ -117,27 +127,6 @@ async def _update_from(session: AsyncSession, new: Any, key: Any, newer: sa.Colu
 # --- the desk
 
 
-@dataclass(frozen=True, kw_only=True)
-class ItemSearch:
-    """All given conditions must hold; `name` and `enterprise` match anywhere, the others exactly."""
-
-    name: str | None = None
-    id_number_index: str | None = None
-    certificate_number: str | None = None
-    post: str | None = None
-    status: str | None = None
-    enterprise: str | None = None
-    added_from: datetime | None = None
-    added_to: datetime | None = None
-    application_ids: Sequence[UUID] | None = None
-
-
-class Neighbour(NamedTuple):
-    application_id: UUID
-    name: str
-    status: str
-
-
 def _with_pending() -> sa.Select[Any]:
     # A scalar subquery, of which the unique index allows one row: EXISTS could be planned as a scan of all decisions.
     asked = sa.select(sa.true()).where(
@@ -150,16 +139,16 @@ def _with_pending() -> sa.Select[Any]:
 
 
 async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> Sequence[tuple[Item, bool]]:
-    """Items with whether a decision on them is still unanswered; one more than the page holds."""
+    """Find items with whether a decision on them is still unanswered; one more than the page holds."""
     statement = await _matching(session, _with_pending(), search)
     rows = await session.execute(keyset(statement, page, Item.added_at, Item.application_id))
     return [(row[0], row[1]) for row in rows]
 
 
-async def neighbours(
+async def find_neighbours(
     session: AsyncSession, search: ItemSearch, item: Item
 ) -> tuple[Neighbour | None, Neighbour | None]:
-    """What stands before and after the item in the list of a search, in which it need not be itself."""
+    """Find what stands before and after the item in the list of a search, in which it need not be itself."""
     columns = cast("sa.Select[Any]", sa.select(Item.application_id, Item.name, Item.status))
     statement = await _matching(session, columns, search)
     order, here = (Item.added_at, Item.application_id), sa.tuple_(item.added_at, item.application_id)
@@ -203,19 +192,20 @@ async def lock_items(session: AsyncSession, application_ids: Collection[UUID]) -
     return {item.application_id: item for item in rows}
 
 
-async def decisions_of(session: AsyncSession, application_id: UUID) -> Sequence[Decision]:
+async def list_decisions(session: AsyncSession, application_id: UUID) -> Sequence[Decision]:
+    """List them newest first."""
     statement = sa.select(Decision).where(Decision.application_id == application_id)
     return (await session.scalars(statement.order_by(Decision.decided_at.desc(), Decision.id))).all()
 
 
-async def revisions_of(session: AsyncSession, application_id: UUID) -> Sequence[ItemRevision]:
-    """Oldest first."""
+async def list_revisions(session: AsyncSession, application_id: UUID) -> Sequence[ItemRevision]:
+    """List them oldest first."""
     statement = sa.select(ItemRevision).where(ItemRevision.application_id == application_id)
     return (await session.scalars(statement.order_by(ItemRevision.revision))).all()
 
 
 async def last_decisions(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, Decision]:
-    """The newest decision that was not refused, by application."""
+    """Find the newest decision that was not refused, by application."""
     statement = (
         sa.select(Decision)
         .ext(distinct_on(Decision.application_id))
@@ -225,15 +215,15 @@ async def last_decisions(session: AsyncSession, application_ids: Collection[UUID
     return {decision.application_id: decision for decision in await session.scalars(statement)}
 
 
-async def add_decisions(session: AsyncSession, rows: Sequence[Row]) -> None:
+async def add_decisions(session: AsyncSession, rows: Sequence[NewDecision]) -> None:
     await session.execute(sa.insert(Decision).returning(Decision.id), list(rows))
 
 
 # --- statistics
 
 
-async def waiting(session: AsyncSession, now: datetime) -> tuple[list[int], datetime | None]:
-    """How many wait for review, by age as WAITING_DAYS divides it, and since when the oldest does."""
+async def count_waiting(session: AsyncSession, now: datetime) -> tuple[list[int], datetime | None]:
+    """Count how many wait for review, by age as WAITING_DAYS divides it, and since when the oldest does."""
     bounds = [now - timedelta(days=days) for days in reversed(WAITING_DAYS[1:])]
     # 0 for what is older than the first bound, and so on up to what is newer than the last.
     age = sa.func.width_bucket(Item.submitted_at, sa.cast(bounds, ARRAY(sa.DateTime(timezone=True))))
@@ -245,16 +235,9 @@ async def waiting(session: AsyncSession, now: datetime) -> tuple[list[int], date
     )
 
 
-class Decided(NamedTuple):
-    day: date
-    action: str
-    reason_code: str | None
-    number: int
-
-
-async def decided(session: AsyncSession, since: datetime) -> list[Decided]:
-    """Decisions that were not refused, counted by day in Asia/Shanghai, action and reason."""
+async def count_decisions(session: AsyncSession, since: datetime) -> list[DecisionCount]:
+    """Count the decisions that were not refused by day in Asia/Shanghai, action and reason."""
     day = sa.cast(sa.func.timezone(str(SHANGHAI), Decision.decided_at), sa.Date)
     counted = (day, Decision.action, Decision.reason_code)
     statement = sa.select(*counted, sa.func.count()).where(Decision.outcome != "refused", Decision.decided_at >= since)
-    return [Decided(*row) for row in await session.execute(statement.group_by(*counted))]
+    return [DecisionCount(*row) for row in await session.execute(statement.group_by(*counted))]

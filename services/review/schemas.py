@@ -1,10 +1,14 @@
+"""What clients ask for and are answered; their docstrings and descriptions are the API's documentation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.review.domain import Action, Role
+from services.review.domain import Action, ItemStatus, Role
 from shared.auth.passwords import MAX_LENGTH
 from shared.web.validation import RequestModel, Revision, Text
 
@@ -57,6 +61,21 @@ class InitialPassword(BaseModel):
 
 class ReviewerCreated(ReviewerAccount, InitialPassword):
     pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSearch:
+    """All given conditions must hold; `name` and `enterprise` match anywhere, the others exactly."""
+
+    name: str | None = None
+    id_number_index: str | None = None
+    certificate_number: str | None = None
+    post: str | None = None
+    status: ItemStatus | None = None
+    enterprise: str | None = None
+    added_from: datetime | None = None
+    added_to: datetime | None = None
+    application_ids: Sequence[UUID] | None = None
 
 
 class Note(BaseModel):

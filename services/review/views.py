@@ -1,4 +1,4 @@
-"""From rows to what clients see."""
+"""From rows to what clients see: the only place that builds answers."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,78 +6,140 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from services.review.domain import REASONS, STATUS_LABELS, WAITING_DAYS, Submission, age_on, changed, possible
-from services.review.models import Decision, Item, ItemPerson, ItemRevision, Reviewer
+from services.review.domain import (
+    CAPTCHA_LIFETIME,
+    REASONS,
+    STATUS_LABELS,
+    WAITING_DAYS,
+    Refusal,
+    Submission,
+    age_on,
+    changed_parts,
+    possible_actions,
+)
+from services.review.models import Decision, Item, ItemPerson, ItemRevision, Neighbour, Reviewer
 from services.review.schemas import (
+    CaptchaRead,
     DayRead,
     DecisionRead,
+    DecisionRequest,
+    DecisionResult,
+    DecisionResults,
     HeldCertificate,
     ImageRead,
+    InitialPassword,
     ItemDetail,
+    ItemRead,
+    NeighbourRead,
+    NeighboursRead,
     Note,
     ReasonCount,
+    ReasonRead,
     ReviewerAccount,
+    ReviewerCreated,
+    ReviewerRead,
     RevisionRead,
     StatisticsRead,
     WaitingRead,
 )
 from services.review.service.desk import Dossier, Statistics
+from services.review.service.login import Question
+from shared.persistence.cipher import FieldCipher
 from shared.values import idnumber
 from shared.values.clock import business_day
 
 IMAGE_URL = "/api/renewal/v1/applications/{application_id}/images/{kind}"
 
 
-def overview(item: Item, pending: bool, person: ItemPerson) -> dict[str, Any]:
-    """The fields of ItemRead."""
-    return {
-        "application_id": item.application_id,
-        "application_number": item.application_number,
-        "revision": item.revision,
-        "decision_no": item.decision_no,
-        "name": item.name,
-        "id_number_masked": idnumber.mask(person.id_number),
-        "enterprise": item.enterprise_name,
-        "post": item.post,
-        "post_name": item.post_name,
-        "certificate_number": item.certificate_number,
-        "status": item.status,
-        "status_label": STATUS_LABELS[item.status],
-        "added_at": item.added_at,
-        "submitted_at": item.submitted_at,
-        "reason_code": item.reason_code,
-        "comment": item.comment,
-        "decision_pending": pending,
-        "actions": possible(item.status, pending),
-        "refusal": _refusal(item),
-        "numbering_failure": _numbering_failure(item),
-    }
+# --- accounts
 
 
-def _refusal(item: Item) -> Note | None:
+def captcha(question: Question, *, with_answer: bool) -> CaptchaRead:
+    return CaptchaRead(
+        captcha_id=question.captcha_id,
+        image=question.image,
+        expires_in=int(CAPTCHA_LIFETIME.total_seconds()),
+        answer=question.answer if with_answer else None,
+    )
+
+
+def reviewer_read(reviewer: Reviewer) -> ReviewerRead:
+    return ReviewerRead.model_validate(reviewer, from_attributes=True)
+
+
+def account(reviewer: Reviewer) -> ReviewerAccount:
+    return ReviewerAccount(
+        **dict(reviewer_read(reviewer)), disabled=not reviewer.is_active, created_at=reviewer.created_at
+    )
+
+
+def created_account(reviewer: Reviewer, initial_password: str) -> ReviewerCreated:
+    return ReviewerCreated(**dict(account(reviewer)), initial_password=initial_password)
+
+
+def initial_password(password: str) -> InitialPassword:
+    return InitialPassword(initial_password=password)
+
+
+# --- items
+
+
+def item(row: Item, decision_pending: bool, person: ItemPerson) -> ItemRead:
+    return ItemRead(
+        application_id=row.application_id,
+        application_number=row.application_number,
+        revision=row.revision,
+        decision_no=row.decision_no,
+        name=row.name,
+        id_number_masked=idnumber.mask(person.id_number),
+        enterprise=row.enterprise_name,
+        post=row.post,
+        post_name=row.post_name,
+        certificate_number=row.certificate_number,
+        status=row.status,
+        status_label=STATUS_LABELS[row.status],
+        added_at=row.added_at,
+        submitted_at=row.submitted_at,
+        reason_code=row.reason_code,
+        comment=row.comment,
+        decision_pending=decision_pending,
+        actions=possible_actions(row.status, decision_pending),
+        refusal=_refusal(row),
+        numbering_failure=_numbering_failure(row),
+    )
+
+
+def items(cipher: FieldCipher, rows: Sequence[tuple[Item, bool]]) -> list[ItemRead]:
+    """Raises DecryptionFailed."""
+    return [item(row, decision_pending, row.open_person(cipher)) for row, decision_pending in rows]
+
+
+def _refusal(row: Item) -> Note | None:
     # Shown until anything newer is known.
-    if item.refusal_change_no is None or item.refusal_change_no < item.change_no:
+    if row.refusal_change_no is None or row.refusal_change_no < row.change_no:
         return None
-    return Note(code=item.refusal_code or "", detail=item.refusal_detail or "")
+    return Note(code=row.refusal_code or "", detail=row.refusal_detail or "")
 
 
-def _numbering_failure(item: Item) -> Note | None:
+def _numbering_failure(row: Item) -> Note | None:
     # Shown while the approval it concerns still waits for its number.
-    if item.status != "approved" or item.numbering_decision_no != item.decision_no:
+    if row.status != "approved" or row.numbering_decision_no != row.decision_no:
         return None
-    return Note(code=item.numbering_code or "", detail=item.numbering_detail or "")
+    return Note(code=row.numbering_code or "", detail=row.numbering_detail or "")
 
 
-def detail(dossier: Dossier, person: ItemPerson) -> ItemDetail:
-    item = dossier.item
+def detail(cipher: FieldCipher, dossier: Dossier) -> ItemDetail:
+    """Raises DecryptionFailed."""
+    row = dossier.item
+    person = row.open_person(cipher)
     return ItemDetail(
-        **overview(item, dossier.pending, person),
+        **dict(item(row, dossier.decision_pending, person)),
         id_number=person.id_number,
         sex=person.sex,
         birth_date=person.birth_date,
-        age=age_on(person.birth_date, business_day(item.submitted_at or item.added_at)),
+        age=age_on(person.birth_date, business_day(row.submitted_at or row.added_at)),
         held=[HeldCertificate.model_validate(held, from_attributes=True) for held in person.held],
-        images=_images(item.application_id, item.images),
+        images=_images(row.application_id, row.images),
         decisions=[_decision(decision) for decision in dossier.decisions],
         revisions=_revisions(dossier.revisions),
     )
@@ -123,12 +185,22 @@ def _revisions(revisions: Sequence[ItemRevision]) -> list[RevisionRead]:
                 post=revision.post,
                 post_name=revision.post_name,
                 images=_images(revision.application_id, revision.images, revision.revision),
-                changed=changed(before, after),
+                changed=changed_parts(before, after),
             )
         )
         before = after
     return result[::-1]
 
+
+def neighbours(previous: Neighbour | None, following: Neighbour | None) -> NeighboursRead:
+    return NeighboursRead(previous=_neighbour(previous), next=_neighbour(following))
+
+
+def _neighbour(row: Neighbour | None) -> NeighbourRead | None:
+    return row and NeighbourRead.model_validate(row, from_attributes=True)
+
+
+# --- statistics
 
 _TALLIES: Mapping[str, str] = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn"}
 
@@ -155,18 +227,22 @@ def statistics(figures: Statistics) -> StatisticsRead:
     )
 
 
-def reviewer_fields(reviewer: Reviewer) -> dict[str, Any]:
-    """The fields of ReviewerAccount."""
-    return {
-        "id": reviewer.id,
-        "username": reviewer.username,
-        "name": reviewer.name,
-        "roles": reviewer.roles,
-        "must_change_password": reviewer.must_change_password,
-        "disabled": not reviewer.is_active,
-        "created_at": reviewer.created_at,
-    }
+# --- decisions
 
 
-def account(reviewer: Reviewer) -> ReviewerAccount:
-    return ReviewerAccount(**reviewer_fields(reviewer))
+def reasons() -> list[ReasonRead]:
+    return [ReasonRead.model_validate(reason, from_attributes=True) for reason in REASONS.values()]
+
+
+def decision_results(request: DecisionRequest, refusals: Sequence[Refusal | None]) -> DecisionResults:
+    """`refusals` are the request's rows' in order, None where the decision is on its way."""
+    return DecisionResults(
+        results=[
+            DecisionResult(application_id=row.application_id, outcome="accepted")
+            if refusal is None
+            else DecisionResult(
+                application_id=row.application_id, outcome="refused", code=refusal.code, detail=refusal.detail
+            )
+            for row, refusal in zip(request.items, refusals, strict=True)
+        ]
+    )

@@ -14,6 +14,7 @@ import pytest
 from deploy.embedded.platform import SERVICES, Platform, build_platform
 from deploy.journey import Api, log_in_reviewer, register_enterprise
 from services.review.domain import Role
+from services.review.schemas import ReviewerCreation
 from services.review.service.reviewers import ensure_reviewer
 from shared.persistence.db import migrate
 from tests.support.backing import Postgres
@@ -58,7 +59,9 @@ class Harness:
         """The token of a reviewer, made if missing."""
         review = self.platform.containers["review"]
         async with review.database.transaction() as session:
-            await ensure_reviewer(session, username, "测试审核员", roles, REVIEWER_PASSWORD)
+            await ensure_reviewer(
+                session, ReviewerCreation(username=username, name="测试审核员", roles=list(roles)), REVIEWER_PASSWORD
+            )
         return await log_in_reviewer(self.api, username, REVIEWER_PASSWORD)
 
     async def enterprise(self, name: str = "南昌测试建设有限公司") -> str:

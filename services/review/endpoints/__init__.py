@@ -1,6 +1,9 @@
-"""HTTP routes of the review service, by concern: parse, one use case, answer."""
+"""HTTP routes of the review service, by concern: parse, one use case, answer with a view.
 
-from services.review.domain import AUDIT_LABELS, AuditAction
+Mounted by app.py.
+"""
+
+from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.endpoints import admin, desk, login
 from shared.audit.trail import audit_router
 

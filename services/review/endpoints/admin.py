@@ -1,9 +1,9 @@
-"""For administrators: the reviewers' accounts."""
+"""Routes for administrators: the reviewers' accounts."""
 
 from uuid import UUID
 
-from services.review import queries, views
-from services.review.endpoints.common import Administering, Deps
+from services.review import views
+from services.review.endpoints.common import Administrator, OwnContainer
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
 from services.review.schemas import (
     InitialPassword,
@@ -15,37 +15,33 @@ from services.review.schemas import (
 from services.review.service import reviewers
 from shared.auth.endpoints import CREDENTIALS, OwnSessions
 from shared.web.openapi import problems
-from shared.web.pagination import InvalidCursor, Page, Paging, split_page
+from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.routing import Session, transactional_router
 
 router = transactional_router()
 
 
 @router.get("/reviewers", responses=problems(InvalidCursor))
-async def list_reviewers(session: Session, _: Administering, page: Paging) -> Page[ReviewerAccount]:
+async def list_reviewers(session: Session, _: Administrator, page: Paging) -> Page[ReviewerAccount]:
     """All accounts, newest first."""
-    rows = await queries.list_reviewers(session, page)
-    kept, next_cursor = split_page(rows, page, lambda reviewer: (reviewer.created_at, reviewer.id))
-    return Page(items=[views.account(reviewer) for reviewer in kept], next_cursor=next_cursor)
+    rows, next_cursor = await reviewers.list_reviewers(session, page)
+    return Page(items=[views.account(reviewer) for reviewer in rows], next_cursor=next_cursor)
 
 
 @router.post("/reviewers", status_code=201, responses=problems(ReviewerExists), openapi_extra=CREDENTIALS)
 async def create_reviewer(
-    container: Deps, session: Session, principal: Administering, body: ReviewerCreation
+    container: OwnContainer, session: Session, principal: Administrator, body: ReviewerCreation
 ) -> ReviewerCreated:
     """Add an account. Its initial password is in this answer and nowhere else."""
-    reviewer, password = await reviewers.add_reviewer(
-        container, session, principal, username=body.username, name=body.name, roles=body.roles
-    )
-    return ReviewerCreated(**views.reviewer_fields(reviewer), initial_password=password)
+    return views.created_account(*await reviewers.add_reviewer(container, session, principal, body))
 
 
 @router.patch("/reviewers/{reviewer_id}", responses=problems(ReviewerNotFound, OwnAdminRole))
 async def change_reviewer(
-    container: Deps,
+    container: OwnContainer,
     sessions: OwnSessions,
     session: Session,
-    principal: Administering,
+    principal: Administrator,
     reviewer_id: UUID,
     body: ReviewerChange,
 ) -> ReviewerAccount:
@@ -55,9 +51,8 @@ async def change_reviewer(
 
 @router.post("/reviewers/{reviewer_id}/password-reset", responses=problems(ReviewerNotFound), openapi_extra=CREDENTIALS)
 async def reset_password(
-    container: Deps, sessions: OwnSessions, session: Session, principal: Administering, reviewer_id: UUID
+    container: OwnContainer, sessions: OwnSessions, session: Session, principal: Administrator, reviewer_id: UUID
 ) -> InitialPassword:
     """Give the account a new initial password, shown once; all its sessions end."""
-    return InitialPassword(
-        initial_password=await reviewers.reset_password(container, sessions, session, principal, reviewer_id)
-    )
+    password = await reviewers.reset_password(container, sessions, session, principal, reviewer_id)
+    return views.initial_password(password)

@@ -7,7 +7,7 @@ from shared.auth.tokens import Principal
 from shared.runtime.container import Container
 from shared.web.routing import CONTAINER
 
-Deps = Annotated[Container, CONTAINER]
-Looking = Annotated[Principal, allow("reviewer", "admin")]
-Reviewing = Annotated[Principal, allow("reviewer")]
-Administering = Annotated[Principal, allow("admin")]
+OwnContainer = Annotated[Container, CONTAINER]
+DeskReader = Annotated[Principal, allow("reviewer", "admin")]
+Reviewer = Annotated[Principal, allow("reviewer")]
+Administrator = Annotated[Principal, allow("admin")]

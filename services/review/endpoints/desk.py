@@ -1,4 +1,4 @@
-"""The review desk: list, dossier, statistics, reasons, decisions."""
+"""Routes of the desk: list, dossier, statistics, reasons, decisions."""
 
 import unicodedata
 from typing import Annotated
@@ -6,9 +6,9 @@ from uuid import UUID
 
 from fastapi import Depends, Query
 
-from services.review import queries, views
-from services.review.domain import REASONS, ItemStatus
-from services.review.endpoints.common import Deps, Looking, Reviewing
+from services.review import views
+from services.review.domain import ItemStatus
+from services.review.endpoints.common import DeskReader, OwnContainer, Reviewer
 from services.review.errors import (
     CommentRequired,
     IdNumberInComment,
@@ -17,20 +17,19 @@ from services.review.errors import (
     ReasonRequired,
     UnknownReason,
 )
-from services.review.queries import ItemSearch
 from services.review.schemas import (
     DecisionRequest,
-    DecisionResult,
     DecisionResults,
     ItemDetail,
     ItemRead,
+    ItemSearch,
     NeighboursRead,
     ReasonRead,
     StatisticsRead,
 )
 from services.review.service import decisions, desk
 from shared.web.openapi import problems
-from shared.web.pagination import InvalidCursor, Page, Paging, split_page
+from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.routing import Session, transactional_router
 from shared.web.validation import FromMoment, Ids, Text, ToMoment
 
@@ -38,7 +37,7 @@ router = transactional_router()
 
 
 def item_search(
-    container: Deps,
+    container: OwnContainer,
     name: Annotated[Text | None, Query(max_length=50, description="any part of the name")] = None,
     id_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
     certificate_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
@@ -49,10 +48,10 @@ def item_search(
     added_to: ToMoment | None = None,
     application_ids: Annotated[Ids | None, Query(description="repeated, or with commas between")] = None,
 ) -> ItemSearch:
-    """FastAPI dependency. Raises IdNumberInvalid."""
+    """Read the filters, as a FastAPI dependency. Raises IdNumberInvalid."""
     return ItemSearch(
         name=name,
-        id_number_index=desk.search_key(container, id_number) if id_number else None,
+        id_number_index=desk.index_id_number(container, id_number) if id_number else None,
         certificate_number=unicodedata.normalize("NFKC", certificate_number) if certificate_number else None,
         post=post,
         status=status,
@@ -67,46 +66,47 @@ Search = Annotated[ItemSearch, Depends(item_search)]
 
 
 @router.get("/items", responses=problems(IdNumberInvalid, InvalidCursor))
-async def list_items(container: Deps, session: Session, _: Looking, page: Paging, search: Search) -> Page[ItemRead]:
+async def list_items(
+    container: OwnContainer, session: Session, _: DeskReader, page: Paging, search: Search
+) -> Page[ItemRead]:
     """Applications, newest first; all given filters must hold. Id numbers are masked."""
-    rows = await queries.search_items(session, search, page)
-    kept, next_cursor = split_page(rows, page, lambda row: (row[0].added_at, row[0].application_id))
-    items = [ItemRead(**views.overview(item, pending, desk.person(container, item))) for item, pending in kept]
-    return Page(items=items, next_cursor=next_cursor)
+    rows, next_cursor = await desk.list_items(session, search, page)
+    return Page(items=views.items(container.cipher, rows), next_cursor=next_cursor)
 
 
 @router.get("/items/{application_id}", responses=problems(ItemNotFound))
-async def read_item(container: Deps, session: Session, principal: Looking, application_id: UUID) -> ItemDetail:
+async def read_item(
+    container: OwnContainer, session: Session, principal: DeskReader, application_id: UUID
+) -> ItemDetail:
     """Everything about one application, with the full id number: the audit trail notes who looked."""
     dossier = await desk.open_dossier(container, session, principal, application_id)
-    return views.detail(dossier, desk.person(container, dossier.item))
+    return views.detail(container.cipher, dossier)
 
 
 @router.get("/items/{application_id}/neighbours", responses=problems(ItemNotFound, IdNumberInvalid))
-async def read_neighbours(session: Session, _: Looking, application_id: UUID, search: Search) -> NeighboursRead:
+async def read_neighbours(session: Session, _: DeskReader, application_id: UUID, search: Search) -> NeighboursRead:
     """What stands before and after the application in the list that these filters give.
 
     The application itself need not match them, so that a reviewer who has decided one goes on to the next.
     """
-    previous, following = await desk.neighbours(session, application_id, search)
-    return NeighboursRead.model_validate({"previous": previous, "next": following}, from_attributes=True)
+    return views.neighbours(*await desk.find_neighbours(session, application_id, search))
 
 
 @router.get("/statistics")
 async def read_statistics(
-    container: Deps,
+    container: OwnContainer,
     session: Session,
-    _: Looking,
+    _: DeskReader,
     days: Annotated[int, Query(ge=1, le=90, description="up to today")] = 30,
 ) -> StatisticsRead:
     """What waits and since when, and what was decided on each day; refused decisions do not count."""
-    return views.statistics(await desk.statistics(container, session, days))
+    return views.statistics(await desk.read_statistics(container, session, days))
 
 
 @router.get("/reasons", response_model_exclude_none=True)
-async def list_reasons(_: Looking) -> list[ReasonRead]:
+async def list_reasons(_: DeskReader) -> list[ReasonRead]:
     """The reasons to choose from when rejecting or withdrawing."""
-    return [ReasonRead.model_validate(reason, from_attributes=True) for reason in REASONS.values()]
+    return views.reasons()
 
 
 @router.post(
@@ -114,19 +114,12 @@ async def list_reasons(_: Looking) -> list[ReasonRead]:
     response_model_exclude_none=True,
     responses=problems(ReasonRequired, UnknownReason, CommentRequired, IdNumberInComment),
 )
-async def decide(container: Deps, session: Session, principal: Reviewing, body: DecisionRequest) -> DecisionResults:
+async def decide(
+    container: OwnContainer, session: Session, principal: Reviewer, body: DecisionRequest
+) -> DecisionResults:
     """Approve, reject or withdraw up to 500 applications. Each row has its own answer; one bad row harms no other.
 
     `accepted` means that the decision is on its way: what became of it shows in the item a moment later.
     """
     refusals = await decisions.decide(container, session, principal, body)
-    return DecisionResults(
-        results=[
-            DecisionResult(application_id=row.application_id, outcome="accepted")
-            if refusal is None
-            else DecisionResult(
-                application_id=row.application_id, outcome="refused", code=refusal.code, detail=refusal.detail
-            )
-            for row, refusal in zip(body.items, refusals, strict=True)
-        ]
-    )
+    return views.decision_results(body, refusals)

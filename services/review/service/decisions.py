@@ -1,27 +1,26 @@
 """Decisions: one transaction for a batch, one answer for each row. "Accepted" means asked for: `renewal` decides."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
+from services.review.audit import AuditAction
 from services.review.domain import (
     DUPLICATE,
     NOT_FOUND,
     REASONS,
     Action,
-    AuditAction,
+    DecisionReason,
+    ItemState,
     LastDecision,
-    Reason,
     Refusal,
-    State,
+    check_decision,
     contains_id_number,
-    judge,
 )
 from services.review.errors import CommentRequired, IdNumberInComment, ReasonRequired, UnknownReason
-from services.review.models import Decision, Item
+from services.review.models import Decision, Item, NewDecision
 from services.review.schemas import DecisionItem, DecisionRequest
 from shared.audit import trail
 from shared.auth.tokens import Principal
@@ -39,7 +38,7 @@ EVENTS: dict[Action, type[ReviewDecision]] = {
 async def decide(
     container: Container, session: AsyncSession, principal: Principal, request: DecisionRequest
 ) -> list[Refusal | None]:
-    """For each row of the request, in order: why it is refused, or None where the decision is on its way.
+    """Ask for a decision on each row of the request; says, in order, why one is refused, and None where it is asked.
 
     The number of statements does not depend on the number of rows.
     Raises ReasonRequired, UnknownReason, CommentRequired, IdNumberInComment.
@@ -52,12 +51,12 @@ async def decide(
     last = {key: _last(decision) for key, decision in (await queries.last_decisions(session, items)).items()}
 
     refusals: list[Refusal | None] = []
-    decisions: list[dict[str, Any]] = []
-    entries: list[dict[str, Any]] = []
+    decisions: list[NewDecision] = []
+    entries = []
     seen: set[UUID] = set()
     for row in request.items:
         item = items.get(row.application_id)
-        refusal = _judge(request.action, row, item, last.get(row.application_id), row.application_id in seen)
+        refusal = _check(request.action, row, item, last.get(row.application_id), row.application_id in seen)
         seen.add(row.application_id)
         refusals.append(refusal)
         decision_id = None
@@ -69,12 +68,12 @@ async def decide(
 
     if decisions:
         await queries.add_decisions(session, decisions)
-        container.outbox.add(session, [_event(request.action, row, reason) for row in decisions], now)
+        container.outbox.add(session, [_event(decision, reason) for decision in decisions], now)
     await trail.add_rows(session, entries)
     return refusals
 
 
-def _reason(request: DecisionRequest, now: datetime) -> Reason | None:
+def _reason(request: DecisionRequest, now: datetime) -> DecisionReason | None:
     if request.comment and contains_id_number(request.comment, business_day(now)):
         raise IdNumberInComment
     if request.reason_code is None:
@@ -99,36 +98,37 @@ def _last(decision: Decision) -> LastDecision:
     )
 
 
-def _judge(
+def _check(
     action: Action, row: DecisionItem, item: Item | None, last: LastDecision | None, repeated: bool
 ) -> Refusal | None:
     if repeated:
         return DUPLICATE
     if item is None:
         return NOT_FOUND
-    return judge(action, row.revision, row.decision_no, State(item.revision, item.decision_no, item.status), last)
+    state = ItemState(item.revision, item.decision_no, item.status)
+    return check_decision(action, row.revision, row.decision_no, state, last)
 
 
 def _decision(
     decision_id: UUID, principal: Principal, request: DecisionRequest, item: Item, now: datetime
-) -> dict[str, Any]:
-    return {
-        "id": decision_id,
-        "application_id": item.application_id,
-        "revision": item.revision,
-        "decision_no": item.decision_no,
-        "action": request.action,
-        "reviewer_id": principal.subject,
-        "reviewer_name": principal.name,
-        "reason_code": request.reason_code,
-        "comment": request.comment,
-        "decided_at": now,
-        "outcome": "asked",
-    }
+) -> NewDecision:
+    return NewDecision(
+        id=decision_id,
+        application_id=item.application_id,
+        revision=item.revision,
+        decision_no=item.decision_no,
+        action=request.action,
+        reviewer_id=principal.subject,
+        reviewer_name=principal.name,
+        reason_code=request.reason_code,
+        comment=request.comment,
+        decided_at=now,
+        outcome="asked",
+    )
 
 
-def _event(action: Action, decision: dict[str, Any], reason: Reason | None) -> ReviewDecision:
-    return EVENTS[action](
+def _event(decision: NewDecision, reason: DecisionReason | None) -> ReviewDecision:
+    return EVENTS[decision["action"]](
         application_id=decision["application_id"],
         decision_id=decision["id"],
         revision=decision["revision"],
@@ -144,7 +144,7 @@ def _event(action: Action, decision: dict[str, Any], reason: Reason | None) -> R
 
 def _audit_detail(
     request: DecisionRequest, row: DecisionItem, refusal: Refusal | None, decision_id: UUID | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     detail = {
         "outcome": "refused" if refusal else "accepted",
         "code": refusal.code if refusal else None,

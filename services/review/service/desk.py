@@ -1,4 +1,4 @@
-"""What reviewers look at."""
+"""What reviewers look at: the list, the dossier, the statistics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
-from services.review.domain import AuditAction
+from services.review.audit import AuditAction, record
 from services.review.errors import IdNumberInvalid, ItemNotFound
-from services.review.models import PERSON_AT_REST, Decision, Item, ItemPerson, ItemRevision
-from services.review.queries import Decided, ItemSearch, Neighbour
-from services.review.service.audit import record
+from services.review.models import Decision, DecisionCount, Item, ItemRevision, Neighbour
+from services.review.schemas import ItemSearch
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
 from shared.values import idnumber
 from shared.values.clock import business_day, start_of_business_day
+from shared.web.pagination import PageRequest, split_page
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Dossier:
     """An item with all that is known of it; revisions oldest first, decisions newest first."""
 
     item: Item
-    pending: bool
+    decision_pending: bool
     decisions: Sequence[Decision]
     revisions: Sequence[ItemRevision]
 
@@ -36,16 +36,11 @@ class Statistics:
     waiting: Sequence[int]
     oldest_waiting_at: datetime | None
     days: Sequence[date]
-    decided: Sequence[Decided]
+    decided: Sequence[DecisionCount]
 
 
-def person(container: Container, item: Item) -> ItemPerson:
-    """Raises DecryptionFailed."""
-    return container.cipher.open(item.person, PERSON_AT_REST, ItemPerson)
-
-
-def search_key(container: Container, id_number: str) -> str:
-    """The blind index of an id number typed by a person. Raises IdNumberInvalid."""
+def index_id_number(container: Container, id_number: str) -> str:
+    """Give the blind index of an id number that a person typed. Raises IdNumberInvalid."""
     try:
         number = idnumber.parse(id_number, business_day(container.clock.now()))
     except idnumber.InvalidIdNumber as error:
@@ -53,37 +48,48 @@ def search_key(container: Container, id_number: str) -> str:
     return container.cipher.blind_index(number.value)
 
 
+async def list_items(
+    session: AsyncSession, search: ItemSearch, page: PageRequest
+) -> tuple[list[tuple[Item, bool]], str | None]:
+    """Find a page of items, newest first, each with whether a decision on it is unanswered; and the next cursor."""
+    found = await queries.search_items(session, search, page)
+    return split_page(found, page, lambda row: (row[0].added_at, row[0].application_id))
+
+
 async def open_dossier(
     container: Container, session: AsyncSession, principal: Principal, application_id: UUID
 ) -> Dossier:
-    """Shows the full id number, so it leaves an audit entry. Raises ItemNotFound."""
+    """Read all that is known of an item. Whoever does sees the full id number, so it leaves an audit entry.
+
+    Raises ItemNotFound.
+    """
     found = await queries.find_item(session, application_id)
     if found is None:
         raise ItemNotFound
     record(container, session, principal, AuditAction.id_number_revealed, application_id)
-    item, pending = found
+    item, decision_pending = found
     return Dossier(
         item,
-        pending,
-        await queries.decisions_of(session, application_id),
-        await queries.revisions_of(session, application_id),
+        decision_pending,
+        await queries.list_decisions(session, application_id),
+        await queries.list_revisions(session, application_id),
     )
 
 
-async def neighbours(
+async def find_neighbours(
     session: AsyncSession, application_id: UUID, search: ItemSearch
 ) -> tuple[Neighbour | None, Neighbour | None]:
-    """What stands before and after an item in the list of a search. Raises ItemNotFound."""
+    """Find what stands before and after an item in the list of a search. Raises ItemNotFound."""
     found = await queries.find_item(session, application_id)
     if found is None:
         raise ItemNotFound
-    return await queries.neighbours(session, search, found[0])
+    return await queries.find_neighbours(session, search, found[0])
 
 
-async def statistics(container: Container, session: AsyncSession, days: int) -> Statistics:
-    """The window is today and the days before it."""
+async def read_statistics(container: Container, session: AsyncSession, days: int) -> Statistics:
+    """Count what waits, and what was decided today and on the days before, `days` in all."""
     now = container.clock.now()
     today = business_day(now)
     window = [today - timedelta(days=back) for back in reversed(range(days))]
-    counts, oldest = await queries.waiting(session, now)
-    return Statistics(counts, oldest, window, await queries.decided(session, start_of_business_day(window[0])))
+    counts, oldest = await queries.count_waiting(session, now)
+    return Statistics(counts, oldest, window, await queries.count_decisions(session, start_of_business_day(window[0])))

@@ -1,4 +1,4 @@
-"""Captcha and login."""
+"""Captcha, login, and the account that is logged in."""
 
 import asyncio
 import base64
@@ -10,32 +10,34 @@ from captcha.image import ImageCaptcha
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
+from services.review.audit import AuditAction, record
 from services.review.domain import (
     CAPTCHA_LENGTH,
     CAPTCHA_LIFETIME,
-    AuditAction,
-    captcha_answer,
+    normalise_captcha_answer,
     normalise_username,
     random_text,
 )
 from services.review.errors import WrongCaptcha
 from services.review.models import Captcha, Reviewer
 from services.review.schemas import LoginRequest
-from services.review.service.audit import record
 from shared.auth.errors import AccountLocked, WrongCredentials
 from shared.auth.sessions import Sessions
+from shared.auth.tokens import Principal
 from shared.runtime.container import Container
 
 
 @dataclass(frozen=True)
 class Question:
+    """A captcha to show; `image` is a data URL."""
+
     captcha_id: UUID
     answer: str
     image: str
 
 
 async def new_captcha(container: Container, session: AsyncSession) -> Question:
-    """A question whose answer is stored only as a keyed hash; `image` is a data URL."""
+    """Draw a question, of whose answer only a keyed hash is stored."""
     captcha_id, answer = uuid4(), random_text(CAPTCHA_LENGTH)
     # Before the first statement, because drawing takes long enough to be without a connection meanwhile.
     png = await asyncio.to_thread(lambda: ImageCaptcha().generate(answer).getvalue())
@@ -48,7 +50,10 @@ async def new_captcha(container: Container, session: AsyncSession) -> Question:
 
 
 async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Reviewer:
-    """Raises WrongCaptcha, AccountLocked, WrongCredentials."""
+    """Check captcha and password; gives the account for which a session may now be opened.
+
+    Raises WrongCaptcha, AccountLocked, WrongCredentials.
+    """
     await _spend_captcha(container, login.captcha_id, login.captcha_answer)
     username = normalise_username(login.username)
     account = await queries.find_reviewer_by_username(session, username)
@@ -63,6 +68,22 @@ async def log_in(container: Container, sessions: Sessions, session: AsyncSession
     return reviewer
 
 
+async def find_account(session: AsyncSession, reviewer_id: UUID) -> Reviewer | None:
+    """Find the account of a session, for shared.auth.endpoints."""
+    return await queries.find_reviewer(session, reviewer_id)
+
+
+async def read_account(session: AsyncSession, principal: Principal) -> Reviewer:
+    """Read the account that is logged in."""
+    return await queries.get_reviewer(session, principal.subject)
+
+
+async def witness(container: Container, session: AsyncSession, principal: Principal, action: str) -> None:
+    """Record what an account does to itself, for shared.auth.endpoints."""
+    reviewer = await queries.get_reviewer(session, principal.subject)
+    record(container, session, principal, AuditAction(action), reviewer.username)
+
+
 async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> None:
     # Gone for good before it is compared, so that no answer can be tried twice whatever happens next.
     async with container.database.transaction() as own:
@@ -70,7 +91,7 @@ async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> 
     if taken is None:
         raise WrongCaptcha
     answer_hash, expires_at = taken
-    fits = hmac.compare_digest(_hash(container, captcha_id, captcha_answer(typed)), answer_hash)
+    fits = hmac.compare_digest(_hash(container, captcha_id, normalise_captcha_answer(typed)), answer_hash)
     if not fits or expires_at <= container.clock.now():
         raise WrongCaptcha
 

@@ -8,47 +8,52 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
-from services.review.domain import INITIAL_PASSWORD_LENGTH, ROLES, AuditAction, Role, normalise_username, random_text
+from services.review.audit import AuditAction, record
+from services.review.domain import INITIAL_PASSWORD_LENGTH, ROLES, Role, normalise_username, random_text
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
 from services.review.models import Reviewer
-from services.review.schemas import ReviewerChange
-from services.review.service.audit import record
+from services.review.schemas import ReviewerChange, ReviewerCreation
 from shared.auth.passwords import hash_password
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Principal
 from shared.errors import Forbidden
+from shared.persistence.db import violates
 from shared.runtime.container import Container
 from shared.values.clock import SystemClock
+from shared.web.pagination import PageRequest, split_page
+
+
+async def list_reviewers(session: AsyncSession, page: PageRequest) -> tuple[list[Reviewer], str | None]:
+    """Read a page of accounts, newest first, and the cursor of the next page."""
+    rows = await queries.list_reviewers(session, page)
+    return split_page(rows, page, lambda reviewer: (reviewer.created_at, reviewer.id))
 
 
 async def add_reviewer(
     container: Container,
     session: AsyncSession,
     actor: Principal | None,
-    *,
-    username: str,
-    name: str,
-    roles: Collection[Role],
+    creation: ReviewerCreation,
     password: str | None = None,
 ) -> tuple[Reviewer, str]:
-    """The new account and its initial password, a random one unless given. Raises ReviewerExists."""
+    """Add an account; gives it and its initial password, a random one unless given. Raises ReviewerExists."""
     password = password or random_text(INITIAL_PASSWORD_LENGTH)
-    reviewer = await _new(username, name, roles, password, container.clock.now())
+    reviewer = await _new(creation, password, container.clock.now())
     session.add(reviewer)
     try:
         await session.flush()
-    except IntegrityError:
-        raise ReviewerExists from None
+    except IntegrityError as error:
+        if violates(error, "uq_reviewers_username"):
+            raise ReviewerExists from None
+        raise
     record(container, session, actor, AuditAction.reviewer_added, reviewer.username, roles=reviewer.roles)
     return reviewer, password
 
 
-async def ensure_reviewer(
-    session: AsyncSession, username: str, name: str, roles: Collection[Role], password: str
-) -> None:
-    """For the demo: an account with a known password that need not be changed. An existing one stays as it is."""
-    if await queries.find_reviewer_by_username(session, normalise_username(username)) is None:
-        reviewer = await _new(username, name, roles, password, SystemClock().now())
+async def ensure_reviewer(session: AsyncSession, creation: ReviewerCreation, password: str) -> None:
+    """Add an account whose password is known and stays, for the demo. An account that is there stays as it is."""
+    if await queries.find_reviewer_by_username(session, normalise_username(creation.username)) is None:
+        reviewer = await _new(creation, password, SystemClock().now())
         reviewer.must_change_password = False
         session.add(reviewer)
 
@@ -61,7 +66,10 @@ async def change_reviewer(
     reviewer_id: UUID,
     change: ReviewerChange,
 ) -> Reviewer:
-    """Who loses a role or is disabled is logged out. Raises ReviewerNotFound, OwnAdminRole, Forbidden."""
+    """Change name or roles, disable or enable; who loses a role or is disabled is logged out.
+
+    Raises ReviewerNotFound, OwnAdminRole, Forbidden.
+    """
     reviewer = await _lock(session, actor, reviewer_id)
     if reviewer.id == actor.subject and (change.disabled or (change.roles is not None and "admin" not in change.roles)):
         raise OwnAdminRole
@@ -93,7 +101,7 @@ async def change_reviewer(
 async def reset_password(
     container: Container, sessions: Sessions, session: AsyncSession, actor: Principal, reviewer_id: UUID
 ) -> str:
-    """The new initial password; the account's sessions end. Raises ReviewerNotFound, Forbidden."""
+    """Draw a new initial password for the account and end its sessions. Raises ReviewerNotFound, Forbidden."""
     reviewer = await _lock(session, actor, reviewer_id)
     password = random_text(INITIAL_PASSWORD_LENGTH)
     reviewer.password_hash = await hash_password(password)
@@ -115,12 +123,12 @@ async def _lock(session: AsyncSession, actor: Principal, reviewer_id: UUID) -> R
     return locked[reviewer_id]
 
 
-async def _new(username: str, name: str, roles: Collection[Role], password: str, now: datetime) -> Reviewer:
+async def _new(creation: ReviewerCreation, password: str, now: datetime) -> Reviewer:
     return Reviewer(
         id=uuid4(),
-        username=normalise_username(username),
-        name=name,
-        roles=_sorted(roles),
+        username=normalise_username(creation.username),
+        name=creation.name,
+        roles=_sorted(creation.roles),
         password_hash=await hash_password(password),
         must_change_password=True,
         disabled_at=None,

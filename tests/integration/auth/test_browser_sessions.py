@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from deploy.journey import register_enterprise
 from services.review.domain import Role
+from services.review.schemas import ReviewerCreation
 from services.review.service.reviewers import ensure_reviewer
 from shared.auth.tables import LoginSession
 from tests.support.backing import Postgres
@@ -83,7 +84,8 @@ class Portal:
 async def _reviewer(harness: Harness, *roles: Role) -> Portal:
     username = f"r-{uuid4().hex[:12]}"
     async with harness.platform.containers["review"].database.transaction() as session:
-        await ensure_reviewer(session, username, "某审核员", roles or ("reviewer", "admin"), PASSWORD)
+        creation = ReviewerCreation(username=username, name="某审核员", roles=list(roles) or ["reviewer", "admin"])
+        await ensure_reviewer(session, creation, PASSWORD)
     return Portal(harness, "review", {"username": username})
 
 

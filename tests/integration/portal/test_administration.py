@@ -11,7 +11,7 @@ from deploy.synthetic import id_number
 from services.certnumber.audit import AUDIT_LABELS as CERTNUMBER_LABELS
 from services.portal.audit_words import ROLES, TRAILS, details
 from services.renewal.audit import AUDIT_LABELS as RENEWAL_LABELS
-from services.review.domain import AUDIT_LABELS as REVIEW_LABELS
+from services.review.audit import AUDIT_LABELS as REVIEW_LABELS
 from services.review.domain import ROLES as REVIEW_ROLES
 from shared.values.idnumber import mask
 from tests.integration.portal.browser import Browser, Page

@@ -12,6 +12,7 @@ from deploy import synthetic
 from services.review.app import build, create_app
 from services.review.consumers import SUBSCRIPTIONS
 from services.review.domain import ROLES, Role
+from services.review.schemas import ReviewerCreation
 from services.review.service.reviewers import ensure_reviewer
 from services.review.settings import ReviewSettings
 from shared.contracts.renewal import (
@@ -63,7 +64,11 @@ class Desk:
 
     async def add_reviewer(self, username: str, *roles: Role) -> None:
         async with self.container.database.transaction() as session:
-            await ensure_reviewer(session, username, f"姓名{username}", roles or ROLES, PASSWORD)
+            await ensure_reviewer(
+                session,
+                ReviewerCreation(username=username, name=f"姓名{username}", roles=list(roles or ROLES)),
+                PASSWORD,
+            )
 
     async def captcha(self) -> dict[str, Any]:
         """A solved captcha, as fields of the login."""

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.review.models import Base
+from services.review.schemas import ReviewerCreation
 from services.review.service.reviewers import ensure_reviewer
 from shared.audit.trail import AuditBase
 from shared.auth.tables import AuthBase
@@ -156,9 +157,10 @@ async def test_audit_is_append_only(desk: Desk, statement: str) -> None:
 
 
 async def test_demo_account_needs_no_change_and_is_made_once(desk: Desk) -> None:
+    creation = ReviewerCreation(username="Demo-Reviewer", name="演示", roles=["reviewer"])
     for password in (PASSWORD, "Another-2026-pass"):
         async with desk.container.database.transaction() as session:
-            await ensure_reviewer(session, "Demo-Reviewer", "演示", ["reviewer"], password)
+            await ensure_reviewer(session, creation, password)
     assert (await desk.log_in("demo-reviewer")).json()["must_change_password"] is False
 
 

@@ -6,23 +6,22 @@ from typing import get_args
 import pytest
 
 from deploy import synthetic
+from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.domain import (
-    AUDIT_LABELS,
     REASONS,
     STATUS_LABELS,
     UNMISTAKABLE,
     Action,
-    AuditAction,
+    ItemState,
     LastDecision,
-    State,
     Submission,
     age_on,
-    captcha_answer,
-    changed,
+    changed_parts,
+    check_decision,
     contains_id_number,
-    judge,
+    normalise_captcha_answer,
     normalise_username,
-    possible,
+    possible_actions,
     random_text,
 )
 
@@ -33,16 +32,18 @@ def last(action: str = "approve", revision: int = 1, decision_no: int = 0, asked
     return LastDecision(revision, decision_no, action, "王芳", asked)
 
 
-class TestPossible:
+class TestPossibleActions:
     @pytest.mark.parametrize("status", STATUS_LABELS)
     def test_is_what_is_not_refused(self, status: str) -> None:
-        state = State(1, 0, status)
-        assert possible(status, False) == [a for a in get_args(Action) if judge(a, 1, 0, state, None) is None]
-        asked = last(asked=True)
-        assert possible(status, True) == [a for a in get_args(Action) if judge(a, 1, 0, state, asked) is None] == []
+        def not_refused(newest: LastDecision | None) -> list[Action]:
+            state = ItemState(1, 0, status)
+            return [action for action in get_args(Action) if check_decision(action, 1, 0, state, newest) is None]
+
+        assert possible_actions(status, False) == not_refused(None)
+        assert possible_actions(status, True) == not_refused(last(asked=True)) == []
 
 
-class TestJudge:
+class TestCheckDecision:
     @pytest.mark.parametrize(
         ("action", "status"),
         [
@@ -53,8 +54,8 @@ class TestJudge:
         ],
     )
     def test_possible(self, action: Action, status: str) -> None:
-        assert judge(action, 1, 0, State(1, 0, status), None) is None
-        assert judge(action, 1, None, State(1, 7, status), last(asked=False)) is None
+        assert check_decision(action, 1, 0, ItemState(1, 0, status), None) is None
+        assert check_decision(action, 1, None, ItemState(1, 7, status), last(asked=False)) is None
 
     @pytest.mark.parametrize(
         ("action", "status", "newest", "detail"),
@@ -71,33 +72,33 @@ class TestJudge:
     def test_wrong_state_says_what_happened(
         self, action: Action, status: str, newest: LastDecision | None, detail: str
     ) -> None:
-        refusal = judge(action, 1, None, State(1, 1, status), newest)
+        refusal = check_decision(action, 1, None, ItemState(1, 1, status), newest)
         assert refusal is not None
         assert (refusal.code, refusal.detail) == ("wrong_state", detail)
 
     @pytest.mark.parametrize(("revision", "decision_no"), [(1, None), (3, None), (2, 0), (2, 2)])
     def test_stale(self, revision: int, decision_no: int | None) -> None:
-        refusal = judge("approve", revision, decision_no, State(2, 1, "pending_review"), None)
+        refusal = check_decision("approve", revision, decision_no, ItemState(2, 1, "pending_review"), None)
         assert refusal is not None
         assert refusal.code == "stale_revision"
 
     def test_already_decided_only_while_asked_on_this_state(self) -> None:
-        state = State(2, 1, "pending_review")
-        refusal = judge("reject", 2, 1, state, last("approve", 2, 1, asked=True))
+        state = ItemState(2, 1, "pending_review")
+        refusal = check_decision("reject", 2, 1, state, last("approve", 2, 1, asked=True))
         assert refusal is not None
         assert (refusal.code, refusal.detail) == ("already_decided", "王芳已提交审核决定，正在处理")
-        assert judge("reject", 2, 1, state, last("approve", 2, 0, asked=True)) is None
-        assert judge("reject", 2, 1, state, last("approve", 2, 1, asked=False)) is None
+        assert check_decision("reject", 2, 1, state, last("approve", 2, 0, asked=True)) is None
+        assert check_decision("reject", 2, 1, state, last("approve", 2, 1, asked=False)) is None
 
 
-def test_changed_names_what_differs() -> None:
+def test_changed_parts_names_what_differs() -> None:
     images = {"id-front": "a", "id-back": "b", "commitment-letter": "c"}
     before = Submission("10", images)
-    assert changed(None, before) == []
-    assert changed(before, before) == []
-    assert changed(before, Submission("11", images)) == ["post"]
-    assert changed(before, Submission("10", images | {"id-back": "x"})) == ["id-back"]
-    assert changed(before, Submission("11", {})) == ["post", "commitment-letter", "id-back", "id-front"]
+    assert changed_parts(None, before) == []
+    assert changed_parts(before, before) == []
+    assert changed_parts(before, Submission("11", images)) == ["post"]
+    assert changed_parts(before, Submission("10", images | {"id-back": "x"})) == ["id-back"]
+    assert changed_parts(before, Submission("11", {})) == ["post", "commitment-letter", "id-back", "id-front"]
 
 
 def test_every_reason_serves_an_action_and_every_audit_action_has_a_label() -> None:
@@ -114,7 +115,7 @@ def test_captcha_text_has_no_look_alikes_and_survives_its_own_comparison() -> No
     assert not set(UNMISTAKABLE) & set("0O1IL2Z5S8BUV")
     text = random_text(200)
     assert set(text) <= set(UNMISTAKABLE)
-    assert captcha_answer(f" {text.lower()} ") == text
+    assert normalise_captcha_answer(f" {text.lower()} ") == text
     assert random_text(12) != random_text(12)
 
 
