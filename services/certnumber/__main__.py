@@ -1,11 +1,14 @@
+"""The commands of the certnumber service: the common ones, and `prove`."""
+
 import argparse
 import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from services.certnumber import views
 from services.certnumber.app import SERVICE
-from services.certnumber.proof import prove
+from services.certnumber.service.proof import prove
 from services.certnumber.settings import CertnumberSettings
 from shared.persistence.db import Database
 from shared.runtime.service import main
@@ -16,7 +19,7 @@ async def _print_proof(settings: CertnumberSettings) -> bool:
     database = Database(settings.database_url.get_secret_value(), pool_size=1)
     try:
         async with database.transaction() as session:
-            proof = await prove(session, SystemClock())
+            proof = views.proof(await prove(session, SystemClock()))
     finally:
         await database.close()
     print(proof.model_dump_json(indent=2))

@@ -7,12 +7,11 @@ from services.certnumber.audit import AUDIT_LABELS, AuditAction
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.endpoints import router
+from services.certnumber.metrics import sample_numbering
 from services.certnumber.numbering.waker import CeleryWaker, EagerWaker
-from services.certnumber.queries import numbering_figures
 from services.certnumber.settings import CertnumberSettings
 from services.certnumber.tasks import create_celery
 from shared.audit.trail import audit_router
-from shared.observability.metrics import APPROVAL_AGE, APPROVALS_FAILED, APPROVALS_WAITING, NUMBERS_ASSIGNED
 from shared.runtime.container import Container, build_container
 from shared.runtime.service import Service
 from shared.values.clock import Clock
@@ -26,7 +25,10 @@ def build(
     client: httpx2.AsyncClient | None = None,
     eager: bool = False,
 ) -> CertnumberContainer:
-    """`eager` numbers in this process, by the same task, instead of sending it to Celery's workers."""
+    """Build what the service is given.
+
+    `eager` numbers in this process, by the same task, instead of sending it to Celery's workers.
+    """
     if not eager and settings.numbering_broker_url is None:
         raise SystemExit("GANZHENG_BROKER_URL is not set")
     container = build_container(CertnumberContainer, "certnumber", settings, clock=clock, client=client)
@@ -45,16 +47,8 @@ def create_app(container: Container) -> FastAPI:
 
 
 async def sweep(container: CertnumberContainer) -> None:
+    """Number what no wake-up announced, where Celery's beat does not; a job of the worker."""
     await container.waker.sweep()
-
-
-async def sample_numbering(container: CertnumberContainer) -> None:
-    async with container.database.transaction() as session:
-        figures = await numbering_figures(session)
-    for gauge, figure in zip(
-        (NUMBERS_ASSIGNED, APPROVALS_WAITING, APPROVALS_FAILED, APPROVAL_AGE), figures, strict=True
-    ):
-        gauge.labels(container.service).set(figure)
 
 
 SERVICE = Service(

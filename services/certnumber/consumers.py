@@ -1,11 +1,14 @@
-"""What certnumber hears: approvals to number and withdrawals of them, in any order and any number of times."""
+"""What certnumber hears: approvals to number and withdrawals of them, in any order and any number of times.
+
+A handler takes a batch of events and calls one use case with it.
+"""
 
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.certnumber import service
 from services.certnumber.container import CertnumberContainer
+from services.certnumber.service import approvals
 from shared.contracts.renewal import RenewalApprovalWithdrawn, RenewalApproved
 from shared.contracts.topology import CERTNUMBER_APPROVALS
 from shared.messaging import Received, Subscription
@@ -14,13 +17,13 @@ from shared.messaging import Received, Subscription
 async def on_approved(
     container: CertnumberContainer, session: AsyncSession, batch: Sequence[Received[RenewalApproved]]
 ) -> None:
-    await service.queue_approvals(container, session, batch)
+    await approvals.queue_approvals(container, session, batch)
 
 
 async def on_approval_withdrawn(
     container: CertnumberContainer, session: AsyncSession, batch: Sequence[Received[RenewalApprovalWithdrawn]]
 ) -> None:
-    await service.withdraw_approvals(container, session, batch)
+    await approvals.withdraw_approvals(container, session, batch)
 
 
 SUBSCRIPTIONS = (

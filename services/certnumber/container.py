@@ -1,3 +1,5 @@
+"""What the certnumber service's code is given: the common parts, and what wakes the numbering."""
+
 from dataclasses import dataclass, field
 
 from services.certnumber.numbering.waker import Waker

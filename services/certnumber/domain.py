@@ -130,16 +130,17 @@ class Layout:
 
 
 def lookup_key(number: str) -> str:
-    """What people may type for `number`: full-width and half-width forms of one character are equal (NFKC)."""
+    """Give the form under which a number is found: full-width and half-width forms of a character are equal (NFKC)."""
     return unicodedata.normalize("NFKC", number).strip()
 
 
 def approval_year(approved_at: datetime) -> int:
+    """Give the year of the approval's day in Asia/Shanghai."""
     return business_day(approved_at).year
 
 
 def period_of(approved_at: datetime, *, yearly: bool) -> int:
-    """The counter an approval belongs to, decided by its own day in Asia/Shanghai, whenever it is numbered."""
+    """Name the counter an approval belongs to, decided by its own day in Asia/Shanghai, whenever it is numbered."""
     return approval_year(approved_at) if yearly else NOT_YEARLY
 
 
@@ -154,35 +155,57 @@ class SeriesRule:
 
 
 def rule_for(post: str, rules: Iterable[SeriesRule]) -> SeriesRule | None:
-    """The active series that numbers this post."""
+    """Choose the series that numbers this post: the one that names it, else the default."""
     named = {rule.posts is None: rule for rule in rules if rule.posts is None or post in rule.posts}
     return named.get(False) or named.get(True)
 
 
 @dataclass(frozen=True)
 class Number:
+    """A certificate's number, and its serial in the series."""
+
     serial: int
     text: str
 
 
-def deal(
+def allocate(
     layout: Layout, wanted: Iterable[tuple[str, int]], serials: range, taken: Collection[str]
 ) -> list[Number | Failure]:
-    """A number, or why there is none, for each (post, year) wanted, in order and without skipping a serial.
+    """Give a number, or say why there is none, for each (post, year) wanted, in order and without skipping a serial.
 
     `taken` holds lookup keys of numbers the ledger already has. The serial of a taken number stays free for another
     post; if all posts need it the series stops there, because going round it would leave a gap.
     """
-    dealt: list[Number | Failure] = []
+    allocated: list[Number | Failure] = []
     serial = serials.start
     for post, year in wanted:
         if serial >= serials.stop:
-            dealt.append(Failure.series_exhausted)
+            allocated.append(Failure.series_exhausted)
             continue
         number = layout.render(post, year, serial)
         if lookup_key(number) in taken:
-            dealt.append(Failure.number_taken)
+            allocated.append(Failure.number_taken)
         else:
-            dealt.append(Number(serial, number))
+            allocated.append(Number(serial, number))
             serial += 1
-    return dealt
+    return allocated
+
+
+def conflicting_posts(posts: Collection[str] | None, others: Collection[str] | None) -> list[str] | None:
+    """List the posts that two active series both name.
+
+    Empty if both are the default series, None if the two can stand together.
+    """
+    if posts is None or others is None:
+        return [] if posts is others else None
+    return sorted(set(posts) & set(others)) or None
+
+
+def void_reason(reason_code: str | None, comment: str | None) -> str | None:
+    """Say in one text why an approval was withdrawn."""
+    return "：".join(filter(None, (reason_code, comment))) or None
+
+
+def is_gapless(gaps: int, duplicates: int, highest: int, counter: int) -> bool:
+    """Tell whether a series is 1..N, N being the last serial its counter gave."""
+    return gaps == 0 and duplicates == 0 and highest == counter

@@ -1,9 +1,14 @@
+"""Tables of the certnumber service, and the rows that are written or read in bulk."""
+
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple, TypedDict
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from services.certnumber.domain import ApprovalStatus
 from shared.persistence.db import new_registry
 
 NOW = sa.func.now()
@@ -74,6 +79,35 @@ class Approval(Base):
     )
 
 
+class WithdrawnApproval(TypedDict):
+    """A new row of Approval, of which only the withdrawal is known."""
+
+    application_id: UUID
+    decision_no: int
+    status: ApprovalStatus
+    post: str
+    post_name: str
+    enterprise_name: str
+    holder_masked: str
+
+
+class QueuedApproval(WithdrawnApproval):
+    """A new row of Approval."""
+
+    previous_approval: int | None
+    replaces: str | None
+    approved_at: datetime
+    traceparent: str | None
+
+
+class FailedApproval(TypedDict):
+    """The columns of an approval that could not be numbered, its key first."""
+
+    application_id: UUID
+    decision_no: int
+    failure_code: str
+
+
 class LedgerEntry(Base):
     """A number that was given. A trigger refuses every change but the one from valid to void.
 
@@ -110,3 +144,50 @@ class LedgerEntry(Base):
         sa.CheckConstraint("state IN ('valid', 'void')", name="state"),
         sa.CheckConstraint("(state = 'void') = (voided_at IS NOT NULL)", name="voided_at"),
     )
+
+
+class NewEntry(TypedDict):
+    """The columns of a new ledger row that are not copied from its approval."""
+
+    application_id: UUID
+    decision_no: int
+    number: str
+    lookup: str
+    series_id: UUID
+    period: int
+    serial: int
+    issued_on: date
+    replaces: str | None
+
+
+@dataclass(frozen=True)
+class SeriesCount:
+    """A counter beside what the ledger holds under it; see schemas.SeriesProof."""
+
+    series_id: UUID
+    name: str
+    period: int
+    counter: int
+    count: int
+    highest: int
+    gaps: int
+    duplicates: int
+    void: int
+    valid: int
+
+
+class Gap(NamedTuple):
+    """A serial that no ledger row has."""
+
+    series_id: UUID
+    period: int
+    missing: int
+
+
+class NumberingFigures(NamedTuple):
+    """Numbers given, approvals waiting and failed, and for how many seconds the oldest has waited."""
+
+    assigned: int
+    waiting: int
+    failed: int
+    oldest_seconds: float

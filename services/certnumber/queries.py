@@ -1,7 +1,6 @@
-"""All SQL of the certnumber service but the numbering's own (numbering_queries.py) and the proof's (proof.py)."""
+"""All SQL of the certnumber service but the numbering's own (numbering/queries.py)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,7 +8,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber.domain import ApprovalStatus, lookup_key
-from services.certnumber.models import Approval, Counter, LedgerEntry, Series
+from services.certnumber.models import (
+    Approval,
+    Counter,
+    Gap,
+    LedgerEntry,
+    NumberingFigures,
+    QueuedApproval,
+    Series,
+    SeriesCount,
+    WithdrawnApproval,
+)
 from shared.web.pagination import PageRequest, keyset
 
 Key = tuple[UUID, int]
@@ -27,11 +36,47 @@ FIGURES = sa.text("""
             FROM approvals WHERE status = 'waiting')::float
 """)
 
+# A ledger row has a counter (foreign key), so the counters name all series and periods there are.
+SERIES_COUNTS = sa.text("""
+    SELECT c.series_id, s.name, c.period, c.last AS counter, count(l.serial) AS count,
+           coalesce(max(l.serial), 0) AS highest,
+           greatest(c.last, coalesce(max(l.serial), 0)) - count(DISTINCT l.serial) AS gaps,
+           count(l.serial) - least(count(DISTINCT l.serial), count(DISTINCT l.number)) AS duplicates,
+           count(*) FILTER (WHERE l.state = 'void') AS void,
+           count(*) FILTER (WHERE l.state = 'valid') AS valid
+    FROM counters c JOIN series s ON s.id = c.series_id LEFT JOIN ledger l USING (series_id, period)
+    GROUP BY c.series_id, c.period, s.name, s.created_at
+    ORDER BY s.created_at, c.series_id, c.period
+""")
+
+# The serial after the last one closes the list, so that what is missing at its end is found like any other gap.
+GAPS = sa.text("""
+    SELECT series_id, period, missing FROM (
+        SELECT series_id, period, missing,
+               row_number() OVER (PARTITION BY series_id, period ORDER BY missing) AS position
+        FROM (
+            SELECT series_id, period, serial,
+                   lag(serial, 1, 0) OVER (PARTITION BY series_id, period ORDER BY serial) AS before
+            FROM (SELECT series_id, period, serial FROM ledger
+                  UNION ALL
+                  SELECT series_id, period, greatest(last, max(serial)) + 1
+                  FROM counters LEFT JOIN ledger USING (series_id, period) GROUP BY series_id, period) AS serials
+        ) AS steps
+        CROSS JOIN LATERAL generate_series(before + 1, least(serial - 1, before + :limit)) AS missing
+    ) AS gaps
+    WHERE position <= :limit ORDER BY series_id, period, missing
+""")
+
+UNNUMBERED = sa.text("""
+    SELECT count(*) FILTER (WHERE status = 'waiting') AS waiting, count(*) FILTER (WHERE status = 'failed') AS failed
+    FROM approvals WHERE status IN ('waiting', 'failed')
+""")
+
 _KEY = sa.tuple_(Approval.application_id, Approval.decision_no)
 
 
-async def add_approvals(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows in key order. One that is there stays, but a tombstone of a withdrawal gets the approval's own facts."""
+async def add_approvals(session: AsyncSession, rows: Sequence[QueuedApproval]) -> None:
+    """Insert rows in key order. One that is there stays, but a withdrawal's tombstone gets the approval's own facts."""
     statement = insert(Approval)
     facts = {
         name: statement.excluded[name]
@@ -48,7 +93,7 @@ async def add_approvals(session: AsyncSession, rows: Sequence[Mapping[str, Any]]
 
 
 async def latest_decisions(session: AsyncSession, applications: Collection[UUID]) -> dict[UUID, int]:
-    """The highest decision_no known of each application."""
+    """Find the highest decision_no known of each application."""
     statement = (
         sa.select(Approval.application_id, sa.func.max(Approval.decision_no))
         .where(Approval.application_id.in_(applications))
@@ -57,8 +102,8 @@ async def latest_decisions(session: AsyncSession, applications: Collection[UUID]
     return dict((await session.execute(statement)).all())
 
 
-async def add_withdrawn(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Tombstones, in key order, for approvals that are not there yet."""
+async def add_withdrawn(session: AsyncSession, rows: Sequence[WithdrawnApproval]) -> None:
+    """Insert tombstones, in key order, for approvals that are not there yet."""
     await session.execute(insert(Approval).values(list(rows)).on_conflict_do_nothing())
 
 
@@ -79,9 +124,8 @@ async def get_entries(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, L
     return {(row.application_id, row.decision_no): row for row in await session.scalars(statement)}
 
 
-async def numbering_figures(session: AsyncSession) -> tuple[int, int, int, float]:
-    """Numbers given, approvals waiting, approvals failed, and the age in seconds of the oldest that waits."""
-    return tuple((await session.execute(FIGURES)).one())
+async def numbering_figures(session: AsyncSession) -> NumberingFigures:
+    return NumberingFigures(*(await session.execute(FIGURES)).one())
 
 
 async def find_entry(session: AsyncSession, number: str) -> LedgerEntry | None:
@@ -89,7 +133,7 @@ async def find_entry(session: AsyncSession, number: str) -> LedgerEntry | None:
 
 
 async def find_successor(session: AsyncSession, number: str) -> LedgerEntry | None:
-    """The valid entry that has taken this number's place, directly or through void ones in between."""
+    """Find the valid entry that has taken this number's place, directly or through void ones in between."""
     chain = sa.select(LedgerEntry.number, LedgerEntry.state).where(LedgerEntry.replaces == number).cte(recursive=True)
     following = sa.select(LedgerEntry.number, LedgerEntry.state).where(LedgerEntry.replaces == chain.c.number)
     chain = chain.union(following)
@@ -98,7 +142,7 @@ async def find_successor(session: AsyncSession, number: str) -> LedgerEntry | No
 
 
 async def lock_series(session: AsyncSession) -> None:
-    """Until the end of the transaction nobody else changes a series or gives a number."""
+    """Lock the series: until the end of the transaction nobody else changes a series or gives a number."""
     await session.execute(LOCK_SERIES)
 
 
@@ -121,9 +165,31 @@ async def list_counters(session: AsyncSession, series_ids: Collection[UUID]) -> 
 
 
 async def reopen_failed(session: AsyncSession) -> None:
-    """Whatever could not be numbered under the old series is tried again under the new ones."""
+    """Let whatever could not be numbered under the old series be tried again under the new ones."""
     await session.execute(
         sa.update(Approval)
         .where(Approval.status == ApprovalStatus.failed)
         .values(status=ApprovalStatus.waiting, failure_code=None)
+    )
+
+
+async def count_series(session: AsyncSession) -> list[SeriesCount]:
+    """Count the whole ledger out, by series and period."""
+    return [SeriesCount(*row) for row in await session.execute(SERIES_COUNTS)]
+
+
+async def find_gaps(session: AsyncSession, limit: int) -> list[Gap]:
+    """Find the first missing serials of each series and period, at most `limit` of each, in order."""
+    return [Gap(*row) for row in await session.execute(GAPS, {"limit": limit})]
+
+
+async def count_unnumbered(session: AsyncSession) -> tuple[int, int]:
+    """Count the approvals that wait, and those that failed."""
+    waiting, failed = (await session.execute(UNNUMBERED)).one()
+    return waiting, failed
+
+
+async def oldest_unnumbered(session: AsyncSession) -> Approval | None:
+    return await session.scalar(
+        sa.select(Approval).where(Approval.status.in_(("waiting", "failed"))).order_by(Approval.approved_at).limit(1)
     )

@@ -1,3 +1,5 @@
+"""The environment of the certnumber service."""
+
 from typing import ClassVar
 
 from pydantic import Field

@@ -14,6 +14,7 @@ from kombu import Exchange, Queue
 from sqlalchemy.orm import Session
 
 from services.certnumber.numbering.allocation import assign_batch, create_engine
+from services.certnumber.numbering.waker import PUBLISH_OPTIONS, SWEEP_SECONDS, TASK
 from services.certnumber.settings import CertnumberSettings
 from shared.messaging import Outbox
 from shared.observability.telemetry import configure_logging, get_logger
@@ -23,18 +24,8 @@ from shared.values.clock import Clock, SystemClock
 
 log = get_logger(__name__)
 
-TASK = "certnumber.assign_numbers"
-SWEEP_SECONDS = 10.0
 # Ends a run long before Celery would; the next sweep goes on.
 RUN_SECONDS = 30.0
-# Without the time-outs a publisher waits for the broker's confirm for ever. Without the retries it keeps a connection
-# that the broker has closed, and beat would never be heard again.
-PUBLISH_OPTIONS: dict[str, Any] = {
-    "timeout": 5,
-    "confirm_timeout": 5,
-    "retry": True,
-    "retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5, "interval_max": 0.5},
-}
 
 _QUEUE = Queue(
     "certnumber.numbering",
@@ -93,7 +84,7 @@ class Numbering:
         self.engine = create_engine(settings.database_url.get_secret_value())
 
     def run(self) -> int:
-        """Until no full batch waits or RUN_SECONDS are over; returns how many approvals were handled."""
+        """Number until no full batch waits or RUN_SECONDS are over; gives how many approvals were handled."""
         deadline = time.monotonic() + RUN_SECONDS
         total = 0
         while True:
@@ -105,7 +96,7 @@ class Numbering:
 
 
 def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None, outbox: Outbox | None = None) -> Celery:
-    """The Celery application with its one task, whose events go through `outbox`."""
+    """Make the Celery application with its one task, whose events go through `outbox`."""
     numbering = Numbering(settings, clock or SystemClock(), outbox or Outbox("certnumber"))
     app = Celery("certnumber", broker=settings.numbering_broker_url, set_as_current=False)
     app.conf.update(_CONFIGURATION)

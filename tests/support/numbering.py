@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from services.certnumber import views
 from services.certnumber.numbering.allocation import assign_batch
 from services.certnumber.numbering.waker import Waker
-from services.certnumber.proof import prove
 from services.certnumber.schemas import Proof
+from services.certnumber.service.proof import prove
 from services.certnumber.settings import CertnumberSettings
 from shared.contracts.renewal import (
     PERSON_BLOCK,
@@ -148,7 +149,7 @@ def assign_all(engine: sa.Engine, limit: int = 500) -> int:
 
 async def proof_of(database: Database) -> Proof:
     async with database.transaction() as session:
-        return await prove(session, SystemClock())
+        return views.proof(await prove(session, SystemClock()))
 
 
 async def fetch(source: Database | AsyncSession, statement: str, **values: Any) -> Sequence[sa.RowMapping]:

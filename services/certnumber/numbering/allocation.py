@@ -6,6 +6,7 @@ two batches both want.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,12 +16,13 @@ from services.certnumber.domain import (
     Failure,
     Number,
     SeriesRule,
+    allocate,
     approval_year,
-    deal,
     lookup_key,
     period_of,
     rule_for,
 )
+from services.certnumber.models import FailedApproval, NewEntry
 from services.certnumber.numbering import queries
 from services.certnumber.numbering.queries import Waiting
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed
@@ -37,7 +39,7 @@ _PLANS = "".join(f" -c {name}=off" for name in (
 
 
 def create_engine(url: str) -> sa.Engine:
-    """An engine for one worker process; connects when first used."""
+    """Make an engine for one worker process; it connects when first used."""
     arguments = connect_args()
     return sa.create_engine(
         url,
@@ -49,46 +51,45 @@ def create_engine(url: str) -> sa.Engine:
 
 
 def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> int:
-    """Number up to `limit` waiting approvals or mark them failed; returns how many. The caller's commit is the act."""
+    """Number up to `limit` waiting approvals or mark them failed; gives how many. The caller's commit is the act."""
     run = current_traceparent()
     rules = queries.active_rules(session)
-    waiting = queries.claim(session, limit)
+    waiting = queries.claim_waiting(session, limit)
     if not waiting:
         return 0
     replaced = queries.latest_numbers(session, [item.application_id for item in waiting])
     now = clock.now()
     today = business_day(now)
-    ledger, failed = [], []
-    for item, placed in _place(session, waiting, rules):
-        key = {"application_id": item.application_id, "decision_no": item.decision_no}
+    entries: list[NewEntry] = []
+    failed: list[FailedApproval] = []
+    for item, allocation in _allocate(session, waiting, rules):
         with span("certnumber", "number", SpanKind.INTERNAL, item.traceparent, [run]):
-            if isinstance(placed, Failure):
-                failed.append({**key, "failure_code": placed})
-                outbox.add(session, NumberingFailed(**key, code=placed, detail=placed.detail), now)
-                continue
-            number, replaces = placed.number, replaced.get(item.application_id, item.replaces)
-            place = {"series_id": placed.series_id, "period": placed.period, "serial": number.serial}
-            texts = {"number": number.text, "lookup": lookup_key(number.text), "replaces": replaces}
-            ledger.append({**key, **place, **texts, "issued_on": today})
-            assigned = NumberAssigned(**key, number=number.text, issued_on=today, assigned_at=now, replaces=replaces)
-            outbox.add(session, assigned, now)
-    if ledger:
-        queries.write_ledger(session, now, ledger)
+            if isinstance(allocation, Failure):
+                failed.append(_failed(item, allocation))
+                outbox.add(session, _numbering_failed(item, allocation), now)
+            else:
+                entry = _entry(item, allocation, replaced.get(item.application_id, item.replaces), today)
+                entries.append(entry)
+                outbox.add(session, _number_assigned(entry, now), now)
+    if entries:
+        queries.write_ledger(session, now, entries)
     if failed:
         queries.mark_failed(session, failed)
     return len(waiting)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Allocation:
+    """A number with the counter its serial is from."""
+
     series_id: UUID
     period: int
     number: Number
 
 
-def _place(
+def _allocate(
     session: Session, waiting: Sequence[Waiting], rules: Sequence[SeriesRule]
-) -> Iterator[tuple[Waiting, _Place | Failure]]:
+) -> Iterator[tuple[Waiting, Allocation | Failure]]:
     groups: dict[tuple[UUID, int], list[Waiting]] = {}
     by_id = {rule.id: rule for rule in rules}
     for item in waiting:
@@ -101,21 +102,60 @@ def _place(
     # Sorted: two batches that want the same two counters must not wait for each other.
     for series_id, period in sorted(groups):
         items = groups[series_id, period]
-        for item, dealt in zip(items, _take(session, by_id[series_id], period, items), strict=True):
-            yield item, dealt if isinstance(dealt, Failure) else _Place(series_id, period, dealt)
+        numbers = _allocate_serials(session, by_id[series_id], period, items)
+        for item, number in zip(items, numbers, strict=True):
+            yield item, number if isinstance(number, Failure) else Allocation(series_id, period, number)
 
 
-def _take(session: Session, rule: SeriesRule, period: int, items: Sequence[Waiting]) -> list[Number | Failure]:
+def _allocate_serials(
+    session: Session, rule: SeriesRule, period: int, items: Sequence[Waiting]
+) -> list[Number | Failure]:
     wanted = [(item.post, approval_year(item.approved_at)) for item in items]
-    serials = queries.take(session, rule.id, period, len(items), rule.layout.capacity)
+    serials = queries.reserve_serials(session, rule.id, period, len(items), rule.layout.capacity)
     taken: set[str] = set()
     while True:
-        dealt = deal(rule.layout, wanted, serials, taken)
-        numbers = [outcome.text for outcome in dealt if isinstance(outcome, Number)]
-        found = queries.existing(session, [lookup_key(number) for number in numbers]) if numbers else None
+        allocated = allocate(rule.layout, wanted, serials, taken)
+        numbers = [outcome.text for outcome in allocated if isinstance(outcome, Number)]
+        found = queries.find_taken(session, [lookup_key(number) for number in numbers]) if numbers else None
         if not found:
             break
         taken |= found
     if len(numbers) < len(serials):
-        queries.give_back(session, rule.id, period, serials.start + len(numbers) - 1)
-    return dealt
+        queries.release_unused_serials(session, rule.id, period, serials.start + len(numbers) - 1)
+    return allocated
+
+
+def _entry(item: Waiting, allocation: Allocation, replaces: str | None, issued_on: date) -> NewEntry:
+    number = allocation.number
+    return NewEntry(
+        application_id=item.application_id,
+        decision_no=item.decision_no,
+        number=number.text,
+        lookup=lookup_key(number.text),
+        series_id=allocation.series_id,
+        period=allocation.period,
+        serial=number.serial,
+        issued_on=issued_on,
+        replaces=replaces,
+    )
+
+
+def _number_assigned(entry: NewEntry, at: datetime) -> NumberAssigned:
+    return NumberAssigned(
+        application_id=entry["application_id"],
+        decision_no=entry["decision_no"],
+        number=entry["number"],
+        issued_on=entry["issued_on"],
+        assigned_at=at,
+        replaces=entry["replaces"],
+    )
+
+
+def _failed(item: Waiting, failure: Failure) -> FailedApproval:
+    return FailedApproval(application_id=item.application_id, decision_no=item.decision_no, failure_code=failure)
+
+
+def _numbering_failed(item: Waiting, failure: Failure) -> NumberingFailed:
+    return NumberingFailed(
+        application_id=item.application_id, decision_no=item.decision_no, code=failure, detail=failure.detail
+    )

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session, aliased
 
 from services.certnumber.domain import ApprovalStatus, Layout, NumberState, SeriesRule
-from services.certnumber.models import Approval, Counter, LedgerEntry, Series
+from services.certnumber.models import Approval, Counter, FailedApproval, LedgerEntry, NewEntry, Series
 from services.certnumber.queries import LOCK_SERIES_SHARED
 
 
@@ -27,8 +27,8 @@ class Waiting:
     traceparent: str | None
 
 
-def claim(session: Session, limit: int) -> list[Waiting]:
-    """Up to `limit` approvals that nobody else is numbering and that may have a number now, oldest first.
+def claim_waiting(session: Session, limit: int) -> list[Waiting]:
+    """Claim up to `limit` approvals that nobody else is numbering and that may have a number now, oldest first.
 
     Two approvals of one application never hold at once: an approval waits until the one it follows is known to be
     withdrawn, and while any other one is not.
@@ -62,7 +62,7 @@ def claim(session: Session, limit: int) -> list[Waiting]:
 
 
 def active_rules(session: Session) -> list[SeriesRule]:
-    """The active series, unchanged until the end of the transaction."""
+    """Read the active series, unchanged until the end of the transaction."""
     session.execute(LOCK_SERIES_SHARED)
     rows = session.execute(sa.select(Series.id, Series.layout, Series.posts, Series.yearly).where(Series.active))
     return [
@@ -72,7 +72,7 @@ def active_rules(session: Session) -> list[SeriesRule]:
 
 
 def latest_numbers(session: Session, applications: Collection[UUID]) -> dict[UUID, str]:
-    """The last number each application had, if any."""
+    """Find the last number each application had, if any."""
     statement = (
         sa.select(LedgerEntry.application_id, LedgerEntry.number)
         .ext(distinct_on(LedgerEntry.application_id))
@@ -82,8 +82,8 @@ def latest_numbers(session: Session, applications: Collection[UUID]) -> dict[UUI
     return dict(session.execute(statement).all())
 
 
-def take(session: Session, series_id: UUID, period: int, count: int, capacity: int) -> range:
-    """The next `count` serials of the counter, fewer where `capacity` ends; its row is locked from here on."""
+def reserve_serials(session: Session, series_id: UUID, period: int, count: int, capacity: int) -> range:
+    """Take the next `count` serials of the counter, fewer where `capacity` ends; its row is locked from here on."""
     locked = sa.select(Counter).where(Counter.series_id == series_id, Counter.period == period).with_for_update()
     before = locked.cte("before")
     highest = sa.literal(capacity, sa.BigInteger)
@@ -101,22 +101,22 @@ def take(session: Session, series_id: UUID, period: int, count: int, capacity: i
     return range(row[0] + 1, row[1] + 1)
 
 
-def give_back(session: Session, series_id: UUID, period: int, last: int) -> None:
+def release_unused_serials(session: Session, series_id: UUID, period: int, last: int) -> None:
     """Set the counter, which this transaction has locked, back to the last serial it really gave."""
     session.execute(
         sa.update(Counter).where(Counter.series_id == series_id, Counter.period == period).values(last=last)
     )
 
 
-def existing(session: Session, keys: Collection[str]) -> set[str]:
-    """Which of these lookup keys the ledger has."""
+def find_taken(session: Session, keys: Collection[str]) -> set[str]:
+    """Find which of these lookup keys the ledger has."""
     statement = sa.select(LedgerEntry.lookup).where(
         LedgerEntry.lookup == sa.any_(sa.literal(list(keys), sa.ARRAY(sa.Text)))
     )
     return set(session.scalars(statement))
 
 
-def write_ledger(session: Session, assigned_at: datetime, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_ledger(session: Session, assigned_at: datetime, rows: Sequence[NewEntry]) -> None:
     """Turn claimed approvals into ledger rows; what the ledger shows of them is copied from there."""
     given = _table(
         rows,
@@ -146,7 +146,7 @@ def write_ledger(session: Session, assigned_at: datetime, rows: Sequence[Mapping
     )
 
 
-def mark_failed(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+def mark_failed(session: Session, rows: Sequence[FailedApproval]) -> None:
     failed = _table(rows, application_id=sa.Uuid, decision_no=sa.Integer, failure_code=sa.Text)
     session.execute(
         sa.update(Approval)
@@ -157,7 +157,7 @@ def mark_failed(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], **columns: Any) -> Any:
-    """The rows as a table of the statement: one array per column, so that its text does not grow with their number."""
+    """Give the rows as a table: one array per column, so that the statement does not grow with their number."""
     arrays = [sa.literal([row[name] for row in rows], sa.ARRAY(kind)) for name, kind in columns.items()]
     return (
         sa.func.unnest(*arrays)

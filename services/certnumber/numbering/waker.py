@@ -3,13 +3,24 @@
 import asyncio
 from abc import ABC, abstractmethod
 from functools import partial
+from typing import Any
 
 from celery import Celery
 
-from services.certnumber.tasks import PUBLISH_OPTIONS, SWEEP_SECONDS, TASK
 from shared.observability.telemetry import bind_trace, current_traceparent, get_logger
 
 log = get_logger(__name__)
+
+TASK = "certnumber.assign_numbers"
+SWEEP_SECONDS = 10.0
+# Without the time-outs a publisher waits for the broker's confirm for ever. Without the retries it keeps a connection
+# that the broker has closed, and beat would never be heard again.
+PUBLISH_OPTIONS: dict[str, Any] = {
+    "timeout": 5,
+    "confirm_timeout": 5,
+    "retry": True,
+    "retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5, "interval_max": 0.5},
+}
 
 
 class Waker(ABC):
@@ -20,13 +31,13 @@ class Waker(ABC):
         self._acting: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Returns at once and never raises; call it on the event loop, after the commit."""
+        """Ask for an act; returns at once and never raises: call it on the event loop, after the commit."""
         self._wanted = True
         if self._acting is None or self._acting.done():
             self._acting = asyncio.create_task(self._act_while_wanted())
 
     async def join(self) -> None:
-        """Returns when everything asked for so far is done."""
+        """Wait until everything asked for so far is done."""
         if self._acting is not None:
             await self._acting
 
@@ -40,11 +51,11 @@ class Waker(ABC):
 
     @abstractmethod
     async def _act(self) -> None:
-        """Anything it raises is logged."""
+        """Do it once; anything raised is logged."""
 
     @abstractmethod
     async def sweep(self) -> None:
-        """The sweep of this way to run, until cancelled; returns at once if another process sweeps."""
+        """Sweep as this way to run does, until cancelled; returns at once if another process sweeps."""
 
 
 def _trace() -> dict[str, str]:

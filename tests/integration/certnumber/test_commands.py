@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from services.certnumber import tasks
 from services.certnumber.app import build
 from services.certnumber.models import Base
+from services.certnumber.numbering.waker import TASK
 from shared.audit.trail import AuditBase
 from shared.messaging import Consumer
 from shared.messaging.tables import PlatformBase
@@ -63,7 +64,7 @@ def test_celery_finds_the_application_only_when_asked(url: str, monkeypatch: pyt
 
 def test_applications_of_one_process_do_not_share_their_task(url: str) -> None:
     first, second = (tasks.create_celery(new_settings(url)) for _ in range(2))
-    assert first.tasks[tasks.TASK].run is not second.tasks[tasks.TASK].run
+    assert first.tasks[TASK].run is not second.tasks[TASK].run
 
 
 def test_migrations_make_the_models_tables(engine: sa.Engine) -> None:

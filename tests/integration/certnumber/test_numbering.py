@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from services.certnumber import service
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.errors import LayoutInvalid
 from services.certnumber.numbering.allocation import assign_batch
 from services.certnumber.schemas import SeriesChange, SeriesCreation
+from services.certnumber.service import series
 from shared.auth.tokens import Principal
 from shared.messaging import Consumer, Outbox
 from shared.values.clock import SystemClock
@@ -31,15 +31,15 @@ TOLD = """
 async def add_series(container: CertnumberContainer, layout: str, posts: list[str] | None, **values: bool) -> UUID:
     async with container.database.transaction() as session:
         creation = SeriesCreation.model_validate({"name": layout, "layout": layout, "posts": posts, **values})
-        series = await service.create_series(container, session, ADMIN, creation)
+        created = await series.create_series(container, session, ADMIN, creation)
     # The new series has woken the numbering; let it find nothing before the test goes on.
     await container.waker.join()
-    return series.id
+    return created.series.id
 
 
 async def change_series(container: CertnumberContainer, series_id: UUID, **values: object) -> None:
     async with container.database.transaction() as session:
-        await service.change_series(container, session, ADMIN, series_id, SeriesChange.model_validate(values))
+        await series.change_series(container, session, ADMIN, series_id, SeriesChange.model_validate(values))
     await container.waker.join()
 
 

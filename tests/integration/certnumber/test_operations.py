@@ -13,8 +13,8 @@ import pytest
 
 from deploy.embedded.postgres import free_port
 from services.certnumber.app import SERVICE, build
+from services.certnumber.numbering.waker import TASK
 from services.certnumber.numbering.worker_health import Pulse
-from services.certnumber.tasks import TASK
 from shared.messaging import Outbox, RabbitMQ
 from shared.messaging.health import Stalled
 from shared.persistence.db import Database

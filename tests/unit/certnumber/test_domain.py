@@ -14,7 +14,7 @@ from services.certnumber.domain import (
     LayoutError,
     Number,
     SeriesRule,
-    deal,
+    allocate,
     lookup_key,
     period_of,
     rule_for,
@@ -141,21 +141,21 @@ class TestRuleFor:
         assert rule_for("10", [named]) is None
 
 
-class TestDeal:
+class TestAllocate:
     LAYOUT = Layout("{post}{serial:02}")
 
-    def test_deals_in_order(self) -> None:
-        dealt = deal(self.LAYOUT, [("10", 2026), ("20", 2026)], range(5, 7), set())
-        assert dealt == [Number(5, "1005"), Number(6, "2006")]
+    def test_gives_numbers_in_order(self) -> None:
+        allocated = allocate(self.LAYOUT, [("10", 2026), ("20", 2026)], range(5, 7), set())
+        assert allocated == [Number(5, "1005"), Number(6, "2006")]
 
     def test_says_what_no_longer_fits(self) -> None:
-        dealt = deal(self.LAYOUT, [("10", 2026), ("20", 2026)], range(99, 100), set())
-        assert dealt == [Number(99, "1099"), Failure.series_exhausted]
+        allocated = allocate(self.LAYOUT, [("10", 2026), ("20", 2026)], range(99, 100), set())
+        assert allocated == [Number(99, "1099"), Failure.series_exhausted]
 
     def test_a_taken_number_costs_no_serial(self) -> None:
         wanted = [("10", 2026), ("10", 2026), ("20", 2026), ("10", 2026)]
         taken = {"1001"}
-        assert deal(self.LAYOUT, wanted, range(1, 5), taken) == [
+        assert allocate(self.LAYOUT, wanted, range(1, 5), taken) == [
             Failure.number_taken,
             Failure.number_taken,
             Number(1, "2001"),
@@ -163,10 +163,10 @@ class TestDeal:
         ]
 
     def test_a_series_stops_at_a_number_all_its_posts_need(self) -> None:
-        dealt = deal(self.LAYOUT, [("10", 2026)] * 20, range(1, 21), {"1007"})
-        given_out = [number.serial for number in dealt if isinstance(number, Number)]
+        allocated = allocate(self.LAYOUT, [("10", 2026)] * 20, range(1, 21), {"1007"})
+        given_out = [number.serial for number in allocated if isinstance(number, Number)]
         assert given_out == [1, 2, 3, 4, 5, 6]
-        assert dealt[6:] == [Failure.number_taken] * 14
+        assert allocated[6:] == [Failure.number_taken] * 14
 
     def test_every_failure_has_a_sentence(self) -> None:
         assert all(failure.detail.endswith(("添加", "规则")) for failure in Failure)
