@@ -7,7 +7,7 @@ INITIAL_PASSWORD = "111111"  # noqa: S105 - published, and opens nothing but the
 
 
 def account_identity(taxpayer_id: str) -> str | None:
-    """The key under which a login name is looked up: old 15-digit and new 18-digit codes of one enterprise agree.
+    """Give the key under which a login name is looked up: old 15-digit and new 18-digit codes of one enterprise agree.
 
     None for what cannot be a taxpayer id, so that a login with it fails like any unknown account.
     """

@@ -1,3 +1,5 @@
+"""What the enterprise service refuses, with stable codes and Chinese sentences."""
+
 from shared.errors import Conflict, InvalidField
 
 

@@ -1,3 +1,5 @@
+"""The table of the enterprise service."""
+
 from datetime import datetime
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -6,7 +8,7 @@ from shared.auth.tables import Account
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 
-# Context of the encrypted column.
+# The context that binds an encrypted taxpayer id to its column.
 TAXPAYER_ID = "enterprise.taxpayer_id"
 
 
@@ -32,6 +34,7 @@ class Enterprise(Account, Base):
     updated_at: Mapped[datetime]
 
     def account_name(self, cipher: FieldCipher) -> str:
+        """Decrypt the taxpayer id. Raises DecryptionFailed."""
         return cipher.decrypt(self.taxpayer_id, TAXPAYER_ID)
 
     @property

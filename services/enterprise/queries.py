@@ -8,15 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.enterprise.models import Enterprise
 
 
-async def find(session: AsyncSession, enterprise_id: UUID) -> Enterprise | None:
+async def find_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise | None:
     return await session.get(Enterprise, enterprise_id)
 
 
-async def get(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
+async def get_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
     return await session.get_one(Enterprise, enterprise_id)
 
 
-async def get_for_update(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
+async def get_enterprise_for_update(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
     return await session.get_one(Enterprise, enterprise_id, with_for_update=True)
 
 

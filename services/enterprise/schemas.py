@@ -1,3 +1,5 @@
+"""What clients ask for and are answered; their docstrings and descriptions are the API's documentation."""
+
 from datetime import datetime
 from uuid import UUID
 

@@ -13,6 +13,7 @@ from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration
 from shared.auth.passwords import hash_password
 from shared.auth.sessions import Sessions
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
+from shared.persistence.db import violates
 from shared.runtime.container import Container
 from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
 
@@ -20,7 +21,7 @@ from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
 async def register_enterprise(
     container: Container, session: AsyncSession, registration: EnterpriseRegistration
 ) -> Enterprise:
-    """Raises TaxpayerIdInvalid, EnterpriseExists."""
+    """Add an enterprise with its account, and tell of it. Raises TaxpayerIdInvalid, EnterpriseExists."""
     try:
         taxpayer_id = validate(registration.taxpayer_id)
     except InvalidTaxpayerId as error:
@@ -43,17 +44,30 @@ async def register_enterprise(
     session.add(enterprise)
     try:
         await session.flush()
-    except IntegrityError:
-        raise EnterpriseExists from None
+    except IntegrityError as error:
+        if violates(error, "uq_enterprises_identity_index"):
+            raise EnterpriseExists from None
+        raise
     event = EnterpriseRegistered(enterprise_id=enterprise.id, revision=enterprise.revision, name=enterprise.name)
     container.outbox.add(session, event, now)
     return enterprise
 
 
+async def find_account(session: AsyncSession, enterprise_id: UUID) -> Enterprise | None:
+    """Find the account of a session, for shared.auth.endpoints."""
+    return await queries.find_enterprise(session, enterprise_id)
+
+
+async def read_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
+    """Read the enterprise that is logged in."""
+    return await queries.get_enterprise(session, enterprise_id)
+
+
 async def change_enterprise(
     container: Container, session: AsyncSession, enterprise_id: UUID, change: EnterpriseChange
 ) -> Enterprise:
-    enterprise = await queries.get_for_update(session, enterprise_id)
+    """Change name, contact or address; a new name is told to the other services."""
+    enterprise = await queries.get_enterprise_for_update(session, enterprise_id)
     renamed = change.name not in (None, enterprise.name)
     for field in change.model_fields_set:
         value = getattr(change, field)
@@ -68,7 +82,10 @@ async def change_enterprise(
 
 
 async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Enterprise:
-    """Raises AccountLocked, WrongCredentials."""
+    """Check a password; gives the account for which a session may now be opened.
+
+    Raises AccountLocked, WrongCredentials.
+    """
     key = account_identity(login.taxpayer_id)
     account = await queries.find_by_identity(session, container.cipher.blind_index(key)) if key else None
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.

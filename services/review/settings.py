@@ -1,3 +1,5 @@
+"""The environment of the review service."""
+
 from shared.runtime.settings import IssuerSettings
 
 

@@ -1,3 +1,5 @@
+"""What Alembic runs: this service's tables and those every service has."""
+
 from services.enterprise.models import Base
 from shared.auth.tables import AuthBase
 from shared.messaging.tables import PlatformBase
