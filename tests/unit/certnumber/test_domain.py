@@ -1,3 +1,5 @@
+"""Rules of certificate numbers: layouts, periods, who numbers what, allocation, proof."""
+
 from datetime import UTC, datetime
 from itertools import product
 from uuid import uuid4
@@ -9,19 +11,36 @@ from stdnum.iso7064 import mod_11_10
 
 from services.certnumber.domain import (
     MAX_NUMBER,
+    NOT_YEARLY,
+    ApprovalStatus,
     Failure,
     Layout,
     LayoutError,
     Number,
+    NumberState,
     SeriesRule,
     allocate,
+    approval_year,
+    conflicting_posts,
+    is_gapless,
     lookup_key,
     period_of,
     rule_for,
+    void_reason,
 )
 
 LITERALS = st.text("0123456789赣建安CNo.-（）()第号 ", max_size=8)
 POSTS = st.integers(0, 99).map("{:02d}".format)
+
+ONE_SERIAL = "必须恰好有一个流水号占位符，例如 {serial:07}"
+WIDTH = "流水号的位数应为 1 至 12"
+BRACES = "花括号没有成对出现"
+CHECK = "校验码 {check} 只能放在末尾，且只能有一个"
+CHARACTERS = "不能含有不可打印的字符或斜杠"
+
+
+def unknown(token: str) -> str:
+    return f"不认识的占位符 {token}，可用 {{post}}、{{year}}、{{year:02}}、{{serial:07}}、{{check}}"
 
 
 @st.composite
@@ -56,38 +75,64 @@ class TestLayout:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("00707{post}", "恰好有一个流水号"),
-            ("{serial:03}{serial:03}", "恰好有一个流水号"),
-            ("{serial:00}", "位数应为 1 至 12"),
-            ("{serial:013}", "位数应为 1 至 12"),
-            ("{serial:7}", "不认识的占位符"),
-            ("{serial}", "不认识的占位符"),
-            ("{month}{serial:07}", "不认识的占位符"),
-            ("{}{serial:07}", "不认识的占位符"),
-            ("{post{serial:07}", "花括号"),
-            ("}{serial:07}", "花括号"),
-            ("{check}{serial:07}", "末尾"),
-            ("{serial:07}{check}{check}", "末尾"),
-            ("a\n{serial:07}", "不可打印"),
-            ("a\u200b{serial:07}", "不可打印"),
-            ("a/{serial:07}", "斜杠"),
-            ("x" * 44 + "{serial:07}", "不能超过 50"),
-            ("x" * 42 + "{serial:07}{post}", "不能超过 50"),
+            ("00707{post}", ONE_SERIAL),
+            ("{serial:03}{serial:03}", ONE_SERIAL),
+            ("{serial:00}", WIDTH),
+            ("{serial:013}", WIDTH),
+            ("{serial:7}", unknown("{serial:7}")),
+            ("{serial}", unknown("{serial}")),
+            ("{month}{serial:07}", unknown("{month}")),
+            ("{}{serial:07}", unknown("{}")),
+            ("{post{serial:07}", BRACES),
+            ("}{serial:07}", BRACES),
+            ("{check}{serial:07}", CHECK),
+            ("{serial:07}{check}{check}", CHECK),
+            ("a\n{serial:07}", CHARACTERS),
+            ("a\u200b{serial:07}", CHARACTERS),
+            ("a/{serial:07}", CHARACTERS),
         ],
     )
     def test_refuses(self, text: str, reason: str) -> None:
-        with pytest.raises(LayoutError, match=reason):
+        with pytest.raises(LayoutError) as refusal:
             Layout.parse(text, yearly=False)
+        assert str(refusal.value) == reason
 
-    def test_a_yearly_series_must_show_the_year(self) -> None:
-        with pytest.raises(LayoutError, match="year"):
-            Layout.parse("{serial:07}", yearly=True)
-        assert Layout.parse("{year:02}{serial:07}", yearly=True).capacity == 9_999_999
+    @pytest.mark.parametrize(
+        ("token", "width"), [("", 0), ("{post}", 2), ("{year:02}", 2), ("{year}", 4), ("{check}", 1)]
+    )
+    def test_a_number_has_fifty_characters_at_most(self, token: str, width: int) -> None:
+        literal = "x" * (MAX_NUMBER - 7 - width)
+        layout = Layout.parse(f"{literal}{{serial:07}}{token}", yearly=False)
+        assert len(layout.render("10", 2026, 1)) == MAX_NUMBER == 50
+        with pytest.raises(LayoutError) as refusal:
+            Layout.parse(f"x{layout.text}", yearly=False)
+        assert str(refusal.value) == "生成的编号不能超过 50 个字符"
 
-    @pytest.mark.parametrize("serial", [0, -1, 1000])
-    def test_never_renders_a_serial_that_does_not_fit(self, serial: int) -> None:
-        with pytest.raises(ValueError, match="not within"):
-            Layout.parse("{serial:03}", yearly=False).render("10", 2026, serial)
+    @pytest.mark.parametrize("token", ["{year}", "{year:02}"])
+    def test_a_yearly_series_must_show_the_year(self, token: str) -> None:
+        with pytest.raises(LayoutError) as refusal:
+            Layout.parse("{post}{serial:07}{check}", yearly=True)
+        assert str(refusal.value) == "按年重新编号的规则必须含有 {year} 或 {year:02}，否则各年的编号会重复"
+        assert Layout.parse(f"{token}{{serial:07}}", yearly=True).text == f"{token}{{serial:07}}"
+
+    @pytest.mark.parametrize(("width", "capacity"), [("01", 9), ("03", 999), ("012", 999_999_999_999)])
+    def test_holds_as_many_serials_as_its_width_has_numbers(self, width: str, capacity: int) -> None:
+        layout = Layout.parse(f"{{serial:{width}}}", yearly=False)
+        assert (layout.serial_width, layout.capacity) == (int(width), capacity)
+        assert layout.render("10", 2026, capacity) == str(capacity)
+        assert layout.render("10", 2026, 1) == "1".zfill(int(width))
+        for serial in (0, -1, capacity + 1):
+            with pytest.raises(ValueError, match=f"^serial {serial} is not within 1..{capacity}$"):
+                layout.render("10", 2026, serial)
+
+    def test_fills_years_to_their_width(self) -> None:
+        layout = Layout.parse("{year}/{year:02}/{serial:01}".replace("/", "-"), yearly=True)
+        assert layout.render("10", 2005, 3) == "2005-05-3"
+        assert layout.render("10", 987, 3) == "0987-87-3"
+
+    def test_the_check_digit_is_of_the_digits_alone(self) -> None:
+        layout = Layout.parse("赣{post}-{serial:03}{check}", yearly=False)
+        assert layout.render("10", 2026, 42) == "赣10-042" + mod_11_10.calc_check_digit("10042")
 
     @given(layouts(), POSTS, st.integers(2000, 2099), st.data())
     def test_different_serials_give_different_numbers_of_one_length(
@@ -120,6 +165,7 @@ class TestLayout:
 def test_width_of_characters_does_not_matter_for_lookup() -> None:
     assert lookup_key("赣建安C(2026)0000042") == lookup_key(" 赣建安Ｃ（２０２６）0000042")
     assert lookup_key("0070710") != lookup_key("0070711")
+    assert lookup_key(" Ａ1 ") == "A1"
 
 
 class TestPeriod:
@@ -127,7 +173,8 @@ class TestPeriod:
         before = datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
         after = datetime(2026, 12, 31, 16, 0, 0, tzinfo=UTC)
         assert [period_of(moment, yearly=True) for moment in (before, after)] == [2026, 2027]
-        assert period_of(after, yearly=False) == 0
+        assert [approval_year(moment) for moment in (before, after)] == [2026, 2027]
+        assert period_of(after, yearly=False) == NOT_YEARLY == 0
 
 
 class TestRuleFor:
@@ -139,6 +186,7 @@ class TestRuleFor:
             assert rule_for("20", rules) is named
             assert rule_for("10", rules) is default
         assert rule_for("10", [named]) is None
+        assert rule_for("20", []) is None
 
 
 class TestAllocate:
@@ -168,5 +216,71 @@ class TestAllocate:
         assert given_out == [1, 2, 3, 4, 5, 6]
         assert allocated[6:] == [Failure.number_taken] * 14
 
-    def test_every_failure_has_a_sentence(self) -> None:
-        assert all(failure.detail.endswith(("添加", "规则")) for failure in Failure)
+    def test_each_number_shows_the_year_of_its_own_approval(self) -> None:
+        allocated = allocate(Layout("{year}{serial:02}"), [("10", 2026), ("10", 2027)], range(1, 3), set())
+        assert allocated == [Number(1, "202601"), Number(2, "202702")]
+
+    def test_a_number_is_taken_whatever_its_width(self) -> None:
+        assert allocate(Layout("Ｃ{serial:02}"), [("10", 2026)], range(1, 2), {"C01"}) == [Failure.number_taken]
+
+    def test_what_finds_no_serial_left_does_not_stop_the_count(self) -> None:
+        wanted = [("10", 2026)] * 3
+        assert allocate(self.LAYOUT, wanted, range(1, 1), set()) == [Failure.series_exhausted] * 3
+
+
+def test_failures_are_the_codes_on_the_wire() -> None:
+    assert {failure.value: failure.detail for failure in Failure} == {
+        "no_series": "该岗位没有启用的编号规则，请管理员在编号规则中添加",
+        "series_exhausted": "编号规则的流水号已用完，请管理员修改编号规则",
+        "number_taken": "按编号规则生成的证书编号已被占用，请管理员检查编号规则",
+    }
+
+
+def test_states_are_those_the_tables_allow() -> None:
+    assert [status.value for status in ApprovalStatus] == ["waiting", "numbered", "withdrawn", "failed"]
+    assert [state.value for state in NumberState] == ["valid", "void"]
+
+
+@pytest.mark.parametrize(
+    ("posts", "others", "conflict"),
+    [
+        (None, None, []),
+        (None, ["10"], None),
+        (["10"], None, None),
+        (["10"], ["20"], None),
+        (["30", "20", "10"], ["30", "10", "11"], ["10", "30"]),
+    ],
+)
+def test_two_series_never_number_one_post(
+    posts: list[str] | None, others: list[str] | None, conflict: list[str] | None
+) -> None:
+    assert conflicting_posts(posts, others) == conflict
+
+
+@pytest.mark.parametrize(
+    ("code", "comment", "text"),
+    [
+        ("approved_in_error", "误审", "approved_in_error：误审"),
+        ("other", None, "other"),
+        (None, "误审", "误审"),
+        (None, None, None),
+        ("", "", None),
+    ],
+)
+def test_a_void_number_says_why(code: str | None, comment: str | None, text: str | None) -> None:
+    assert void_reason(code, comment) == text
+
+
+@pytest.mark.parametrize(
+    ("gaps", "duplicates", "highest", "counter", "gapless"),
+    [
+        (0, 0, 7, 7, True),
+        (0, 0, 0, 0, True),
+        (1, 0, 7, 7, False),
+        (0, 1, 7, 7, False),
+        (0, 0, 6, 7, False),
+        (0, 0, 8, 7, False),
+    ],
+)
+def test_gapless_is_one_to_the_counter(gaps: int, duplicates: int, highest: int, counter: int, gapless: bool) -> None:
+    assert is_gapless(gaps, duplicates, highest, counter) is gapless

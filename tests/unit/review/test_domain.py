@@ -1,6 +1,7 @@
 """Rules of the review desk."""
 
-from datetime import date
+import re
+from datetime import date, timedelta
 from typing import get_args
 
 import pytest
@@ -8,12 +9,21 @@ import pytest
 from deploy import synthetic
 from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.domain import (
+    CAPTCHA_LENGTH,
+    CAPTCHA_LIFETIME,
+    DUPLICATE,
+    INITIAL_PASSWORD_LENGTH,
+    NOT_FOUND,
     REASONS,
+    ROLES,
+    STALE,
     STATUS_LABELS,
     UNMISTAKABLE,
+    WAITING_DAYS,
     Action,
     ItemState,
     LastDecision,
+    Refusal,
     Submission,
     age_on,
     changed_parts,
@@ -24,6 +34,7 @@ from services.review.domain import (
     possible_actions,
     random_text,
 )
+from shared.values import idnumber
 
 TODAY = date(2026, 3, 2)
 
@@ -67,6 +78,8 @@ class TestCheckDecision:
             ("withdraw", "pending_review", None, "该申请尚未审核通过，不能撤回"),
             ("withdraw", "rejected", None, "已由他人驳回"),
             ("approve", "cancelled", None, "企业已撤销该申请"),
+            ("approve", "rejected", last("approve"), "已由他人驳回"),
+            ("approve", "approved", last("reject"), "已由他人通过"),
         ],
     )
     def test_wrong_state_says_what_happened(
@@ -79,15 +92,19 @@ class TestCheckDecision:
     @pytest.mark.parametrize(("revision", "decision_no"), [(1, None), (3, None), (2, 0), (2, 2)])
     def test_stale(self, revision: int, decision_no: int | None) -> None:
         refusal = check_decision("approve", revision, decision_no, ItemState(2, 1, "pending_review"), None)
-        assert refusal is not None
-        assert refusal.code == "stale_revision"
+        assert refusal == STALE == Refusal("stale_revision", "该申请已有更新，请刷新后重新审核")
+
+    def test_a_state_seen_before_another_revision_is_stale_whatever_it_is(self) -> None:
+        assert check_decision("withdraw", 1, None, ItemState(2, 1, "cancelled"), None) == STALE
 
     def test_already_decided_only_while_asked_on_this_state(self) -> None:
         state = ItemState(2, 1, "pending_review")
         refusal = check_decision("reject", 2, 1, state, last("approve", 2, 1, asked=True))
         assert refusal is not None
         assert (refusal.code, refusal.detail) == ("already_decided", "王芳已提交审核决定，正在处理")
+        assert check_decision("reject", 2, None, state, last("approve", 2, 1, asked=True)) == refusal
         assert check_decision("reject", 2, 1, state, last("approve", 2, 0, asked=True)) is None
+        assert check_decision("reject", 2, 1, state, last("approve", 1, 1, asked=True)) is None
         assert check_decision("reject", 2, 1, state, last("approve", 2, 1, asked=False)) is None
 
 
@@ -99,6 +116,7 @@ def test_changed_parts_names_what_differs() -> None:
     assert changed_parts(before, Submission("11", images)) == ["post"]
     assert changed_parts(before, Submission("10", images | {"id-back": "x"})) == ["id-back"]
     assert changed_parts(before, Submission("11", {})) == ["post", "commitment-letter", "id-back", "id-front"]
+    assert changed_parts(Submission("10", {"id-back": "b"}), before) == ["commitment-letter", "id-front"]
 
 
 def test_every_reason_serves_an_action_and_every_audit_action_has_a_label() -> None:
@@ -107,15 +125,51 @@ def test_every_reason_serves_an_action_and_every_audit_action_has_a_label() -> N
     assert AUDIT_LABELS.keys() == set(AuditAction)
 
 
+REJECT, WITHDRAW, BOTH = ("reject",), ("withdraw",), ("reject", "withdraw")
+
+
+def test_reasons_are_those_agreed() -> None:
+    assert {code: (reason.actions, reason.field, reason.needs_comment) for code, reason in REASONS.items()} == {
+        "id_front_unclear": (REJECT, "id-front", False),
+        "id_back_unclear": (REJECT, "id-back", False),
+        "id_expired": (REJECT, "id-back", False),
+        "letter_unclear": (REJECT, "commitment-letter", False),
+        "letter_unsigned": (REJECT, "commitment-letter", False),
+        "letter_unsealed": (REJECT, "commitment-letter", False),
+        "letter_outdated": (REJECT, "commitment-letter", False),
+        "person_mismatch": (BOTH, "id-front", False),
+        "post_mismatch": (BOTH, "post", False),
+        "information_false": (BOTH, None, False),
+        "approved_in_error": (WITHDRAW, None, False),
+        "qualification_changed": (WITHDRAW, None, False),
+        "other": (BOTH, None, True),
+    }
+    assert all(re.fullmatch("[一-鿿]{4,20}", reason.label) for reason in REASONS.values())
+
+
+def test_the_limits_are_those_published() -> None:
+    assert ROLES == ("reviewer", "registrar", "admin")
+    assert WAITING_DAYS == (0, 1, 3, 7, 15)
+    assert (5, timedelta(minutes=2), 16) == (CAPTCHA_LENGTH, CAPTCHA_LIFETIME, INITIAL_PASSWORD_LENGTH)
+
+
+def test_rows_that_are_no_decision_say_so() -> None:
+    assert Refusal("item_not_found", "未找到该申请") == NOT_FOUND
+    assert Refusal("duplicate_item", "同一申请在本次提交中重复出现") == DUPLICATE
+
+
 def test_usernames_are_one_whatever_their_width_and_case() -> None:
     assert normalise_username(" Ｌi．Na ") == normalise_username("LI.NA") == "li.na"
+    assert normalise_username("STRASSE") == normalise_username("straße")
 
 
 def test_captcha_text_has_no_look_alikes_and_survives_its_own_comparison() -> None:
     assert not set(UNMISTAKABLE) & set("0O1IL2Z5S8BUV")
     text = random_text(200)
     assert set(text) <= set(UNMISTAKABLE)
+    assert len(text) == 200
     assert normalise_captcha_answer(f" {text.lower()} ") == text
+    assert normalise_captcha_answer("ａ3Ｃ") == "A3C"
     assert random_text(12) != random_text(12)
 
 
@@ -125,6 +179,12 @@ def test_finds_an_id_number_in_a_comment(wrapping: str) -> None:
     assert contains_id_number(wrapping.format(number), TODAY)
     assert contains_id_number(wrapping.format(f"{number[:6]} {number[6:14]}-{number[14:]}"), TODAY)
     assert not contains_id_number(wrapping.format(number[:17]), TODAY)
+
+
+def test_an_id_number_of_somebody_not_born_yet_is_none() -> None:
+    number = idnumber.make("360199", date(2026, 3, 3), 1)
+    assert not contains_id_number(number, TODAY)
+    assert contains_id_number(number, date(2026, 3, 3))
 
 
 def test_other_numbers_in_a_comment_are_fine() -> None:
@@ -140,6 +200,8 @@ def test_other_numbers_in_a_comment_are_fine() -> None:
         (date(1968, 2, 29), date(2026, 2, 28), 57),
         (date(1968, 2, 29), date(2026, 3, 1), 58),
         (date(1968, 2, 29), date(2028, 2, 29), 60),
+        (date(1966, 11, 22), date(2026, 10, 30), 59),
+        (date(1966, 11, 22), date(2026, 12, 1), 60),
     ],
 )
 def test_age_in_full_years(birth: date, day: date, age: int) -> None:

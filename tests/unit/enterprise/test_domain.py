@@ -1,0 +1,27 @@
+"""Rules of enterprise accounts."""
+
+import pytest
+
+from deploy import synthetic
+from services.enterprise.domain import INITIAL_PASSWORD, account_identity
+
+
+def test_old_and_new_forms_of_one_taxpayer_id_are_one_account() -> None:
+    new = synthetic.taxpayer_id()
+    old = new[2:17]
+    assert account_identity(new) == account_identity(f" {new[:8]} {new[8:].lower()} ") == account_identity(old) == old
+
+
+def test_accounts_of_the_self_employed_are_their_whole_number() -> None:
+    person = synthetic.id_number()
+    assert account_identity(f"{person}01") == f"{person}01"
+    assert account_identity("36019919900101L") == "36019919900101L"
+
+
+@pytest.mark.parametrize("text", ["", "demo-reviewer", "9136019", synthetic.taxpayer_id()[:-1] + "I", "赣" * 18])
+def test_what_cannot_be_a_taxpayer_id_is_nobodys_account(text: str) -> None:
+    assert account_identity(text) is None
+
+
+def test_the_initial_password_is_the_published_one() -> None:
+    assert INITIAL_PASSWORD == "111111"
