@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from deploy.embedded.secrets import load_secrets
 from services.certnumber.settings import CertnumberSettings
 from services.enterprise.settings import EnterpriseSettings
@@ -113,7 +115,9 @@ def service_settings(
         **(overrides or {}),
     }
     own: dict[str, dict[str, Any]] = {"renewal": {"store_directory": var / "images"}}
-    return {name: kind(database_url=urls[name], **common, **own.get(name, {})) for name, kind in SETTINGS.items()}
+    return {
+        name: kind(database_url=SecretStr(urls[name]), **common, **own.get(name, {})) for name, kind in SETTINGS.items()
+    }
 
 
 def check_settings(options: Options) -> None:

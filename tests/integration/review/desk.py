@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+from pydantic import SecretStr
 
 from deploy import synthetic
 from services.review.app import build, create_app
@@ -105,10 +106,10 @@ async def running(url: str) -> AsyncIterator[Desk]:
     clock = ManualClock()
     settings = ReviewSettings(
         demo=True,
-        database_url=url,
-        data_keys=f"k1:{new_key()}",
-        index_key=new_key(),
-        signing_keys=f"s1:{new_key()}",
+        database_url=SecretStr(url),
+        data_keys=SecretStr(f"k1:{new_key()}"),
+        index_key=SecretStr(new_key()),
+        signing_keys=SecretStr(f"s1:{new_key()}"),
         rate_limits=False,
     )
     container = build(settings, clock=clock)

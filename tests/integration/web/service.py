@@ -138,8 +138,14 @@ class Service:
 
 @asynccontextmanager
 async def running(url: str, **settings: Any) -> AsyncIterator[Service]:
-    values = {"data_keys": f"k:{new_key()}", "index_key": new_key(), "signing_keys": f"s:{new_key()}", **settings}
-    container = build_container(Container, SERVICE, EnterpriseSettings(database_url=url, **values), clock=SystemClock())
+    values = {
+        "database_url": url,
+        "data_keys": f"k:{new_key()}",
+        "index_key": new_key(),
+        "signing_keys": f"s:{new_key()}",
+        **settings,
+    }
+    container = build_container(Container, SERVICE, EnterpriseSettings(**values), clock=SystemClock())
     app = create_app(
         container,
         title="things",

@@ -112,11 +112,11 @@ class TestAddresses:
         assert "hunter2" not in str(error.value)
 
     def test_a_log_level_may_be_written_small(self, good: dict[str, Any]) -> None:
-        assert IssuerSettings(**good, log_level="debug").log_level == "DEBUG"
+        assert IssuerSettings(**good | {"log_level": "debug"}).log_level == "DEBUG"
 
     @pytest.mark.parametrize("url", ["amqp://localhost", "amqps://user:secret@broker:5671/vhost"])
     def test_a_good_broker(self, good: dict[str, Any], url: str) -> None:
-        settings = IssuerSettings(**good, broker_url=url)
+        settings = IssuerSettings(**good | {"broker_url": url})
         assert settings.broker_url is not None
         assert settings.broker_url.get_secret_value() == url
 
