@@ -6,11 +6,12 @@ from shared.messaging.events import Envelope, Event, Message, Received
 from shared.messaging.health import QueueMonitor
 from shared.messaging.inprocess import InProcessBus
 from shared.messaging.outbox import Outbox
-from shared.messaging.rabbitmq import RabbitMQ
+from shared.messaging.rabbitmq import BrokerTimings, RabbitMQ
 from shared.messaging.relay import Publisher, Relay
 from shared.messaging.topology import Queue
 
 __all__ = [
+    "BrokerTimings",
     "Consumer",
     "DeadLetter",
     "DeadLetters",

@@ -20,7 +20,7 @@ from shared.errors import Unavailable
 from shared.messaging.events import E, Envelope, Event, Message, Received
 from shared.messaging.health import Activity
 from shared.messaging.tables import InboxMessage
-from shared.messaging.topology import MAX_ATTEMPTS, Queue
+from shared.messaging.topology import Queue
 from shared.messaging.tracing import consuming
 from shared.observability.metrics import EVENT_AGE, MESSAGES
 from shared.observability.telemetry import bind_trace, get_logger
@@ -140,7 +140,7 @@ class Consumer:
         name = type(error).__name__
         if isinstance(error, DecryptionFailed):
             return self._dead(name)
-        if attempts + 1 >= MAX_ATTEMPTS:
+        if attempts + 1 >= self.queue.max_attempts:
             return self._dead(f"{name} after {attempts + 1} attempts")
         log.warning("consumer.retry", queue=self.queue.name, error=name, attempts=attempts)
         return Outcome(Verdict.retry, name)

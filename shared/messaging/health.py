@@ -12,11 +12,10 @@ from shared.observability.metrics import QUEUE_CONSUMERS, QUEUE_MESSAGES
 
 # With one poll more, what has silently stopped is known within half a minute.
 STALL_TIMEOUT = 20.0
-POLL_INTERVAL = 5.0
 
 
 class Stalled(Exception):
-    """Something that should move has not for STALL_TIMEOUT seconds."""
+    """Something that should move has not for its stall timeout."""
 
 
 @dataclass
@@ -54,21 +53,29 @@ class _Reading:
 
 
 class QueueMonitor:
-    """Polls queues of the broker: `queues` are the states of each and the broker's names for them."""
+    """Polls queues of the broker: `queues` are the states of each and the broker's names for them; times in seconds."""
 
-    def __init__(self, queues: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        queues: Mapping[str, Mapping[str, str]],
+        *,
+        stall_timeout: float = STALL_TIMEOUT,
+        poll_interval: float = 5.0,
+    ) -> None:
         self._queues = queues
+        self._stall_timeout = stall_timeout
+        self._poll_interval = poll_interval
         self._readings: dict[str, _Reading] = {}
         self._polled_at = float("-inf")
 
     async def poll(self, channel: AbstractChannel) -> None:
         """Until the channel breaks or a queue is missing, which is raised."""
         while not channel.is_closed:
-            async with asyncio.timeout(STALL_TIMEOUT):
+            async with asyncio.timeout(self._stall_timeout):
                 for queue, states in self._queues.items():
                     self._readings[queue] = await self._read(channel, queue, states)
             self._polled_at = time.monotonic()
-            await asyncio.sleep(POLL_INTERVAL)
+            await asyncio.sleep(self._poll_interval)
         raise ConnectionError("the channel is closed")
 
     async def _read(self, channel: AbstractChannel, queue: str, states: Mapping[str, str]) -> _Reading:
@@ -80,7 +87,7 @@ class QueueMonitor:
 
     async def check(self) -> None:
         """Raises Stalled unless the broker, holding all the queues, was seen of late."""
-        if time.monotonic() - self._polled_at > STALL_TIMEOUT:
+        if time.monotonic() - self._polled_at > self._stall_timeout:
             raise Stalled
 
     async def check_subscribed(self, queue: str) -> None:
@@ -95,7 +102,7 @@ class QueueMonitor:
             raise Stalled
         reading, now = self._readings[queue], time.monotonic()
         began = activity.since if activity.busy else reading.backlog_since
-        if began is not None and now - max(began, activity.since) > STALL_TIMEOUT:
+        if began is not None and now - max(began, activity.since) > self._stall_timeout:
             raise Stalled
 
     async def sample(self) -> None:

@@ -7,6 +7,7 @@ topology table. So no delivery outlives its channel, a deleted queue comes back,
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,21 +27,32 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT = 10.0
-PUBLISH_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 1.0
-HEARTBEAT = 10
 PREFETCH = 64
-CONNECT_RETRY = 1.0
-STOP_GRACE = 1.5
+
+
+@dataclass(frozen=True)
+class BrokerTimings:
+    """Says how long to wait for the broker, in seconds."""
+
+    connect: float = 10.0
+    publish: float = 10.0
+    close: float = 1.0
+    heartbeat: int = 10
+    reconnect: float = 1.0
+    """between two tries"""
+    stop_grace: float = 1.5
+    """for a batch in hand when its consumer is stopped"""
 
 
 class RabbitMQ:
     """The broker as one process sees it. Publishing and consuming have connections of their own: a broker alarm blocks
     only publishers."""
 
-    def __init__(self, url: str, queues: Iterable[Queue], *, name: str) -> None:
+    def __init__(
+        self, url: str, queues: Iterable[Queue], *, name: str, timings: BrokerTimings = BrokerTimings()
+    ) -> None:
         self._url = url
+        self._timings = timings
         self._queues = {queue.name: queue for queue in queues}
         self._name = name
         self._publishing: AbstractChannel | None = None
@@ -51,7 +63,10 @@ class RabbitMQ:
     async def _channel(self, purpose: str) -> AsyncIterator[AbstractChannel]:
         """A channel on its own connection to a broker that holds the whole topology."""
         connection = await aio_pika.connect(
-            self._url, timeout=CONNECT_TIMEOUT, heartbeat=HEARTBEAT, name=f"{self._name}-{purpose}"
+            self._url,
+            timeout=self._timings.connect,
+            heartbeat=self._timings.heartbeat,
+            name=f"{self._name}-{purpose}",
         )
         try:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -59,7 +74,7 @@ class RabbitMQ:
             yield channel
         finally:
             with suppress(Exception):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
+                async with asyncio.timeout(self._timings.close):
                     await connection.close()
 
     async def _declare(self, channel: AbstractChannel) -> None:
@@ -85,7 +100,7 @@ class RabbitMQ:
                 raise
             except Exception as error:
                 log.warning("broker.reconnect", purpose=purpose, error=type(error).__name__)
-                await asyncio.sleep(CONNECT_RETRY)
+                await asyncio.sleep(self._timings.reconnect)
 
     async def declare(self) -> None:
         """Returns when the broker holds the topology, raises ChannelPreconditionFailed if it holds a different one."""
@@ -101,11 +116,11 @@ class RabbitMQ:
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         """Pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""
-        async with asyncio.timeout(PUBLISH_TIMEOUT):
+        async with asyncio.timeout(self._timings.publish):
             channel = await _unless_cancelled(self._publisher())
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
         results = await asyncio.gather(
-            *(_publish(exchange, message.routing_key, _amqp(message)) for message in messages)
+            *(self._publish(exchange, message.routing_key, _amqp(message)) for message in messages)
         )
         if any(isinstance(result, TimeoutError) for result in results):
             await self.close()
@@ -150,7 +165,7 @@ class RabbitMQ:
                 if len(held) < len(batch):
                     raise ConnectionError("the broker ended the subscription")
                 with consumer.activity.batch():
-                    await _finish(self._handle(channel, consumer, held))
+                    await self._finish(self._handle(channel, consumer, held))
                 if not trusted and not any(map(_tries, held)):
                     trusted = True
                     await queue.cancel(probation)
@@ -179,10 +194,31 @@ class RabbitMQ:
             else:
                 target, attempts = queue.dead, message.attempts
             copy = _amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
-            if await _publish(channel.default_exchange, target, copy) is None:
+            if await self._publish(channel.default_exchange, target, copy) is None:
                 await delivery.ack()
             else:
                 await delivery.reject(requeue=True)
+
+    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """A batch in hand is finished even when its consumer is stopped, for a while."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=self._timings.stop_grace)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    async def _publish(
+        self, exchange: AbstractExchange, routing_key: str, message: aio_pika.Message
+    ) -> Exception | None:
+        try:
+            async with asyncio.timeout(self._timings.publish):
+                await _unless_cancelled(exchange.publish(message, routing_key, mandatory=True))
+        except Exception as error:
+            return error
+        return None
 
     async def depths(self) -> dict[str, dict[str, int]]:
         """Messages by queue and state, as the broker counts them now; not those that a consumer holds."""
@@ -211,7 +247,7 @@ class RabbitMQ:
             async for delivery in self._dead(channel, queue):
                 message = _message(delivery)
                 if event_id in (None, message.id):
-                    error = await _publish(channel.default_exchange, queue, _amqp(message))
+                    error = await self._publish(channel.default_exchange, queue, _amqp(message))
                     if error is not None:
                         raise error
                     await delivery.ack()
@@ -239,15 +275,6 @@ def _amqp(message: Message, headers: Mapping[str, str | int] | None = None) -> a
     )
 
 
-async def _publish(exchange: AbstractExchange, routing_key: str, message: aio_pika.Message) -> Exception | None:
-    try:
-        async with asyncio.timeout(PUBLISH_TIMEOUT):
-            await _unless_cancelled(exchange.publish(message, routing_key, mandatory=True))
-    except Exception as error:
-        return error
-    return None
-
-
 async def _unless_cancelled(work: Awaitable[T]) -> T:
     """aiormq cancels those who wait for a connection that it gives up. Unless our own task is being cancelled, that is
     an error like others; as a cancellation it would end the task without a sound."""
@@ -258,18 +285,6 @@ async def _unless_cancelled(work: Awaitable[T]) -> T:
         if task is None or task.cancelling():
             raise
         raise ConnectionError("the connection was given up") from None
-
-
-async def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """A batch in hand is finished even when its consumer is stopped, for at most STOP_GRACE seconds."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=STOP_GRACE)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
 
 
 def _tries(delivery: AbstractIncomingMessage) -> int:

@@ -49,6 +49,7 @@ class Relay:
         lease: timedelta = timedelta(seconds=30),
         poll: timedelta = timedelta(milliseconds=200),
         max_backoff: timedelta = timedelta(seconds=5),
+        stall_timeout: timedelta = timedelta(seconds=STALL_TIMEOUT),
     ) -> None:
         self._database = database
         self._publisher = publisher
@@ -58,12 +59,13 @@ class Relay:
         self._lease = lease
         self._poll = poll
         self._max_backoff = max_backoff
+        self._stall_timeout = stall_timeout
         self._wake = asyncio.Event()
         self._moved_at = time.monotonic()
 
     async def check(self) -> None:
         """Raises Stalled unless the loop got through of late; an empty outbox counts, a missing broker does not."""
-        if time.monotonic() - self._moved_at > STALL_TIMEOUT:
+        if time.monotonic() - self._moved_at > self._stall_timeout.total_seconds():
             raise Stalled
 
     async def run(self) -> None:

@@ -6,19 +6,22 @@ from typing import Any
 from shared.messaging.events import Event
 
 EXCHANGE = "ganzheng.events"
-RETRY_DELAY_MS = 3_000
-# Crashes of the consuming process count against this limit; refusals by a handler are counted by ourselves.
-DELIVERY_LIMIT = 10
-MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
 class Queue:
-    """One quorum queue of one consuming service and concern, with its delay and dead-letter queues."""
+    """One quorum queue of one consuming service and concern, with its delay and dead-letter queues.
+
+    A message is a dead letter after `max_attempts` refusals by a handler, which we count ourselves, or when the
+    consuming process crashed over it more than `delivery_limit` times, which the broker counts.
+    """
 
     name: str
     service: str
     events: tuple[type[Event], ...]
+    retry_delay_ms: int = 3_000
+    delivery_limit: int = 10
+    max_attempts: int = 20
 
     @property
     def retry(self) -> str:
@@ -39,10 +42,10 @@ class Queue:
 
     def arguments(self) -> dict[str, Any]:
         """Structure is declared here, so that a broker without policies loses nothing; policies may tighten it."""
-        return _quorum(self.dead) | {"x-delivery-limit": DELIVERY_LIMIT}
+        return _quorum(self.dead) | {"x-delivery-limit": self.delivery_limit}
 
     def retry_arguments(self) -> dict[str, Any]:
-        return _quorum(self.name) | {"x-message-ttl": RETRY_DELAY_MS}
+        return _quorum(self.name) | {"x-message-ttl": self.retry_delay_ms}
 
     def dead_arguments(self) -> dict[str, Any]:
         # Looking at a dead letter counts as a delivery, and after 20 of them RabbitMQ 4 would drop it.

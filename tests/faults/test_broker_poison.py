@@ -7,12 +7,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import pytest
-
 from shared.messaging import RabbitMQ
 from shared.persistence.db import Database
 from tests.support.backbone import FIRST, QUEUES, Pinged, Ponged, effects
-from tests.support.crashing import DELIVERY_LIMIT, POISON
+from tests.support.crashing import POISON
 from tests.support.events import message
 from tests.support.wait import until
 
@@ -32,10 +30,7 @@ async def restarted_forever(database_url: str, amqp_url: str) -> AsyncIterator[a
         await process.wait()
 
 
-async def test_a_message_that_crashes_its_process(
-    database: Database, database_url: str, vhost: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shared.messaging.topology.DELIVERY_LIMIT", DELIVERY_LIMIT)
+async def test_a_message_that_crashes_its_process(database: Database, database_url: str, vhost: str) -> None:
     transport = RabbitMQ(vhost, QUEUES, name="test")
     poisons = [message(Pinged(name=f"{POISON} {number}")) for number in range(2)]
     names = [f"n{number}" for number in range(100)]
@@ -51,5 +46,5 @@ async def test_a_message_that_crashes_its_process(
     assert await effects(database, FIRST) == dict.fromkeys(names, 1)
     letters = await transport.list(FIRST.name)
     assert {(letter.event_id, letter.error) for letter in letters} == {(p.id, "delivery limit") for p in poisons}
-    assert (await crashes.read()).count(b"crash") <= 2 * (DELIVERY_LIMIT + 2)
+    assert (await crashes.read()).count(b"crash") <= 2 * (FIRST.delivery_limit + 2)
     await transport.close()

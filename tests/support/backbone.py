@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -52,8 +53,10 @@ class Unheard(Event):
     name: str
 
 
-FIRST = Queue("test.first", "test", (Pinged, Ponged))
-SECOND = Queue("test.second", "test", (Pinged,))
+# Impatient: a message may be refused twice, and may crash its consumer five times.
+_queue = partial(Queue, service="test", retry_delay_ms=300, delivery_limit=5, max_attempts=3)
+FIRST = _queue("test.first", events=(Pinged, Ponged))
+SECOND = _queue("test.second", events=(Pinged,))
 QUEUES = (FIRST, SECOND)
 
 # No unique constraint: a second effect must show.

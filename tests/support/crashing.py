@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.messaging import Consumer, InProcessBus, Message, RabbitMQ, Relay, Subscription, topology
+from shared.messaging import Consumer, InProcessBus, Message, RabbitMQ, Relay, Subscription
 from shared.persistence.db import Database
 from tests.support.backbone import FIRST, OUTBOX, QUEUES, Orders, subscription, take
 
 POISON = "poison"
-DELIVERY_LIMIT = 5
 PUBLISHED = "published"
 
 
@@ -24,7 +23,6 @@ async def take_or_crash(orders: Orders, session: AsyncSession, batch: Sequence[A
 
 
 async def consume(database_url: str, amqp_url: str) -> None:
-    topology.DELIVERY_LIMIT = DELIVERY_LIMIT
     poisoned = Subscription(FIRST, dict.fromkeys(FIRST.events, take_or_crash))
     await RabbitMQ(amqp_url, QUEUES, name="crashing").consume(Consumer(poisoned, Orders(FIRST), Database(database_url)))
 

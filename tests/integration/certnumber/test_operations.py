@@ -1,6 +1,7 @@
 """What operators are told of certnumber's worker and of Celery's, and that neither can stop without their notice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from services.certnumber.app import SERVICE, build
 from services.certnumber.numbering.waker import TASK
 from services.certnumber.numbering.worker_health import Pulse
 from shared.messaging import Outbox, RabbitMQ
-from shared.messaging.health import Stalled
+from shared.messaging.health import STALL_TIMEOUT, Stalled
 from shared.persistence.db import Database
 from shared.runtime.service import run_worker
 from tests.support.clock import START
@@ -122,7 +123,7 @@ async def test_a_main_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         await Pulse.check()
     Pulse.beat()
     await Pulse.check()
-    monkeypatch.setattr("services.certnumber.numbering.worker_health.STALL_TIMEOUT", 0.0)
+    monkeypatch.setattr(Pulse, "beaten_at", time.monotonic() - STALL_TIMEOUT)
     with pytest.raises(Stalled):
         await Pulse.check()
 

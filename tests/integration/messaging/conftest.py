@@ -28,9 +28,6 @@ def transport(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def bus(transport: str | None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Backbone]:
-    """A message may be refused twice; a delayed retry comes after 0.3 s."""
-    monkeypatch.setattr("shared.messaging.consumer.MAX_ATTEMPTS", 3)
-    monkeypatch.setattr("shared.messaging.topology.RETRY_DELAY_MS", 300)
+async def bus(transport: str | None, database_url: str) -> AsyncIterator[Backbone]:
     async with backbone(database_url, transport) as running:
         yield running

@@ -1,8 +1,9 @@
 """A consumer or relay that has silently stopped shows, whatever stopped it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -19,19 +20,17 @@ from tests.support.events import message
 from tests.support.wait import until
 
 Check = Any
+BRIEF = timedelta(seconds=1)
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.messaging.health.STALL_TIMEOUT", 0.5)
-    monkeypatch.setattr("shared.messaging.health.POLL_INTERVAL", 0.05)
-    monkeypatch.setattr("shared.messaging.relay.STALL_TIMEOUT", 0.5)
+def quick_monitor(queue: str, states: Mapping[str, str]) -> QueueMonitor:
+    return QueueMonitor({queue: states}, stall_timeout=1.0, poll_interval=0.05)
 
 
 @asynccontextmanager
 async def watched(vhost: str) -> AsyncIterator[tuple[RabbitMQ, QueueMonitor, list[asyncio.Task[None]]]]:
     """A broker with a monitor on FIRST; the tasks added to the list end with the block."""
-    broker, monitor = RabbitMQ(vhost, QUEUES, name="test"), QueueMonitor({FIRST.name: FIRST.states})
+    broker, monitor = RabbitMQ(vhost, QUEUES, name="test"), quick_monitor(FIRST.name, FIRST.states)
     tasks = [asyncio.create_task(broker.monitor(monitor))]
     yield broker, monitor, tasks
     for task in tasks:
@@ -65,7 +64,7 @@ class TestConsumer:
             tasks.append(task)
             await until(lambda: passes(check), what="a consumer at work")
             task.cancel()
-            await until(lambda: fails(check), timeout=2, what="the check to fail")
+            await until(lambda: fails(check), what="the check to fail")
 
     async def test_one_whose_queue_was_deleted_passes_again(self, vhost: str, consumer: Consumer) -> None:
         async with watched(vhost) as (broker, monitor, tasks), await aio_pika.connect(vhost) as administrator:
@@ -107,7 +106,7 @@ class TestConsumer:
 
 class TestBroker:
     async def test_a_queue_nobody_declared_anew_fails(self, vhost: str) -> None:
-        celery, monitor = RabbitMQ(vhost, (), name="test"), QueueMonitor({"alien": {"ready": "alien"}})
+        celery, monitor = RabbitMQ(vhost, (), name="test"), quick_monitor("alien", {"ready": "alien"})
         task = asyncio.create_task(celery.monitor(monitor))
         async with await aio_pika.connect(vhost) as administrator:
             channel = await administrator.channel()
@@ -143,7 +142,7 @@ class TestRelay:
                 return [None] * len(messages)
 
         broker = Broker()
-        relay = Relay(OUTBOX, database, broker)
+        relay = Relay(OUTBOX, database, broker, stall_timeout=BRIEF)
         task = asyncio.create_task(relay.run())
         try:
             assert await passes(relay.check)
@@ -155,7 +154,7 @@ class TestRelay:
             task.cancel()
 
     async def test_one_that_ended_fails(self, database: Database) -> None:
-        relay = Relay(OUTBOX, database, RabbitMQ("amqp://127.0.0.1:1", QUEUES, name="test"))
+        relay = Relay(OUTBOX, database, RabbitMQ("amqp://127.0.0.1:1", QUEUES, name="test"), stall_timeout=BRIEF)
         task = asyncio.create_task(relay.run())
         await until(lambda: passes(relay.check), what="the relay to move")
         task.cancel()
