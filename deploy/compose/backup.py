@@ -48,12 +48,15 @@ def back_up(installation: Installation, to: Path) -> Path:
     return unfinished.rename(to / moment)
 
 
-def dump(installation: Installation, directory: Path) -> dict[str, int]:
-    """Dump every database into `directory`; returns the dead letters by queue, which are not in the dumps."""
+def dump(installation: Installation, directory: Path, patience: float = PATIENCE) -> dict[str, int]:
+    """Dump every database into `directory`; returns the dead letters by queue, which are not in the dumps.
+
+    Raises OperationFailed, also when events keep travelling for `patience` seconds.
+    """
     began = time.monotonic()
     try:
         installation.run("stop", *APIS)
-        dead = settle(installation)
+        dead = settle(installation, patience)
         installation.run("start", *APIS)
         say(f"APIs were away for {time.monotonic() - began:.0f} s; no event is under way")
         for service in SERVICES:
@@ -67,9 +70,9 @@ def dump(installation: Installation, directory: Path) -> dict[str, int]:
     return dead
 
 
-def settle(installation: Installation) -> dict[str, int]:
+def settle(installation: Installation, patience: float = PATIENCE) -> dict[str, int]:
     """Stop the workers at a moment when no event travels; returns the dead letters."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         installation.run("stop", *WORKERS)
         # Twice, because an event on its way from a delay queue back to its own is in neither for an instant.

@@ -9,3 +9,5 @@ from shared.runtime.container import Container
 @dataclass(kw_only=True)
 class RenewalContainer(Container):
     store: ObjectStore
+    import_chunk: int = 500
+    """rows of a registry import that are one transaction"""

@@ -139,16 +139,16 @@ async def get_image(
     return ServedImage(link, data, row.content_type)
 
 
-async def sweep_orphans(container: RenewalContainer) -> int:
-    """Delete the pictures nobody can see any more, once they are old enough; returns how many objects.
+async def sweep_orphans(container: RenewalContainer, age: timedelta = ORPHAN_AGE) -> int:
+    """Delete the pictures nobody can see any more, once they are of this age; returns how many objects.
 
     Those are pictures that were replaced before they were ever submitted, and objects that no row names: uploads that
     ended between the store and the database.
     """
     async with container.database.transaction() as session:
-        await picture_queries.delete_unsubmitted_images(session, container.clock.now() - ORPHAN_AGE)
+        await picture_queries.delete_unsubmitted_images(session, container.clock.now() - age)
     removed = 0
-    keys = await container.store.list_keys("applications/", ORPHAN_AGE)
+    keys = await container.store.list_keys("applications/", age)
     for start in range(0, len(keys), SWEEP_BATCH):
         batch = keys[start : start + SWEEP_BATCH]
         async with container.database.transaction() as session:

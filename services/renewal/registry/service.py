@@ -29,7 +29,6 @@ from shared.values.idnumber import mask
 
 MAX_ROWS = 100_000
 MAX_REPORTED_ERRORS = 1_000
-CHUNK = 500
 
 
 # What a row changes, or what is wrong with it.
@@ -128,7 +127,7 @@ def _next_chunk(
     container: RenewalContainer, reader: Iterator[tuple[int, dict[str, str]]], posts: dict[str, str], today: date
 ) -> list[Parsed]:
     chunk = []
-    for number, row in islice(reader, CHUNK):
+    for number, row in islice(reader, container.import_chunk):
         found = parse_row(row, posts, today)
         index = container.cipher.blind_index(found.person.value) if isinstance(found, RegistryRow) else ""
         chunk.append(Parsed(number, found, index))

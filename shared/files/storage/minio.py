@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -15,12 +16,18 @@ from minio.error import MinioException, S3Error
 
 from shared.files.storage.store import MAX_URL_LIFE, ObjectMissing, StoreUnavailable, check_key
 
-CONNECT_SECONDS = 2.0
-READ_SECONDS = 10.0
-DEADLINE_SECONDS = 14.0
 THREADS = 16
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class StoreTimings:
+    """Says how long a call waits for the store, in seconds: a connection is tried twice, a request once."""
+
+    connect: float = 2.0
+    read: float = 10.0
+    deadline: float = 14.0
 
 
 class MinioStore:
@@ -39,17 +46,19 @@ class MinioStore:
         secure: bool,
         region: str,
         public_endpoint: str | None,
+        timings: StoreTimings = StoreTimings(),
     ) -> None:
         connect = partial(Minio, access_key=access_key, secret_key=secret_key, region=region)
         # A read is not tried again: a store that takes the request and stays silent has used up the time we have.
         http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            timeout=urllib3.Timeout(connect=timings.connect, read=timings.read),
             retries=urllib3.Retry(
                 total=1, read=0, status_forcelist=(500, 502, 503, 504), respect_retry_after_header=False
             ),
             maxsize=THREADS,
         )
         self._bucket = bucket
+        self._deadline = timings.deadline
         self._client = connect(endpoint, secure=secure, http_client=http)
         self._signer: Minio | None = None
         if public_endpoint is not None:
@@ -133,9 +142,9 @@ class MinioStore:
                 raise
 
     async def _call(self, work: Callable[[], _T]) -> _T:
-        """`work` on a thread, for DEADLINE_SECONDS at most: a thread still stuck then is left to its own timeouts."""
+        """`work` on a thread, until the deadline at most: a thread still stuck then is left to its own timeouts."""
         try:
-            with anyio.fail_after(DEADLINE_SECONDS):
+            with anyio.fail_after(self._deadline):
                 return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"object store: {_reason(error)}") from error

@@ -168,13 +168,13 @@ async def test_a_table_that_cannot_be_read(office: Office, data: bytes, table: s
 
 async def test_a_table_that_breaks_off_leaves_a_trace(office: Office) -> None:
     """Chunks before the break are in; who brought them is on record."""
-    people = [new_person() for _ in range(registry.CHUNK + 1)]
+    chunk = office.renewal.import_chunk
+    people = [new_person() for _ in range(chunk + 1)]
     response = await upload(office, ("\n".join([HEADER, *map(line, people)]) + '\n"broken').encode())
     document = problem(response, 422, "table_invalid")
-    assert document["imported"] == registry.CHUNK
+    assert document["imported"] == chunk
     assert (await office.known(people[0]))["certificates"] == []
     last = (await office.audit(action="registry_imported"))[0]
-    chunk = registry.CHUNK
     assert last["detail"] == {"rows": chunk, "created": chunk, "updated": 0, "unchanged": 0, "failed": 0}
     assert (last["actor"], last["subject"]) == ("测试审核员", None)
 
@@ -214,7 +214,7 @@ async def test_twenty_thousand_rows(office: Office) -> None:
     with statements(office.renewal.database) as sent:
         response = await upload(office, table)
     assert counts(response.json()) == (rows, rows // 2, 0, rows // 2, 0)
-    assert len(sent) < 10 * rows / registry.CHUNK
+    assert len(sent) < 10 * rows / office.renewal.import_chunk
 
 
 @pytest.mark.parametrize(("dry_run", "kept"), [(False, 0), (True, 600)])
@@ -234,8 +234,8 @@ async def test_memory_does_not_grow_with_the_table(office: Office, dry_run: bool
             assert isinstance(report, registry.ImportReport)
             assert report.created == rows
 
-    one = await peak(registry.CHUNK)
-    assert await peak(3 * registry.CHUNK) < 1.5 * one + 2 * registry.CHUNK * kept
+    chunk = office.renewal.import_chunk
+    assert await peak(3 * chunk) < 1.5 * await peak(chunk) + 2 * chunk * kept
 
 
 async def test_an_import_and_a_decision_do_not_wait_for_each_other(office: Office) -> None:

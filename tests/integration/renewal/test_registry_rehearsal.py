@@ -56,7 +56,7 @@ async def test_a_dry_run_reports_what_the_import_does(
         return csv(*texts)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "CHUNK", chunk)
+        patch.setattr(office.renewal, "import_chunk", chunk)
         await upload(office, text(before))
         rehearsed = await upload(office, text(table), **DRY)
         assert rehearsed.status_code == 200, rehearsed.text
@@ -90,14 +90,14 @@ async def test_a_dry_run_only_reads(office: Office) -> None:
 async def test_a_dry_run_of_a_broken_table_has_imported_nothing(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "CHUNK", 1)
+    monkeypatch.setattr(office.renewal, "import_chunk", 1)
     response = await upload(office, csv(line(new_person()), line(new_person()), '"broken'), **DRY)
     assert problem(response, 422, "table_invalid")["imported"] == 0
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_progress(office: Office, monkeypatch: pytest.MonkeyPatch, dry_run: bool) -> None:
-    monkeypatch.setattr(registry, "CHUNK", 2)
+    monkeypatch.setattr(office.renewal, "import_chunk", 2)
     people = [new_person() for _ in range(5)]
     response = await upload(office, csv(*map(line, people)), headers=NDJSON, params={"dry_run": dry_run})
     *progress, last = lines_of(response)
@@ -122,7 +122,7 @@ async def test_what_is_wrong_with_the_whole_table_is_said_at_once(office: Office
 async def test_a_workbook_that_breaks_off_says_so_in_the_last_line(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "CHUNK", 2)
+    monkeypatch.setattr(office.renewal, "import_chunk", 2)
     rows = [(new_person(), "王安宁", None, None, None) for _ in range(3)]
     first, last = lines_of(await upload(office, xlsx(*rows, ("1" * 501, None, None, None, None)), headers=NDJSON))
     assert first == {"rows_done": 2, "rows_total": None}
@@ -132,7 +132,7 @@ async def test_a_workbook_that_breaks_off_says_so_in_the_last_line(
 
 
 async def test_a_failure_on_the_way_is_the_last_line(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "CHUNK", 2)
+    monkeypatch.setattr(office.renewal, "import_chunk", 2)
     people = [new_person() for _ in range(3)]
     table = csv(line(people[0]), line(people[1]), f"{people[2]},赵难住,,,")
     async with office.renewal.database.transaction() as session:
@@ -149,7 +149,7 @@ async def test_a_failure_on_the_way_is_the_last_line(office: Office, monkeypatch
 
 
 async def test_who_leaves_on_the_way_is_on_record(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "CHUNK", 2)
+    monkeypatch.setattr(office.renewal, "import_chunk", 2)
     table = io.BytesIO(csv(*(line(new_person()) for _ in range(5))))
     steps = registry.import_registry(office.renewal, REGISTRAR, table)
     assert await anext(steps) == 2

@@ -9,7 +9,6 @@ from typing import Any, cast
 from uuid import uuid4
 
 import httpx2
-import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 from minio import Minio
@@ -19,7 +18,6 @@ from deploy.synthetic import jpeg
 from services.renewal.app import build, create_app
 from services.renewal.container import RenewalContainer
 from services.renewal.models import Image
-from services.renewal.pictures import service as pictures
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.settings import RenewalSettings
 from shared.files.storage import DirectoryStore, StoreUnavailable
@@ -67,7 +65,7 @@ def s3_settings(s3: S3Address) -> dict[str, Any]:
     }
 
 
-async def test_pictures_in_s3(office: Office, s3: S3Address, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pictures_in_s3(office: Office, s3: S3Address) -> None:
     draft = (await office.draft(await office.person(), "10", pictures=False))["id"]
     async with serving(office, **s3_settings(s3)) as (container, client):
         assert (await client("GET", "/readyz")).status_code == 200
@@ -81,16 +79,13 @@ async def test_pictures_in_s3(office: Office, s3: S3Address, monkeypatch: pytest
         orphan = f"applications/{draft}/{uuid4()}.jpg"
         await container.store.put(orphan, b"an upload whose row never came", "image/jpeg")
         assert await sweep_orphans(container) == 0
-        monkeypatch.setattr(pictures, "ORPHAN_AGE", timedelta(0))
         # The store's clock counts whole seconds.
-        assert await until(lambda: sweep_orphans(container), what="the orphan to be swept") == 1
+        assert await until(lambda: sweep_orphans(container, timedelta(0)), what="the orphan to be swept") == 1
         assert len(await container.store.list_keys("", timedelta(0))) == 3
         assert (await client("GET", f"/applications/{draft}/images/id-front")).content == served.content
 
 
-async def test_replaced_pictures_are_kept_only_if_they_were_submitted(
-    office: Office, s3: S3Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_replaced_pictures_are_kept_only_if_they_were_submitted(office: Office, s3: S3Address) -> None:
     draft = (await office.draft(await office.person(), "10", pictures=False))["id"]
     async with serving(office, **s3_settings(s3)) as (container, client):
         for seed, kind in enumerate(KINDS):
@@ -99,8 +94,7 @@ async def test_replaced_pictures_are_kept_only_if_they_were_submitted(
         assert (await client("POST", f"/applications/{draft}/submission", json={"revision": 0})).status_code == 200
         assert await sweep_orphans(container) == 0
         assert len(await container.store.list_keys("", timedelta(0))) == 4
-        monkeypatch.setattr(pictures, "ORPHAN_AGE", timedelta(0))
-        assert await until(lambda: sweep_orphans(container), what="the replaced picture to be swept") == 1
+        assert await until(lambda: sweep_orphans(container, timedelta(0)), what="the replaced picture to be swept") == 1
         for kind in KINDS:
             assert (await client("GET", f"/applications/{draft}/images/{kind}?revision=1")).status_code == 200
 

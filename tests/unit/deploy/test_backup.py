@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from deploy.compose import backup
 from deploy.compose.backup import dump, settle
 from deploy.compose.installation import APIS, SERVICES, WORKERS, Installation, OperationFailed, digest
 from deploy.compose.make_secrets import ISSUERS
@@ -64,15 +63,14 @@ def test_workers_go_on_until_nothing_travels(looks: tuple[dict[str, dict[str, in
     assert scripted.done == [*once, "stop workers", "look", "look"]
 
 
-def test_what_was_stopped_runs_again_whatever_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_stopped_runs_again_whatever_happens(tmp_path: Path) -> None:
     failing = Scripted(QUIET, QUIET, fails_at="certnumber")
     with pytest.raises(OperationFailed, match="certnumber"):
         dump(failing.installation(), tmp_path)
     assert failing.done[-1] == "start all"
-    monkeypatch.setattr(backup, "PATIENCE", 0)
     busy = Scripted(READY)
     with pytest.raises(OperationFailed, match=r"keep travelling: \{'renewal.decisions': 2\}"):
-        dump(busy.installation(), tmp_path)
+        dump(busy.installation(), tmp_path, patience=0)
     assert busy.done[-1] == "start all"
 
 
