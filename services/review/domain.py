@@ -52,6 +52,10 @@ class DecisionReason:
     field: str | None = None
     needs_comment: bool = False
 
+    def named(self) -> dict[str, str | None]:
+        """What is told of the reason, by the names it has in events."""
+        return {"reason_code": self.code, "reason_label": self.label, "reason_field": self.field}
+
 
 _REJECT: tuple[Action, ...] = ("reject",)
 _WITHDRAW: tuple[Action, ...] = ("withdraw",)

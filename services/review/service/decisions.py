@@ -135,10 +135,8 @@ def _event(decision: NewDecision, reason: DecisionReason | None) -> ReviewDecisi
         decision_no=decision["decision_no"],
         reviewer=decision["reviewer_name"],
         decided_at=decision["decided_at"],
-        reason_code=decision["reason_code"],
-        reason_label=reason.label if reason else None,
-        reason_field=reason.field if reason else None,
         comment=decision["comment"],
+        **(reason.named() if reason else {}),
     )
 
 

@@ -34,6 +34,7 @@ from services.review.domain import (
     possible_actions,
     random_text,
 )
+from shared.contracts.review import ReviewDecision
 from shared.values import idnumber
 
 TODAY = date(2026, 3, 2)
@@ -206,3 +207,13 @@ def test_other_numbers_in_a_comment_are_fine() -> None:
 )
 def test_age_in_full_years(birth: date, day: date, age: int) -> None:
     assert age_on(birth, day) == age
+
+
+def test_a_reason_is_told_by_the_names_of_the_events() -> None:
+    told = REASONS["letter_unsigned"].named()
+    assert told == {
+        "reason_code": "letter_unsigned",
+        "reason_label": "承诺书未签字",
+        "reason_field": "commitment-letter",
+    }
+    assert told.keys() <= ReviewDecision.model_fields.keys()
