@@ -27,8 +27,9 @@ from services.renewal import app as renewal
 from services.review import app as review
 from shared.messaging import InProcessBus, Relay
 from shared.observability.metrics import Sampler
+from shared.observability.readiness import Readiness
 from shared.persistence.db import migrate
-from shared.runtime.container import Container, Readiness
+from shared.runtime.container import Container
 from shared.runtime.operations import operations, sample_dead_letters, samplers_of
 from shared.runtime.service import Service, keep_clean
 from shared.values.clock import Clock

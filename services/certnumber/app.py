@@ -11,7 +11,7 @@ from services.certnumber.metrics import sample_numbering
 from services.certnumber.numbering.waker import CeleryWaker, EagerWaker
 from services.certnumber.settings import CertnumberSettings
 from services.certnumber.tasks import create_celery
-from shared.audit.trail import audit_router
+from shared.audit.endpoints import audit_router
 from shared.runtime.container import Container, build_container
 from shared.runtime.service import Service
 from shared.values.clock import Clock

@@ -4,7 +4,7 @@ import httpx2
 from fastapi import FastAPI
 
 from services.enterprise.consumers import SUBSCRIPTIONS
-from services.enterprise.endpoints import router, sessions_router
+from services.enterprise.endpoints import router, session_endpoints
 from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.settings import EnterpriseSettings
 from shared.persistence.rotation import Encrypted
@@ -25,7 +25,7 @@ def create_app(container: Container) -> FastAPI:
         container,
         title="赣证 enterprise",
         description="Registration, login and profile of construction enterprises.",
-        routers=[router, sessions_router],
+        routers=[router, *session_endpoints],
     )
 
 

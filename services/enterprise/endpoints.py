@@ -16,7 +16,7 @@ from services.enterprise.schemas import (
     LoginRequest,
 )
 from shared.auth.access import allow
-from shared.auth.endpoints import OwnSessions, session_router
+from shared.auth.endpoints import OwnSessions, session_routers
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
 from shared.web.openapi import problems
@@ -30,11 +30,13 @@ LoggedIn = Annotated[Principal, allow("enterprise")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
 
 
-async def _log_in(container: OwnContainer, sessions: OwnSessions, session: Session, body: LoginRequest) -> Enterprise:
-    return await service.log_in(container, sessions, session, body)
+async def _log_in(container: OwnContainer, sessions: OwnSessions, body: LoginRequest) -> Enterprise:
+    return await service.log_in(container, sessions, body)
 
 
-sessions_router = session_router(_log_in, service.find_account, ("enterprise",), initial_passwords=(INITIAL_PASSWORD,))
+session_endpoints = session_routers(
+    _log_in, service.find_account, ("enterprise",), initial_passwords=(INITIAL_PASSWORD,)
+)
 
 
 @router.post(

@@ -81,13 +81,16 @@ async def change_enterprise(
     return enterprise
 
 
-async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Enterprise:
+async def log_in(container: Container, sessions: Sessions, login: LoginRequest) -> Enterprise:
     """Check a password; gives the account for which a session may now be opened.
 
     Raises AccountLocked, WrongCredentials.
     """
     key = account_identity(login.taxpayer_id)
-    account = await queries.find_by_identity(session, container.cipher.blind_index(key)) if key else None
+    account = None
+    if key is not None:
+        async with container.database.transaction() as session:
+            account = await queries.find_by_identity(session, container.cipher.blind_index(key))
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
     name = account.account_name(container.cipher) if account else key or login.taxpayer_id
-    return await sessions.log_in(session, account, name, login.password)
+    return await sessions.check_login(account, name, login.password)

@@ -7,7 +7,7 @@ from services.portal.cookies import Cookies
 from services.portal.gateway import Gateway
 from services.portal.pages import Pages
 from services.portal.settings import PortalSettings
-from shared.runtime.container import Readiness
+from shared.observability.readiness import Readiness
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,7 @@ from services.renewal.pictures.images import MAX_BYTES
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.registry.endpoints import router as registry_router
 from services.renewal.settings import RenewalSettings
-from shared.audit.trail import audit_router
+from shared.audit.endpoints import audit_router
 from shared.errors import TooLarge
 from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
 from shared.files.tabular import MAX_FILE_BYTES

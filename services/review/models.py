@@ -43,11 +43,6 @@ class Reviewer(Account, Base):
         return self.username
 
     @property
-    def subject(self) -> UUID:
-        """For shared.audit.trail.Actor."""
-        return self.id
-
-    @property
     def role_set(self) -> frozenset[str]:
         return frozenset(self.roles)
 

@@ -1,51 +1,79 @@
 """Who may call a route: `Annotated[Principal, allow("reviewer")]` in its signature."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.auth.errors import InvalidToken, PasswordChangeRequired
-from shared.auth.tokens import Principal
+from shared.auth.sessions import Sessions
+from shared.auth.tokens import Principal, TokenVerifier
 from shared.errors import Forbidden, Unauthenticated
-from shared.runtime.container import Container
+from shared.persistence.cipher import FieldCipher
+from shared.web.routing import session_of
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="access_token of POST /sessions")
 
 
-async def authenticate(request: Request, token: str) -> Principal:
-    """Raises InvalidToken."""
-    container: Container = request.app.state.container
-    principal = await container.verifier.verify(token)
-    own = container.sessions if principal.issuer == container.service else None
-    # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
-    if own is not None and not await own.is_open(request.state.session, principal.session):
-        raise InvalidToken
-    return principal
+@dataclass(frozen=True)
+class BearerCallers:
+    """Knows who sends a request by its access token; `sessions` are those of a service that issues tokens itself."""
+
+    service: str
+    verifier: TokenVerifier
+    cipher: FieldCipher
+    sessions: Sessions | None = None
+
+    async def authenticate(self, request: Request, token: str) -> Principal:
+        """Verify a token, and its session where that is our own. Raises InvalidToken, Unavailable."""
+        principal = await self.verifier.verify(token)
+        # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
+        if self.sessions is not None and principal.issuer == self.service:
+            async with session_of(request) as session:
+                if not await self.sessions.is_open(session, principal.session):
+                    raise InvalidToken
+        return principal
+
+    async def idempotency_scope(self, request: Request) -> str:
+        """Name whose idempotency keys these are: the caller's, or those of nobody at this address."""
+        token = _token(request)
+        if token is None:
+            # Strangers must not meet in each other's keys; and an address is personal data.
+            return f"anonymous:{self.cipher.blind_index(f'address:{_address(request)}')}"
+        try:
+            principal = await self.authenticate(request, token)
+        except Unauthenticated:
+            # The route itself refuses the request; the key only must not be shared with anyone.
+            return f"unverified:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
+        return f"{principal.issuer}:{principal.subject}"
+
+    async def rate_scope(self, request: Request) -> str:
+        """Name for whom a call counts. A token that is not good opens no count of its own."""
+        token = _token(request)
+        if token is not None:
+            try:
+                return str((await self.verifier.verify(token)).subject)
+            except Unauthenticated:
+                pass
+        return _address(request) or "unknown"
 
 
-async def idempotency_scope(request: Request) -> str:
-    """Whose idempotency keys these are: the caller's, or those of nobody at this address."""
-    container: Container = request.app.state.container
+def _token(request: Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        address = request.client.host if request.client else ""
-        # Strangers must not meet in each other's keys; and an address is personal data.
-        return f"anonymous:{container.cipher.blind_index(f'address:{address}')}"
-    try:
-        principal = await authenticate(request, token)
-    except Unauthenticated:
-        # The route itself refuses the request; the key only must not be shared with anyone.
-        return f"unverified:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
-    return f"{principal.issuer}:{principal.subject}"
+    return token if scheme.lower() == "bearer" else None
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def allow(*roles: str, initial_password: bool = False) -> Any:
-    """Dependency giving the Principal if it has any of `roles`.
+    """Make a dependency that gives the Principal if it has any of `roles`.
 
     Until the initial password is changed only routes with `initial_password` open.
-    Raises Unauthenticated, InvalidToken, PasswordChangeRequired, Forbidden.
+    The dependency raises Unauthenticated, InvalidToken, PasswordChangeRequired, Forbidden.
     """
 
     async def check(
@@ -53,7 +81,8 @@ def allow(*roles: str, initial_password: bool = False) -> Any:
     ) -> Principal:
         if credentials is None:
             raise Unauthenticated
-        principal = await authenticate(request, credentials.credentials)
+        callers: BearerCallers = request.app.state.container.callers
+        principal = await callers.authenticate(request, credentials.credentials)
         if principal.must_change_password and not initial_password:
             raise PasswordChangeRequired
         if not principal.roles & set(roles):

@@ -87,7 +87,7 @@ class BrowserSessions:
 
     def _open_under(self, session_id: str) -> tuple[sa.ColumnElement[bool], ...]:
         now = self.sessions.clock.now()
-        idle = timedelta(minutes=self.sessions.settings.browser_idle_minutes)
+        idle = timedelta(minutes=self.sessions.policy.browser_idle_minutes)
         return (
             LoginSession.secret_hash == _hash(session_id),
             LoginSession.ended_at.is_(None),

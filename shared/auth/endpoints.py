@@ -1,7 +1,9 @@
 """The session routes that both issuing services offer: login, refresh, logout, browser sessions, password, JWKS."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -14,6 +16,7 @@ from shared.auth.errors import (
     AccountLocked,
     InvalidRefreshToken,
     InvalidSession,
+    InvalidToken,
     WeakPassword,
     WrongCredentials,
     WrongOldPassword,
@@ -21,19 +24,22 @@ from shared.auth.errors import (
 from shared.auth.passwords import MAX_LENGTH
 from shared.auth.sessions import Sessions, TokenPair
 from shared.auth.tables import Account
-from shared.auth.tokens import Principal
+from shared.auth.tokens import Principal, SigningKeys
 from shared.errors import Problem
-from shared.runtime.container import Container
+from shared.persistence.cipher import FieldCipher
+from shared.persistence.db import Database
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
-from shared.web.routing import CONTAINER, Session, transactional_router
+from shared.web.routing import CONTAINER, Session, bare_router, transactional_router
 from shared.web.validation import RequestModel
 
-# A FastAPI dependency: reads the credentials from the body and gives the account that they open.
+# A FastAPI dependency: reads the credentials from the body, checks them and gives the account that they open. It holds
+# no connection while it does, and raises WrongCredentials or AccountLocked.
 LogIn = Callable[..., Awaitable[Account]]
-FindAccount = Callable[[AsyncSession, UUID], Awaitable[Any]]
-# Told what a logged-in account did to itself: "log_out", "password_changed", "password_change_failed".
-Witness = Callable[[Container, AsyncSession, Principal, str], Awaitable[None]]
+FindAccount = Callable[[AsyncSession, UUID], Awaitable[Account | None]]
+# Told, with the service's container, what an account did to itself, in the transaction of that: "log_in", "log_out",
+# "password_changed", "password_change_failed".
+Witness = Callable[[Any, AsyncSession, Account | Principal, str], Awaitable[None]]
 # Answers with credentials are never stored, so these POSTs do not take an Idempotency-Key.
 CREDENTIALS = {"x-idempotent": False}
 
@@ -55,7 +61,23 @@ class PasswordChange(RequestModel):
     new_password: str = Field(min_length=1, max_length=MAX_LENGTH)
 
 
-async def _unwitnessed(_container: Container, _session: AsyncSession, _principal: Principal, _action: str) -> None:
+class Issuer(Protocol):
+    """What the routes need of an issuing service's container."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def cipher(self) -> FieldCipher: ...
+
+    @property
+    def sessions(self) -> Sessions | None: ...
+
+    @property
+    def signing(self) -> SigningKeys | None: ...
+
+
+async def _unwitnessed(_container: Any, _session: AsyncSession, _actor: Account | Principal, _action: str) -> None:
     """For services without an audit trail."""
 
 
@@ -67,12 +89,38 @@ def _browser_sessions(request: Request) -> Any:
     return BrowserSessions(_sessions(request), request.app.state.container.cipher)
 
 
-Deps = Annotated[Container, CONTAINER]
+Deps = Annotated[Issuer, CONTAINER]
 OwnSessions = Annotated[Sessions, Depends(_sessions)]
 Browsers = Annotated[BrowserSessions, Depends(_browser_sessions)]
 
 
-def session_router(
+@dataclass(frozen=True)
+class Accounts:
+    """The accounts of an issuing service, and who is told what they do."""
+
+    find: FindAccount
+    witness: Witness
+
+    async def active(self, session: AsyncSession, subject: UUID, refusal: type[Problem]) -> Account:
+        """Find an account. Raises `refusal` for one that is missing or disabled."""
+        account = await self.find(session, subject)
+        if account is None or not account.is_active:
+            raise refusal
+        return account
+
+    @asynccontextmanager
+    async def admitted(
+        self, container: Issuer, sessions: Sessions, checked: Account
+    ) -> AsyncIterator[tuple[AsyncSession, Account]]:
+        """Let an account in whose password fits: the block is the transaction in which a session is opened for it."""
+        async with container.database.transaction() as session:
+            account = await self.active(session, checked.id, WrongCredentials)
+            await sessions.unlock(session, account.account_name(container.cipher))
+            yield session, account
+            await self.witness(container, session, account, "log_in")
+
+
+def session_routers(
     log_in: LogIn,
     find_account: FindAccount,
     roles: tuple[str, ...],
@@ -80,15 +128,13 @@ def session_router(
     initial_passwords: tuple[str, ...] = (),
     refusals: tuple[type[Problem], ...] = (),
     witness: Witness = _unwitnessed,
-) -> APIRouter:
-    """`find_account(session, id)` gives the account row or None; `witness` writes into the session it is given.
+) -> list[APIRouter]:
+    """Make the routes, for create_app. `find_account(session, id)` gives the account row or None; `witness` writes into
+    the session it is given.
 
     `refusals` are what `log_in` raises besides WrongCredentials and AccountLocked.
     """
-    router = transactional_router()
-    # Types.
-    AnyoneLoggedIn = Annotated[Principal, allow(*roles, initial_password=True)]  # noqa: N806
-    LoggingIn = Annotated[Account, Depends(log_in)]  # noqa: N806
+    accounts = Accounts(find_account, witness)
     # Both ways of logging in share one limit: a second way must not double the guesses.
     login_options: dict[str, Any] = {
         "status_code": 201,
@@ -96,69 +142,11 @@ def session_router(
         "openapi_extra": CREDENTIALS,
         "dependencies": [Depends(rate_limit("60/minute", "log_in"))],
     }
-
-    async def active(session: AsyncSession, subject: UUID, refusal: type[Problem]) -> Account:
-        account: Account | None = await find_account(session, subject)
-        if account is None or not account.is_active:
-            raise refusal
-        return account
-
-    @router.post("/sessions", **login_options)
-    async def open_session(sessions: OwnSessions, session: Session, account: LoggingIn) -> TokenPair:
-        """Log in."""
-        return sessions.open(session, account)
-
-    @router.post(
-        "/sessions/refresh",
-        responses=problems(InvalidRefreshToken),
-        openapi_extra=CREDENTIALS,
-        dependencies=[Depends(rate_limit("60/minute"))],
-    )
-    async def refresh_session(sessions: OwnSessions, session: Session, body: RefreshRequest) -> TokenPair:
-        """Exchange a refresh token, once, for the next pair."""
-        row, token = await sessions.refresh(session, body.refresh_token)
-        return sessions.pair(await active(session, row.subject, InvalidRefreshToken), row.id, token)
-
-    @router.delete("/sessions/current", status_code=204)
-    async def end_session(container: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn) -> None:
-        """Log out: the refresh token dies at once, this access token at its issuer at once and elsewhere on expiry."""
-        await sessions.end(session, principal.session)
-        await witness(container, session, principal, "log_out")
-
-    @router.post("/browser-sessions", **login_options)
-    async def open_browser_session(browsers: Browsers, session: Session, account: LoggingIn) -> BrowserSession:
-        """Log in for a web portal, which keeps only the id, in the browser's cookie."""
-        return browsers.open(session, account)
-
-    # Neither limited by address nor worth it: a portal asks for everyone, and an id has 256 random bits.
-    @router.post("/browser-sessions/access", responses=problems(InvalidSession), openapi_extra=CREDENTIALS)
-    async def access_browser_session(browsers: Browsers, session: Session, body: AccessRequest) -> BrowserAccess:
-        """An access token for one page; as often as wanted until the session ends or was idle for too long."""
-        row = await browsers.see(session, body.session_id, active=body.active)
-        return browsers.access(await active(session, row.subject, InvalidSession), row.id)
-
-    @router.post("/browser-sessions/rotation", responses=problems(InvalidSession), openapi_extra=CREDENTIALS)
-    async def rotate_browser_session(browsers: Browsers, session: Session, body: SessionIdRequest) -> BrowserSession:
-        """Give the session a new id, as after a password change; the old one is dead at once."""
-        row, session_id = await browsers.rotate(session, body.session_id)
-        return browsers.shown(await active(session, row.subject, InvalidSession), row.id, session_id)
-
-    @router.put("/password", status_code=204, responses=problems(WrongOldPassword, WeakPassword, AccountLocked))
-    async def change_password(
-        container: Deps, sessions: OwnSessions, session: Session, principal: AnyoneLoggedIn, body: PasswordChange
-    ) -> None:
-        """Change the password. After the initial one, refresh the session to get a token that opens everything."""
-        account: Account = await find_account(session, principal.subject)
-        name = account.account_name(container.cipher)
-        try:
-            await sessions.change_password(
-                session, account, name, principal, body.old_password, body.new_password, *initial_passwords
-            )
-        except (WrongOldPassword, AccountLocked):
-            async with container.database.transaction() as own:
-                await witness(container, own, principal, "password_change_failed")
-            raise
-        await witness(container, session, principal, "password_changed")
+    # Bare is what waits for a password's hash, or writes although it refuses.
+    router, bare = transactional_router(), bare_router()
+    _add_session_routes(router, bare, accounts, log_in, login_options, roles)
+    _add_browser_routes(router, bare, accounts, log_in, login_options)
+    _add_password_route(bare, accounts, roles, initial_passwords)
 
     @router.get("/.well-known/jwks.json")
     async def jwks(request: Request) -> dict[str, Any]:
@@ -166,4 +154,101 @@ def session_router(
         keys: dict[str, Any] = request.app.state.container.signing.jwks()
         return keys
 
-    return router
+    return [bare, router]
+
+
+def _add_session_routes(
+    router: APIRouter,
+    bare: APIRouter,
+    accounts: Accounts,
+    log_in: LogIn,
+    login_options: dict[str, Any],
+    roles: tuple[str, ...],
+) -> None:
+    LoggingIn = Annotated[Account, Depends(log_in)]  # noqa: N806 - a type
+
+    @bare.post("/sessions", **login_options)
+    async def open_session(container: Deps, sessions: OwnSessions, checked: LoggingIn) -> TokenPair:
+        """Log in."""
+        async with accounts.admitted(container, sessions, checked) as (session, account):
+            return sessions.open(session, account)
+
+    @bare.post(
+        "/sessions/refresh",
+        responses=problems(InvalidRefreshToken),
+        openapi_extra=CREDENTIALS,
+        dependencies=[Depends(rate_limit("60/minute"))],
+    )
+    async def refresh_session(container: Deps, sessions: OwnSessions, body: RefreshRequest) -> TokenPair:
+        """Exchange a refresh token, once, for the next pair."""
+        async with container.database.transaction() as session:
+            refreshed = await sessions.refresh(session, body.refresh_token)
+            if refreshed is not None:
+                row, token = refreshed
+                return sessions.pair(await accounts.active(session, row.subject, InvalidRefreshToken), row.id, token)
+        # What the refusal is about, such as a token spent twice, is committed before it.
+        raise InvalidRefreshToken
+
+    @router.delete("/sessions/current", status_code=204)
+    async def end_session(
+        container: Deps,
+        sessions: OwnSessions,
+        session: Session,
+        principal: Annotated[Principal, allow(*roles, initial_password=True)],
+    ) -> None:
+        """Log out: the refresh token dies at once, this access token at its issuer at once and elsewhere on expiry."""
+        await sessions.end(session, principal.session)
+        await accounts.witness(container, session, principal, "log_out")
+
+
+def _add_browser_routes(
+    router: APIRouter, bare: APIRouter, accounts: Accounts, log_in: LogIn, login_options: dict[str, Any]
+) -> None:
+    LoggingIn = Annotated[Account, Depends(log_in)]  # noqa: N806 - a type
+
+    @bare.post("/browser-sessions", **login_options)
+    async def open_browser_session(container: Deps, browsers: Browsers, checked: LoggingIn) -> BrowserSession:
+        """Log in for a web portal, which keeps only the id, in the browser's cookie."""
+        async with accounts.admitted(container, browsers.sessions, checked) as (session, account):
+            return browsers.open(session, account)
+
+    # Neither limited by address nor worth it: a portal asks for everyone, and an id has 256 random bits.
+    @router.post("/browser-sessions/access", responses=problems(InvalidSession), openapi_extra=CREDENTIALS)
+    async def access_browser_session(browsers: Browsers, session: Session, body: AccessRequest) -> BrowserAccess:
+        """An access token for one page; as often as wanted until the session ends or was idle for too long."""
+        row = await browsers.see(session, body.session_id, active=body.active)
+        return browsers.access(await accounts.active(session, row.subject, InvalidSession), row.id)
+
+    @router.post("/browser-sessions/rotation", responses=problems(InvalidSession), openapi_extra=CREDENTIALS)
+    async def rotate_browser_session(browsers: Browsers, session: Session, body: SessionIdRequest) -> BrowserSession:
+        """Give the session a new id, as after a password change; the old one is dead at once."""
+        row, session_id = await browsers.rotate(session, body.session_id)
+        return browsers.shown(await accounts.active(session, row.subject, InvalidSession), row.id, session_id)
+
+
+def _add_password_route(
+    bare: APIRouter, accounts: Accounts, roles: tuple[str, ...], initial_passwords: tuple[str, ...]
+) -> None:
+    @bare.put("/password", status_code=204, responses=problems(WrongOldPassword, WeakPassword, AccountLocked))
+    async def change_password(
+        container: Deps,
+        sessions: OwnSessions,
+        principal: Annotated[Principal, allow(*roles, initial_password=True)],
+        body: PasswordChange,
+    ) -> None:
+        """Change the password. After the initial one, refresh the session to get a token that opens everything."""
+        async with container.database.transaction() as session:
+            account = await accounts.active(session, principal.subject, InvalidToken)
+        name = account.account_name(container.cipher)
+        try:
+            hashed = await sessions.hash_new_password(
+                account, name, body.old_password, body.new_password, *initial_passwords
+            )
+        except (WrongOldPassword, AccountLocked):
+            async with container.database.transaction() as session:
+                await accounts.witness(container, session, principal, "password_change_failed")
+            raise
+        async with container.database.transaction() as session:
+            account = await accounts.active(session, principal.subject, InvalidToken)
+            await sessions.set_password(session, account, hashed, kept=principal.session)
+            await accounts.witness(container, session, principal, "password_changed")

@@ -5,7 +5,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -14,19 +14,37 @@ from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.auth.errors import AccountLocked, InvalidRefreshToken, WrongCredentials, WrongOldPassword
+from shared.auth.errors import AccountLocked, WrongCredentials, WrongOldPassword
 from shared.auth.passwords import check_new_password, hash_password, verify_password
 from shared.auth.tables import Account, LoginFailure, LoginSession
 from shared.auth.tokens import Principal, SigningKeys
 from shared.errors import Problem
 from shared.persistence.db import Database
-from shared.runtime.settings import IssuerSettings
 from shared.values.clock import Clock
 
 A = TypeVar("A", bound=Account)
 
 # A token that was given in a session's last moment outlives it, by an hour at most.
 ENDED_RETENTION = timedelta(days=1)
+
+
+class SessionPolicy(Protocol):
+    """How long lives what is given, and how many failures lock an account for how long."""
+
+    @property
+    def access_minutes(self) -> int: ...
+
+    @property
+    def refresh_hours(self) -> int: ...
+
+    @property
+    def browser_idle_minutes(self) -> int: ...
+
+    @property
+    def lockout_failures(self) -> int: ...
+
+    @property
+    def lockout_minutes(self) -> int: ...
 
 
 class AccessToken(BaseModel):
@@ -47,20 +65,18 @@ class Sessions:
     database: Database
     clock: Clock
     signing: SigningKeys
-    settings: IssuerSettings
+    policy: SessionPolicy
     _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False, repr=False)
 
-    async def log_in(self, session: AsyncSession, account: A | None, name: str, password: str) -> A:
-        """The account, for which a session may now be opened.
+    async def check_login(self, account: A | None, name: str, password: str) -> A:
+        """Check the password of the account that is called `name`, and give the account.
 
-        Raises AccountLocked, WrongCredentials, and `session` holds no connection when it does.
+        Waits for the hash, so the caller must hold no connection. Raises AccountLocked, WrongCredentials.
         """
         stored = account.password_hash if account is not None and account.is_active else None
-        await self._check_password(session, name, password, stored, WrongCredentials)
+        await self._check_password(name, password, stored, WrongCredentials)
         if account is None:
             raise WrongCredentials
-        await session.refresh(account)
-        await session.execute(sa.delete(LoginFailure).where(LoginFailure.account_hash == _hash(name)))
         return account
 
     def open(self, session: AsyncSession, account: Account) -> TokenPair:
@@ -74,28 +90,24 @@ class Sessions:
             id=uuid4(),
             subject=account.id,
             secret_hash=secret_hash,
-            expires_at=self.clock.now() + timedelta(hours=self.settings.refresh_hours),
+            expires_at=self.clock.now() + timedelta(hours=self.policy.refresh_hours),
             last_seen_at=last_seen_at,
         )
         session.add(row)
         return row
 
-    async def refresh(self, session: AsyncSession, token: str) -> tuple[LoginSession, str]:
-        """Spend a refresh token; returns the session and its next token. Raises InvalidRefreshToken."""
+    async def refresh(self, session: AsyncSession, token: str) -> tuple[LoginSession, str] | None:
+        """Spend a refresh token; gives the session and its next token, or None for a token that is not good.
+
+        One that was already spent is in two hands: its session is ended for both, which the caller has to commit.
+        """
         spent = _hash(token)
         row = await session.scalar(sa.select(LoginSession).where(LoginSession.secret_hash == spent).with_for_update())
         if row is None:
-            # A token that was already spent is in two hands: end the session for both.
-            await session.rollback()
-            async with self.database.transaction() as own:
-                await own.execute(
-                    sa.update(LoginSession)
-                    .where(LoginSession.previous_hash == spent, LoginSession.ended_at.is_(None))
-                    .values(ended_at=self.clock.now())
-                )
-            raise InvalidRefreshToken
+            await self._end(session, LoginSession.previous_hash == spent)
+            return None
         if row.ended_at is not None or row.expires_at <= self.clock.now():
-            raise InvalidRefreshToken
+            return None
         following = secrets.token_urlsafe(32)
         row.previous_hash, row.secret_hash = spent, _hash(following)
         return row, following
@@ -112,27 +124,21 @@ class Sessions:
         chosen = LoginSession.subject == subject
         await self._end(session, chosen if but is None else sa.and_(chosen, LoginSession.id != but))
 
-    async def change_password(
-        self,
-        session: AsyncSession,
-        account: Account,
-        name: str,
-        principal: Principal,
-        old: str,
-        new: str,
-        *forbidden: str,
-    ) -> None:
-        """Other sessions of the account end; `name` is what it logs in with.
+    async def hash_new_password(self, account: Account, name: str, old: str, new: str, *forbidden: str) -> str:
+        """Check the old password of the account that is called `name`, and the new one, and hash that.
 
-        Raises WrongOldPassword, AccountLocked, WeakPassword, and `session` holds no connection when it does.
+        Waits for the hashes, so the caller must hold no connection. Raises WrongOldPassword, AccountLocked,
+        WeakPassword.
         """
-        await self._check_password(session, name, old, account.password_hash, WrongOldPassword)
+        await self._check_password(name, old, account.password_hash, WrongOldPassword)
         check_new_password(new, old, name, *forbidden)
-        hashed = await hash_password(new)
-        await session.refresh(account)
+        return await hash_password(new)
+
+    async def set_password(self, session: AsyncSession, account: Account, hashed: str, kept: UUID) -> None:
+        """Give the account a password of its own choice; its other sessions than `kept` end."""
         account.password_hash = hashed
         account.must_change_password = False
-        await self.end_all(session, account.id, but=principal.session)
+        await self.end_all(session, account.id, but=kept)
 
     async def unlock(self, session: AsyncSession, name: str) -> bool:
         """Forget the failed logins of an account name; False if there are none."""
@@ -149,7 +155,7 @@ class Sessions:
         return TokenPair(**self.access(account, session_id).model_dump(), refresh_token=refresh_token)
 
     def access(self, account: Account, session_id: UUID) -> AccessToken:
-        lifetime = timedelta(minutes=self.settings.access_minutes)
+        lifetime = timedelta(minutes=self.policy.access_minutes)
         principal = Principal(
             issuer=self.signing.issuer,
             subject=account.id,
@@ -169,17 +175,13 @@ class Sessions:
         await session.execute(statement.values(ended_at=self.clock.now()))
 
     def _window_start(self) -> datetime:
-        return self.clock.now() - timedelta(minutes=self.settings.lockout_minutes)
+        return self.clock.now() - timedelta(minutes=self.policy.lockout_minutes)
 
-    async def _check_password(
-        self, session: AsyncSession, name: str, password: str, stored: str | None, refusal: type[Problem]
-    ) -> None:
+    async def _check_password(self, name: str, password: str, stored: str | None, refusal: type[Problem]) -> None:
         """Raises AccountLocked or `refusal`. Failures are counted, in a transaction of their own.
 
-        Hashing is slow and queues, so the session, which must not have written anything yet, gives its connection back
-        first: a burst of guesses would hold the whole pool. What it has loaded is expired afterwards.
+        Hashing is slow and queues: with connections held meanwhile a burst of guesses would hold the whole pool.
         """
-        await session.rollback()
         key = _hash(name)
         # One guess at a time: many made at once must not be under way before the first of them is counted.
         async with self._turns.setdefault(key, asyncio.Lock()):
@@ -194,7 +196,7 @@ class Sessions:
     async def _refuse_locked(self, key: str) -> None:
         locked = sa.select(LoginFailure.last_at).where(
             LoginFailure.account_hash == key,
-            LoginFailure.failures >= self.settings.lockout_failures,
+            LoginFailure.failures >= self.policy.lockout_failures,
             LoginFailure.last_at > self._window_start(),
         )
         async with self.database.transaction() as own:

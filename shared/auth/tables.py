@@ -82,6 +82,11 @@ class Account:
         raise NotImplementedError
 
     @property
+    def subject(self) -> UUID:
+        """Its id, as an audit trail or a token calls it."""
+        return self.id
+
+    @property
     def role_set(self) -> frozenset[str]:
         raise NotImplementedError
 

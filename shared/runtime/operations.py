@@ -21,7 +21,8 @@ from shared.observability.metrics import (
     Sampler,
     exposition,
 )
-from shared.runtime.container import Container, Readiness
+from shared.observability.readiness import Readiness
+from shared.runtime.container import Container
 from shared.web.health import health_router
 
 # Ids grow with time and the count ends somewhere: a million rows of an outage must not be read at every scrape.

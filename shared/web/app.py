@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from shared.runtime.container import Container
+from shared.web.container import WebContainer
 from shared.web.health import health_router
 from shared.web.middleware import BodyLimits, Mounted, surroundings
 from shared.web.openapi import install_openapi
@@ -15,7 +15,7 @@ from shared.web.problems import install_handlers
 
 
 def create_app(
-    container: Container,
+    container: WebContainer,
     *,
     title: str,
     description: str,
@@ -23,7 +23,8 @@ def create_app(
     body_limits: BodyLimits = (),
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """Build the HTTP side of one service, mounted by a gateway at /api/<service>/v1."""
+    """Build the HTTP side of one service, mounted by a gateway at /api/<service>/v1. Raises TypeError for a router that
+    includes another."""
 
     @asynccontextmanager
     async def run(_app: FastAPI) -> AsyncIterator[None]:
@@ -49,9 +50,12 @@ def create_app(
     app.include_router(health_router())
     for router in routers:
         app.include_router(router)
-    app.state.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    limited = [route for route in app.state.routes if _is_limited(route)]
-    install_openapi(app, root, {(method.lower(), route.path) for route in limited for method in route.methods})
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    if len(routes) < sum(len(router.routes) for router in routers):
+        raise TypeError("routers must not be nested: what is inside would be missing from the documents")
+    app.state.routes = routes
+    limited = [route for route in routes if _is_limited(route)]
+    install_openapi(app, root, {(method.lower(), route.path) for route in limited for method in route.methods or ()})
     return app
 
 

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.auth.access import idempotency_scope
-from shared.runtime.container import Container
+from shared.web.container import WebContainer
 from shared.web.idempotency import HEADER, reserve_key, store_response
 
 
@@ -24,13 +23,13 @@ class TransactionalRoute(APIRoute):
         idempotent = is_idempotent(self)
 
         async def handle(request: Request) -> Response:
-            container: Container = request.app.state.container
+            container: WebContainer = request.app.state.container
             key = request.headers.get(HEADER) if request.method == "POST" and idempotent else None
             async with container.database.transaction() as session:
                 request.state.session = session
                 if key is None:
                     return await original(request)
-                scope = await idempotency_scope(request)
+                scope = await container.callers.idempotency_scope(request)
                 replay = await reserve_key(session, request, key, scope)
                 if replay is not None:
                     return replay

@@ -15,9 +15,9 @@ from services.certnumber.settings import CertnumberSettings
 from shared.messaging import QueueMonitor, RabbitMQ
 from shared.messaging.health import STALL_TIMEOUT, Stalled
 from shared.observability.metrics import TASKS
+from shared.observability.readiness import Check, Readiness
 from shared.observability.tracing import configure_tracing, flush
 from shared.persistence.db import Database
-from shared.runtime.container import Check, Readiness
 from shared.runtime.operations import operations, samplers_of
 
 NAME = "certnumber-celery"

@@ -5,6 +5,6 @@ Mounted by app.py.
 
 from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.endpoints import admin, desk, login
-from shared.audit.trail import audit_router
+from shared.audit.endpoints import audit_router
 
-ROUTERS = (login.router, login.sessions_router, desk.router, admin.router, audit_router(AuditAction, AUDIT_LABELS))
+ROUTERS = (login.router, *login.session_endpoints, desk.router, admin.router, audit_router(AuditAction, AUDIT_LABELS))

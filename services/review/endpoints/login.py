@@ -12,7 +12,7 @@ from services.review.models import Reviewer
 from services.review.schemas import CaptchaRead, LoginRequest, ReviewerRead
 from services.review.service import login
 from shared.auth.access import allow
-from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_router
+from shared.auth.endpoints import CREDENTIALS, OwnSessions, session_routers
 from shared.auth.errors import InvalidToken
 from shared.auth.tokens import Principal
 from shared.web.openapi import problems
@@ -23,11 +23,11 @@ router = transactional_router()
 LoggedInAtFirst = Annotated[Principal, allow(*ROLES, initial_password=True)]
 
 
-async def _log_in(container: OwnContainer, sessions: OwnSessions, session: Session, body: LoginRequest) -> Reviewer:
-    return await login.log_in(container, sessions, session, body)
+async def _log_in(container: OwnContainer, sessions: OwnSessions, body: LoginRequest) -> Reviewer:
+    return await login.log_in(container, sessions, body)
 
 
-sessions_router = session_router(_log_in, login.find_account, ROLES, refusals=(WrongCaptcha,), witness=login.witness)
+session_endpoints = session_routers(_log_in, login.find_account, ROLES, refusals=(WrongCaptcha,), witness=login.witness)
 
 
 @router.post(

@@ -21,6 +21,7 @@ from services.review.domain import (
 from services.review.errors import WrongCaptcha
 from services.review.models import Captcha, Reviewer
 from services.review.schemas import LoginRequest
+from shared.audit.trail import Actor
 from shared.auth.errors import AccountLocked, WrongCredentials
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Principal
@@ -49,23 +50,22 @@ async def new_captcha(container: Container, session: AsyncSession) -> Question:
     return Question(captcha_id, answer, f"data:image/png;base64,{base64.b64encode(png).decode()}")
 
 
-async def log_in(container: Container, sessions: Sessions, session: AsyncSession, login: LoginRequest) -> Reviewer:
+async def log_in(container: Container, sessions: Sessions, login: LoginRequest) -> Reviewer:
     """Check captcha and password; gives the account for which a session may now be opened.
 
     Raises WrongCaptcha, AccountLocked, WrongCredentials.
     """
     await _spend_captcha(container, login.captcha_id, login.captcha_answer)
     username = normalise_username(login.username)
-    account = await queries.find_reviewer_by_username(session, username)
+    async with container.database.transaction() as session:
+        account = await queries.find_reviewer_by_username(session, username)
     known = account.username if account else None
     try:
-        reviewer = await sessions.log_in(session, account, username, login.password)
+        return await sessions.check_login(account, username, login.password)
     except (AccountLocked, WrongCredentials) as refusal:
         async with container.database.transaction() as own:
             record(container, own, None, AuditAction.log_in_failed, known, code=refusal.code)
         raise
-    record(container, session, reviewer, AuditAction.log_in, known)
-    return reviewer
 
 
 async def find_account(session: AsyncSession, reviewer_id: UUID) -> Reviewer | None:
@@ -78,10 +78,10 @@ async def read_account(session: AsyncSession, principal: Principal) -> Reviewer:
     return await queries.get_reviewer(session, principal.subject)
 
 
-async def witness(container: Container, session: AsyncSession, principal: Principal, action: str) -> None:
+async def witness(container: Container, session: AsyncSession, actor: Actor, action: str) -> None:
     """Record what an account does to itself, for shared.auth.endpoints."""
-    reviewer = await queries.get_reviewer(session, principal.subject)
-    record(container, session, principal, AuditAction(action), reviewer.username)
+    reviewer = await queries.get_reviewer(session, actor.subject)
+    record(container, session, actor, AuditAction(action), reviewer.username)
 
 
 async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> None:

@@ -13,6 +13,7 @@ from deploy.journey import application_in, decide, desk_item, import_people, sub
 from deploy.synthetic import id_number
 from services.portal.articles import NEWS, NOTICES, POLICIES
 from shared.values.clock import business_day
+from shared.web.ratelimit import new_limiter
 from tests.integration.portal.browser import Browser
 from tests.support.platform import Harness
 
@@ -206,12 +207,11 @@ async def test_markup_in_a_number_stays_text(browser: Browser) -> None:
 
 async def test_too_many_queries_are_told_when_to_come_back(browser: Browser, platform: Harness) -> None:
     container = platform.platform.containers["certnumber"]
-    settings = container.settings
-    container.settings = settings.model_copy(update={"rate_limits": True})
+    container.limiter = new_limiter()
     try:
         pages = [await browser.get(f"/certificates/{number}") for number in range(61)]
     finally:
-        container.settings = settings
+        container.limiter = None
     assert [page.status for page in pages] == [404] * 60 + [429]
     assert "秒后再查询" in pages[-1].text
     assert int(pages[-1].response.headers["retry-after"]) > 0

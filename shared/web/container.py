@@ -1,0 +1,40 @@
+"""What the HTTP side needs of a service's container, `app.state.container`; shared.runtime's is one."""
+
+from typing import Protocol
+
+from fastapi import Request
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from shared.persistence.cipher import FieldCipher
+from shared.persistence.db import Database
+
+
+class Callers(Protocol):
+    """Tells requests apart by who sends them; both answers are opaque."""
+
+    async def idempotency_scope(self, request: Request) -> str:
+        """Name whose idempotency keys the request's are: nobody else's answer is ever given again."""
+
+    async def rate_scope(self, request: Request) -> str:
+        """Name for whom the request counts where calls are limited."""
+
+
+class WebContainer(Protocol):
+    """`limiter` is None where calls are not limited here."""
+
+    @property
+    def service(self) -> str: ...
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def cipher(self) -> FieldCipher: ...
+
+    @property
+    def callers(self) -> Callers: ...
+
+    @property
+    def limiter(self) -> MovingWindowRateLimiter | None: ...
+
+    async def failing_dependencies(self) -> list[str]: ...
