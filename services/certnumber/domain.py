@@ -85,7 +85,7 @@ class Layout:
 
     @property
     def capacity(self) -> int:
-        """The highest serial that fits."""
+        """Give the highest serial that fits."""
         return int(10**self.serial_width - 1)
 
     def render(self, post: str, year: int, serial: int) -> str:

@@ -107,7 +107,7 @@ async def add_withdrawn(session: AsyncSession, rows: Sequence[WithdrawnApproval]
     await session.execute(insert(Approval).values(list(rows)).on_conflict_do_nothing())
 
 
-async def get_approvals_for_update(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, Approval]:
+async def lock_approvals(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, Approval]:
     statement = (
         sa.select(Approval)
         .where(_KEY.in_(list(keys)))
@@ -117,7 +117,7 @@ async def get_approvals_for_update(session: AsyncSession, keys: Iterable[Key]) -
     return {(row.application_id, row.decision_no): row for row in await session.scalars(statement)}
 
 
-async def get_entries(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, LedgerEntry]:
+async def find_entries(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, LedgerEntry]:
     statement = sa.select(LedgerEntry).where(
         sa.tuple_(LedgerEntry.application_id, LedgerEntry.decision_no).in_(list(keys))
     )

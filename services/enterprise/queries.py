@@ -16,9 +16,9 @@ async def get_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterpri
     return await session.get_one(Enterprise, enterprise_id)
 
 
-async def get_enterprise_for_update(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
+async def lock_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
     return await session.get_one(Enterprise, enterprise_id, with_for_update=True)
 
 
-async def find_by_identity(session: AsyncSession, identity_index: str) -> Enterprise | None:
+async def find_enterprise_by_identity(session: AsyncSession, identity_index: str) -> Enterprise | None:
     return await session.scalar(sa.select(Enterprise).where(Enterprise.identity_index == identity_index))

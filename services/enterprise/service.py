@@ -67,7 +67,7 @@ async def change_enterprise(
     container: Container, session: AsyncSession, enterprise_id: UUID, change: EnterpriseChange
 ) -> Enterprise:
     """Change name, contact or address; a new name is told to the other services."""
-    enterprise = await queries.get_enterprise_for_update(session, enterprise_id)
+    enterprise = await queries.lock_enterprise(session, enterprise_id)
     renamed = change.name not in (None, enterprise.name)
     for field in change.model_fields_set:
         value = getattr(change, field)
@@ -90,7 +90,7 @@ async def log_in(container: Container, sessions: Sessions, login: LoginRequest) 
     account = None
     if key is not None:
         async with container.database.transaction() as session:
-            account = await queries.find_by_identity(session, container.cipher.blind_index(key))
+            account = await queries.find_enterprise_by_identity(session, container.cipher.blind_index(key))
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
     name = account.account_name(container.cipher) if account else key or login.taxpayer_id
     return await sessions.check_login(account, name, login.password)

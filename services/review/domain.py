@@ -82,8 +82,8 @@ REASONS: Mapping[str, DecisionReason] = {
 
 
 @dataclass(frozen=True)
-class ItemState:
-    """How far an application has come: the state that a decision is about."""
+class Stage:
+    """How far an application has come: what a decision is about."""
 
     revision: int
     decision_no: int
@@ -115,19 +115,19 @@ STALE = Refusal("stale_revision", "该申请已有更新，请刷新后重新审
 
 
 def check_decision(
-    action: Action, revision: int, decision_no: int | None, state: ItemState, last: LastDecision | None
+    action: Action, revision: int, decision_no: int | None, stage: Stage, last: LastDecision | None
 ) -> Refusal | None:
     """Say why a decision cannot be asked for, if so.
 
-    `revision` (and `decision_no`, if the client sent it) is the state that the reviewer saw.
+    `revision` (and `decision_no`, if the client sent it) is the stage that the reviewer saw.
     """
-    if revision != state.revision:
+    if revision != stage.revision:
         return STALE
-    if state.status not in ACTS_ON[action]:
-        return Refusal("wrong_state", _wrong_state_detail(state.status, last))
-    if decision_no not in (None, state.decision_no):
+    if stage.status not in ACTS_ON[action]:
+        return Refusal("wrong_state", _wrong_state_detail(stage.status, last))
+    if decision_no not in (None, stage.decision_no):
         return STALE
-    if last and last.asked and (last.revision, last.decision_no) == (state.revision, state.decision_no):
+    if last and last.asked and (last.revision, last.decision_no) == (stage.revision, stage.decision_no):
         return Refusal("already_decided", f"{last.reviewer}已提交审核决定，正在处理")
     return None
 

@@ -21,7 +21,7 @@ class Base(DeclarativeBase):
 
 
 def characters(text: Any) -> sa.ColumnElement[list[str]]:
-    """The characters of a text as an array, as the indexes for search by part of a name hold them.
+    """Split a text into an array of its characters, as the indexes for search by part of a name hold them.
 
     Not trigrams: Chinese names are two or three characters long, and a trigram index finds no fragment shorter than
     three. At 300,000 rows one or two characters take a few milliseconds by this index and 200 by trigrams.

@@ -51,9 +51,9 @@ async def withdraw_approvals(
     withdrawn = {(received.event.application_id, received.event.approval): received for received in batch}
     keys = sorted(withdrawn)
     await queries.add_withdrawn(session, [_withdrawn(container, withdrawn[key].event, key[1]) for key in keys])
-    approvals = await queries.get_approvals_for_update(session, keys)
+    approvals = await queries.lock_approvals(session, keys)
     numbered = [key for key in keys if approvals[key].status == ApprovalStatus.numbered]
-    entries = await queries.get_entries(session, numbered) if numbered else {}
+    entries = await queries.find_entries(session, numbered) if numbered else {}
     for received in traced([withdrawn[key] for key in keys]):
         key = (received.event.application_id, received.event.approval)
         approvals[key].status = ApprovalStatus.withdrawn

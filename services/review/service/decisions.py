@@ -13,9 +13,9 @@ from services.review.domain import (
     REASONS,
     Action,
     DecisionReason,
-    ItemState,
     LastDecision,
     Refusal,
+    Stage,
     check_decision,
     contains_id_number,
 )
@@ -105,8 +105,8 @@ def _check(
         return DUPLICATE
     if item is None:
         return NOT_FOUND
-    state = ItemState(item.revision, item.decision_no, item.status)
-    return check_decision(action, row.revision, row.decision_no, state, last)
+    stage = Stage(item.revision, item.decision_no, item.status)
+    return check_decision(action, row.revision, row.decision_no, stage, last)
 
 
 def _decision(

@@ -78,7 +78,7 @@ async def keep_numbering_failures(
 
 
 def _newest(batch: Iterable[Received[State]]) -> list[State]:
-    """The event of the highest change_no of each application, in the order in which rows are locked."""
+    """Keep the event of the highest change_no of each application, in the order in which rows are locked."""
     newest: dict[UUID, State] = {}
     for received in batch:
         event = received.event

@@ -21,9 +21,9 @@ from services.review.domain import (
     UNMISTAKABLE,
     WAITING_DAYS,
     Action,
-    ItemState,
     LastDecision,
     Refusal,
+    Stage,
     Submission,
     age_on,
     changed_parts,
@@ -48,7 +48,7 @@ class TestPossibleActions:
     @pytest.mark.parametrize("status", STATUS_LABELS)
     def test_is_what_is_not_refused(self, status: str) -> None:
         def not_refused(newest: LastDecision | None) -> list[Action]:
-            state = ItemState(1, 0, status)
+            state = Stage(1, 0, status)
             return [action for action in get_args(Action) if check_decision(action, 1, 0, state, newest) is None]
 
         assert possible_actions(status, False) == not_refused(None)
@@ -66,8 +66,8 @@ class TestCheckDecision:
         ],
     )
     def test_possible(self, action: Action, status: str) -> None:
-        assert check_decision(action, 1, 0, ItemState(1, 0, status), None) is None
-        assert check_decision(action, 1, None, ItemState(1, 7, status), last(asked=False)) is None
+        assert check_decision(action, 1, 0, Stage(1, 0, status), None) is None
+        assert check_decision(action, 1, None, Stage(1, 7, status), last(asked=False)) is None
 
     @pytest.mark.parametrize(
         ("action", "status", "newest", "detail"),
@@ -86,27 +86,27 @@ class TestCheckDecision:
     def test_wrong_state_says_what_happened(
         self, action: Action, status: str, newest: LastDecision | None, detail: str
     ) -> None:
-        refusal = check_decision(action, 1, None, ItemState(1, 1, status), newest)
+        refusal = check_decision(action, 1, None, Stage(1, 1, status), newest)
         assert refusal is not None
         assert (refusal.code, refusal.detail) == ("wrong_state", detail)
 
     @pytest.mark.parametrize(("revision", "decision_no"), [(1, None), (3, None), (2, 0), (2, 2)])
     def test_stale(self, revision: int, decision_no: int | None) -> None:
-        refusal = check_decision("approve", revision, decision_no, ItemState(2, 1, "pending_review"), None)
+        refusal = check_decision("approve", revision, decision_no, Stage(2, 1, "pending_review"), None)
         assert refusal == STALE == Refusal("stale_revision", "该申请已有更新，请刷新后重新审核")
 
     def test_a_state_seen_before_another_revision_is_stale_whatever_it_is(self) -> None:
-        assert check_decision("withdraw", 1, None, ItemState(2, 1, "cancelled"), None) == STALE
+        assert check_decision("withdraw", 1, None, Stage(2, 1, "cancelled"), None) == STALE
 
     def test_already_decided_only_while_asked_on_this_state(self) -> None:
-        state = ItemState(2, 1, "pending_review")
-        refusal = check_decision("reject", 2, 1, state, last("approve", 2, 1, asked=True))
+        stage = Stage(2, 1, "pending_review")
+        refusal = check_decision("reject", 2, 1, stage, last("approve", 2, 1, asked=True))
         assert refusal is not None
         assert (refusal.code, refusal.detail) == ("already_decided", "王芳已提交审核决定，正在处理")
-        assert check_decision("reject", 2, None, state, last("approve", 2, 1, asked=True)) == refusal
-        assert check_decision("reject", 2, 1, state, last("approve", 2, 0, asked=True)) is None
-        assert check_decision("reject", 2, 1, state, last("approve", 1, 1, asked=True)) is None
-        assert check_decision("reject", 2, 1, state, last("approve", 2, 1, asked=False)) is None
+        assert check_decision("reject", 2, None, stage, last("approve", 2, 1, asked=True)) == refusal
+        assert check_decision("reject", 2, 1, stage, last("approve", 2, 0, asked=True)) is None
+        assert check_decision("reject", 2, 1, stage, last("approve", 1, 1, asked=True)) is None
+        assert check_decision("reject", 2, 1, stage, last("approve", 2, 1, asked=False)) is None
 
 
 def test_changed_parts_names_what_differs() -> None:
