@@ -22,9 +22,10 @@ from services.renewal.schemas import ImageRead
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.web.openapi import problems
-from shared.web.routing import Session, transactional_router
+from shared.web.routing import bare_router
 
-router = transactional_router()
+# Bare: decoding and the store are slow, and no connection is held meanwhile.
+router = bare_router()
 
 Viewer = Annotated[Principal, allow("enterprise", "reviewer")]
 
@@ -37,7 +38,6 @@ Viewer = Annotated[Principal, allow("enterprise", "reviewer")]
 )
 async def put_image(
     container: Deps,
-    session: Session,
     principal: Enterprise,
     application_id: UUID,
     kind: ImageKind,
@@ -45,7 +45,7 @@ async def put_image(
 ) -> ImageRead:
     """Upload or replace one of the three pictures."""
     data = await file.read()
-    return views.image(await service.put_image(container, session, principal.subject, application_id, kind, data))
+    return views.image(await service.put_image(container, principal.subject, application_id, kind, data))
 
 
 @router.get(
@@ -64,14 +64,13 @@ async def put_image(
 )
 async def get_image(
     container: Deps,
-    session: Session,
     principal: Viewer,
     application_id: UUID,
     kind: ImageKind,
     revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
     """The present picture, or the one submitted with `revision`. The audit trail notes which reviewer looked."""
-    served = await service.get_image(container, session, principal, application_id, kind, revision)
+    served = await service.get_image(container, principal, application_id, kind, revision)
     if served.link:
         return Response(status_code=307, headers={"Location": served.link})
     return Response(served.data, media_type=served.content_type, headers={"Content-Disposition": "inline"})

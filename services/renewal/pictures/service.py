@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from services.renewal import queries
 from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
@@ -40,7 +38,6 @@ SWEEP_BATCH = 500
 
 async def put_image(
     container: RenewalContainer,
-    session: AsyncSession,
     enterprise_id: UUID,
     application_id: UUID,
     kind: ImageKind,
@@ -67,30 +64,31 @@ async def put_image(
         await container.store.put(key, picture.data, picture.content_type)
     except StoreUnavailable:
         raise Unavailable("图片存储暂时不可用，请稍后重新上传", retry_after=5) from None
-    application = await lock_editable(session, enterprise_id, application_id)
-    present = (await queries.current_images(session, [application_id]))[application_id]
-    for other in present:
-        if other.kind != kind and other.pixel_sha256 == picture.pixel_sha256:
-            label = IMAGE_LABELS[other.kind]
-            raise DuplicateImage(f"这张图片已作为“{label}”上传，请检查是否选错文件", kind=other.kind)
-    await picture_queries.retire_image(session, application_id, kind)
-    now = container.clock.now()
-    row = Image(
-        id=uuid4(),
-        application_id=application_id,
-        kind=kind,
-        current=True,
-        object_key=key,
-        content_type=picture.content_type,
-        sha256=picture.sha256,
-        pixel_sha256=picture.pixel_sha256,
-        width=picture.width,
-        height=picture.height,
-        bytes=len(picture.data),
-        uploaded_at=now,
-    )
-    session.add(row)
-    record(session, application, f"upload_{kind}", ENTERPRISE, now)
+    async with container.database.transaction() as session:
+        application = await lock_editable(session, enterprise_id, application_id)
+        present = (await queries.current_images(session, [application_id]))[application_id]
+        for other in present:
+            if other.kind != kind and other.pixel_sha256 == picture.pixel_sha256:
+                label = IMAGE_LABELS[other.kind]
+                raise DuplicateImage(f"这张图片已作为“{label}”上传，请检查是否选错文件", kind=other.kind)
+        await picture_queries.retire_image(session, application_id, kind)
+        now = container.clock.now()
+        row = Image(
+            id=uuid4(),
+            application_id=application_id,
+            kind=kind,
+            current=True,
+            object_key=key,
+            content_type=picture.content_type,
+            sha256=picture.sha256,
+            pixel_sha256=picture.pixel_sha256,
+            width=picture.width,
+            height=picture.height,
+            bytes=len(picture.data),
+            uploaded_at=now,
+        )
+        session.add(row)
+        record(session, application, f"upload_{kind}", ENTERPRISE, now)
     return row
 
 
@@ -105,13 +103,13 @@ class ServedImage:
 
 async def get_image(
     container: RenewalContainer,
-    session: AsyncSession,
     principal: Principal,
     application_id: UUID,
     kind: ImageKind,
     revision: int | None,
 ) -> ServedImage:
-    """A picture of an id card shows its number, so a reviewer's look leaves an audit entry in `session`.
+    """Find a picture. That of an id card shows its number, so a reviewer's look is audited before the picture is
+    given.
 
     Raises ApplicationNotFound, ImageNotFound, Unavailable.
     """
@@ -133,9 +131,9 @@ async def get_image(
     except StoreUnavailable:
         raise Unavailable("图片存储暂时不可用，请稍后再试", retry_after=5) from None
     if enterprise_id is None:
-        # Takes no connection before the commit, which comes before the picture leaves.
         detail = {"kind": kind, "revision": revision}
-        trail.add(session, container.clock.now(), principal, AuditAction.image_viewed, application_id, detail)
+        async with container.database.transaction() as session:
+            trail.add(session, container.clock.now(), principal, AuditAction.image_viewed, application_id, detail)
     return ServedImage(link, data, row.content_type)
 
 
