@@ -30,8 +30,9 @@ from shared.observability.metrics import Sampler
 from shared.observability.readiness import Readiness
 from shared.persistence.db import migrate
 from shared.runtime.container import Container
+from shared.runtime.maintenance import keep_clean
 from shared.runtime.operations import operations, sample_dead_letters, samplers_of
-from shared.runtime.service import Service, keep_clean
+from shared.runtime.service import Service
 from shared.values.clock import Clock
 from shared.web.middleware import surroundings
 from shared.web.problems import on_http

@@ -15,27 +15,22 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
-from shared.auth.sessions import Sessions
 from shared.contracts.topology import QUEUES
 from shared.messaging import Consumer, DeadLetters, Queue, QueueMonitor, RabbitMQ, Relay, Subscription
-from shared.messaging.tables import InboxMessage
 from shared.observability.metrics import Sampler
 from shared.observability.telemetry import configure_logging, get_logger
 from shared.observability.tracing import configure_tracing
 from shared.persistence.cipher import DecryptionFailed
-from shared.persistence.db import Database, is_migrated, migrate
+from shared.persistence.db import is_migrated, migrate
 from shared.persistence.rotation import Encrypted, reencrypt
 from shared.runtime.commands import add_dead_letters
 from shared.runtime.container import Container
+from shared.runtime.maintenance import keep_clean
 from shared.runtime.operations import operations, sample_outbox, samplers_of
 from shared.runtime.settings import IssuerSettings, ProcessSettings, Settings, explained_settings
-from shared.web.idempotency import RETENTION, IdempotencyKey
 
 log = get_logger(__name__)
 
-# Longer than any dead letter may lie before it is replayed.
-INBOX_RETENTION_DAYS = 30
-CLEANING_INTERVAL = 3600.0
 MIGRATION_POLL = 2.0
 
 Job = Callable[[Any], Coroutine[Any, Any, None]]
@@ -62,29 +57,6 @@ class Service:
     def own_samplers(self, container: Container) -> list[Sampler]:
         """For one process of the service at a time."""
         return [partial(sample, container) for sample in (sample_outbox, *self.samplers)]
-
-
-async def clean(database: Database, sessions: Sessions | None = None) -> None:
-    """Delete what nobody needs any more: old inbox rows, stored answers, and an issuer's sessions that are over."""
-    async with database.transaction() as session:
-        await session.execute(
-            sa.delete(InboxMessage).where(
-                InboxMessage.received_at < sa.func.now() - sa.func.make_interval(0, 0, 0, INBOX_RETENTION_DAYS)
-            )
-        )
-        await session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < sa.func.now() - RETENTION))
-        if sessions is not None:
-            await sessions.clean(session)
-
-
-async def keep_clean(container: Container) -> None:
-    """Until cancelled."""
-    while True:
-        try:
-            await clean(container.database, container.sessions)
-        except Exception as error:
-            log.warning("cleaning.failed", error=type(error).__name__)
-        await asyncio.sleep(CLEANING_INTERVAL)
 
 
 async def run_worker(service: Service, container: Container) -> None:

@@ -10,7 +10,7 @@ from shared.messaging import Consumer, Envelope, Message, Received, Verdict, tra
 from shared.messaging.tables import InboxMessage
 from shared.observability.telemetry import bind_trace, current_traceparent, new_traceparent
 from shared.persistence.db import Database
-from shared.runtime.service import INBOX_RETENTION_DAYS, clean
+from shared.runtime.maintenance import INBOX_RETENTION, clean
 from tests.support.backbone import FIRST, Orders, Pinged, Ponged, count, effects, subscription
 from tests.support.clock import START
 from tests.support.events import message
@@ -74,7 +74,7 @@ class TestTrace:
 
 class TestCleaning:
     async def test_forgets_only_what_can_no_longer_be_replayed(self, database: Database) -> None:
-        ages = {"old": timedelta(days=INBOX_RETENTION_DAYS, hours=1), "young": timedelta(days=INBOX_RETENTION_DAYS - 1)}
+        ages = {"old": INBOX_RETENTION + timedelta(hours=1), "young": INBOX_RETENTION - timedelta(days=1)}
         async with database.transaction() as session:
             for name, age in ages.items():
                 statement = sa.insert(InboxMessage).values(

@@ -10,7 +10,7 @@ from deploy.journey import log_in_enterprise, register_enterprise
 from shared.auth.sessions import ENDED_RETENTION
 from shared.auth.tables import LoginFailure, LoginSession
 from shared.runtime.container import Container
-from shared.runtime.service import clean
+from shared.runtime.maintenance import clean
 from tests.support.platform import ENTERPRISE_PASSWORD, Harness
 from tests.support.processes import ROOT, base_environment
 

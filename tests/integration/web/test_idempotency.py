@@ -8,7 +8,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from shared.runtime.service import clean
+from shared.runtime.maintenance import clean
 from shared.web.idempotency import RETENTION, IdempotencyKey
 from tests.integration.web.service import Service
 
