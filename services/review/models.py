@@ -129,6 +129,13 @@ class Item(Base):
     )
 
 
+class DeskItem(NamedTuple):
+    """An item, and whether a decision on it is still unanswered."""
+
+    item: Item
+    decision_pending: bool
+
+
 class ItemState(TypedDict):
     """The columns of an item that every event tells anew."""
 

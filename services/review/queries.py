@@ -18,6 +18,7 @@ from services.review.models import (
     Decision,
     DecisionCount,
     DecisionOutcome,
+    DeskItem,
     Item,
     ItemRevision,
     ItemState,
@@ -138,11 +139,11 @@ def _with_pending() -> sa.Select[Any]:
     return cast("sa.Select[Any]", sa.select(Item, sa.func.coalesce(asked.scalar_subquery(), sa.false())))
 
 
-async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> Sequence[tuple[Item, bool]]:
-    """Find items with whether a decision on them is still unanswered; one more than the page holds."""
+async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> list[DeskItem]:
+    """Find the items of a page; one more than the page holds."""
     statement = await _matching(session, _with_pending(), search)
     rows = await session.execute(keyset(statement, page, Item.added_at, Item.application_id))
-    return [(row[0], row[1]) for row in rows]
+    return [DeskItem(*row) for row in rows]
 
 
 async def find_neighbours(
@@ -181,9 +182,9 @@ def _contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
     return sa.and_(characters(column).op("@>")(characters(fragment)), contains(column, fragment))
 
 
-async def find_item(session: AsyncSession, application_id: UUID) -> tuple[Item, bool] | None:
+async def find_item(session: AsyncSession, application_id: UUID) -> DeskItem | None:
     row = (await session.execute(_with_pending().where(Item.application_id == application_id))).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return row and DeskItem(*row)
 
 
 async def lock_items(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, Item]:

@@ -17,7 +17,7 @@ from services.review.domain import (
     changed_parts,
     possible_actions,
 )
-from services.review.models import Decision, Item, ItemPerson, ItemRevision, Neighbour, Reviewer
+from services.review.models import Decision, DeskItem, Item, ItemPerson, ItemRevision, Neighbour, Reviewer
 from services.review.schemas import (
     CaptchaRead,
     DayRead,
@@ -63,18 +63,16 @@ def captcha(question: Question, *, with_answer: bool) -> CaptchaRead:
     )
 
 
-def reviewer_read(reviewer: Reviewer) -> ReviewerRead:
-    return ReviewerRead.model_validate(reviewer, from_attributes=True)
+def reviewer(row: Reviewer) -> ReviewerRead:
+    return ReviewerRead.model_validate(row, from_attributes=True)
 
 
-def account(reviewer: Reviewer) -> ReviewerAccount:
-    return ReviewerAccount(
-        **dict(reviewer_read(reviewer)), disabled=not reviewer.is_active, created_at=reviewer.created_at
-    )
+def account(row: Reviewer) -> ReviewerAccount:
+    return ReviewerAccount(**dict(reviewer(row)), disabled=not row.is_active, created_at=row.created_at)
 
 
-def created_account(reviewer: Reviewer, initial_password: str) -> ReviewerCreated:
-    return ReviewerCreated(**dict(account(reviewer)), initial_password=initial_password)
+def new_account(row: Reviewer, initial_password: str) -> ReviewerCreated:
+    return ReviewerCreated(**dict(account(row)), initial_password=initial_password)
 
 
 def initial_password(password: str) -> InitialPassword:
@@ -84,7 +82,8 @@ def initial_password(password: str) -> InitialPassword:
 # --- items
 
 
-def item(row: Item, decision_pending: bool, person: ItemPerson) -> ItemRead:
+def item(found: DeskItem, person: ItemPerson) -> ItemRead:
+    row, decision_pending = found
     return ItemRead(
         application_id=row.application_id,
         application_number=row.application_number,
@@ -109,9 +108,9 @@ def item(row: Item, decision_pending: bool, person: ItemPerson) -> ItemRead:
     )
 
 
-def items(cipher: FieldCipher, rows: Sequence[tuple[Item, bool]]) -> list[ItemRead]:
+def items(cipher: FieldCipher, found: Sequence[DeskItem]) -> list[ItemRead]:
     """Raises DecryptionFailed."""
-    return [item(row, decision_pending, row.open_person(cipher)) for row, decision_pending in rows]
+    return [item(one, one.item.open_person(cipher)) for one in found]
 
 
 def _refusal(row: Item) -> Note | None:
@@ -130,10 +129,10 @@ def _numbering_failure(row: Item) -> Note | None:
 
 def detail(cipher: FieldCipher, dossier: Dossier) -> ItemDetail:
     """Raises DecryptionFailed."""
-    row = dossier.item
+    row = dossier.found.item
     person = row.open_person(cipher)
     return ItemDetail(
-        **dict(item(row, dossier.decision_pending, person)),
+        **dict(item(dossier.found, person)),
         id_number=person.id_number,
         sex=person.sex,
         birth_date=person.birth_date,

@@ -33,7 +33,7 @@ async def create_reviewer(
     container: OwnContainer, session: Session, principal: Administrator, body: ReviewerCreation
 ) -> ReviewerCreated:
     """Add an account. Its initial password is in this answer and nowhere else."""
-    return views.created_account(*await reviewers.add_reviewer(container, session, principal, body))
+    return views.new_account(*await reviewers.add_reviewer(container, session, principal, body))
 
 
 @router.patch("/reviewers/{reviewer_id}", responses=problems(ReviewerNotFound, OwnAdminRole))

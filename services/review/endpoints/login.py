@@ -46,4 +46,4 @@ async def create_captcha(container: OwnContainer, session: Session) -> CaptchaRe
 @router.get("/me", responses=problems(InvalidToken))
 async def read_me(session: Session, principal: LoggedInAtFirst) -> ReviewerRead:
     """Who is logged in."""
-    return views.reviewer_read(await login.read_account(session, principal))
+    return views.reviewer(await login.read_account(session, principal))

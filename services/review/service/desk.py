@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.review import queries
 from services.review.audit import AuditAction, record
 from services.review.errors import IdNumberInvalid, ItemNotFound
-from services.review.models import Decision, DecisionCount, Item, ItemRevision, Neighbour
+from services.review.models import Decision, DecisionCount, DeskItem, ItemRevision, Neighbour
 from services.review.schemas import ItemSearch
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
@@ -23,8 +23,7 @@ from shared.web.pagination import PageRequest, split_page
 class Dossier:
     """An item with all that is known of it; revisions oldest first, decisions newest first."""
 
-    item: Item
-    decision_pending: bool
+    found: DeskItem
     decisions: Sequence[Decision]
     revisions: Sequence[ItemRevision]
 
@@ -48,12 +47,10 @@ def index_id_number(container: Container, id_number: str) -> str:
     return container.cipher.blind_index(number.value)
 
 
-async def list_items(
-    session: AsyncSession, search: ItemSearch, page: PageRequest
-) -> tuple[list[tuple[Item, bool]], str | None]:
-    """Find a page of items, newest first, each with whether a decision on it is unanswered; and the next cursor."""
+async def list_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> tuple[list[DeskItem], str | None]:
+    """Find a page of items, newest first, and the cursor of the next page."""
     found = await queries.search_items(session, search, page)
-    return split_page(found, page, lambda row: (row[0].added_at, row[0].application_id))
+    return split_page(found, page, lambda found: (found.item.added_at, found.item.application_id))
 
 
 async def open_dossier(
@@ -67,10 +64,8 @@ async def open_dossier(
     if found is None:
         raise ItemNotFound
     record(container, session, principal, AuditAction.id_number_revealed, application_id)
-    item, decision_pending = found
     return Dossier(
-        item,
-        decision_pending,
+        found,
         await queries.list_decisions(session, application_id),
         await queries.list_revisions(session, application_id),
     )
@@ -83,7 +78,7 @@ async def find_neighbours(
     found = await queries.find_item(session, application_id)
     if found is None:
         raise ItemNotFound
-    return await queries.find_neighbours(session, search, found[0])
+    return await queries.find_neighbours(session, search, found.item)
 
 
 async def read_statistics(container: Container, session: AsyncSession, days: int) -> Statistics:
