@@ -10,7 +10,7 @@ ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev demo-journey test unit manuals bench check format secrets compose-test rotate backup restore \
-	migration asyncapi lock clean
+	migration asyncapi models lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,7 @@ check: $(VENV)/.installed  ## lint, types, layers, generated documents
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(RUN) -m tools.asyncapi --check
+	@$(RUN) -m tools.portal_models --check
 
 format: $(VENV)/.installed  ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix .
@@ -74,6 +75,9 @@ migration: $(VENV)/.installed  ## write a service's next migration from its mode
 
 asyncapi: $(VENV)/.installed  ## write docs/asyncapi.json anew
 	@$(RUN) -m tools.asyncapi
+
+models: $(VENV)/.installed  ## write services/portal/api anew, after a service's answers have changed
+	@$(RUN) -m tools.portal_models
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew
 	@tools/lock.sh

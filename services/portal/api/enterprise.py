@@ -1,0 +1,65 @@
+"""What the enterprise service answers. Written by `make models` from its OpenAPI document."""
+
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from services.portal.api import Answer
+
+
+class AccountRead(Answer):
+    id: UUID
+    name: str
+    roles: list[str]
+
+
+class BrowserAccess(Answer):
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    must_change_password: bool
+    account: AccountRead
+    seal_key: str
+
+
+class BrowserSession(Answer):
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    must_change_password: bool
+    account: AccountRead
+    seal_key: str
+    session_id: str
+
+
+class EnterpriseAccount(Answer):
+    id: UUID
+    account: str
+    taxpayer_id: str
+    name: str
+    contact_name: str
+    contact_phone: str
+    address: str | None = None
+    must_change_password: bool
+    created_at: AwareDatetime
+    initial_password: str
+
+
+class EnterpriseRead(Answer):
+    id: UUID
+    account: str
+    taxpayer_id: str
+    name: str
+    contact_name: str
+    contact_phone: str
+    address: str | None = None
+    must_change_password: bool
+    created_at: AwareDatetime
+
+
+class TokenPair(Answer):
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    must_change_password: bool
+    refresh_token: str

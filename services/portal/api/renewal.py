@@ -1,0 +1,178 @@
+"""What the renewal service answers. Written by `make models` from its OpenAPI document."""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from services.portal.api import Answer, Known
+
+
+class AuditRead(Answer):
+    id: UUID
+    at: AwareDatetime
+    actor_id: UUID | None = None
+    actor: str | None = None
+    action: str
+    action_label: str
+    subject: str | None = None
+    detail: dict[str, object]
+
+
+class HeldCertificateRead(Answer):
+    certificate_number: str
+    post: str
+    post_name: str
+    valid_until: date | None = None
+    source: Known[Literal["registry", "platform"]]
+    replaced: bool
+    voided_at: AwareDatetime | None = None
+
+
+class HistoryEntry(Answer):
+    change_no: int
+    at: AwareDatetime
+    action: str
+    actor: str
+    status: Known[Literal["draft", "pending_review", "approved", "certified", "rejected", "cancelled"]]
+    status_label: str
+    revision: int
+    decision_no: int
+    reason_code: str | None = None
+    reason_label: str | None = None
+    reason_field: str | None = None
+    comment: str | None = None
+    certificate_number: str | None = None
+
+
+class ImageRead(Answer):
+    kind: Known[Literal["id-front", "id-back", "commitment-letter"]]
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+
+
+class PageAuditRead(Answer):
+    items: list[AuditRead]
+    next_cursor: str | None = None
+
+
+class PersonApplicationRead(Answer):
+    application_id: UUID
+    post: str
+    post_name: str
+    status: Known[Literal["draft", "pending_review", "approved", "certified", "rejected", "cancelled"]]
+    status_label: str
+
+
+class PersonRead(Answer):
+    name: str
+    id_number_masked: str
+    sex: Known[Literal["male", "female"]]
+    birth_date: date
+
+
+class PostRead(Answer):
+    code: str
+    name: str
+    family: str
+
+
+class ReasonRead(Answer):
+    code: str
+    rule: str
+    message: str
+
+
+class RegistryPersonRead(Answer):
+    name: str
+    id_number_masked: str
+    sex: Known[Literal["male", "female"]]
+    birth_date: date
+    certificates: list[HeldCertificateRead]
+    applications: list[PersonApplicationRead]
+
+
+class RowErrorRead(Answer):
+    row: int
+    column: str
+    code: str
+    message: str
+
+
+class ApplicationDetail(Answer):
+    id: UUID
+    application_number: str
+    status: Known[Literal["draft", "pending_review", "approved", "certified", "rejected", "cancelled"]]
+    status_label: str
+    revision: int
+    decision_no: int
+    name: str
+    id_number_masked: str
+    post: str
+    post_name: str
+    certificate_number: str | None = None
+    reason_code: str | None = None
+    reason_label: str | None = None
+    reason_field: str | None = None
+    comment: str | None = None
+    numbering_failure: str | None = None
+    images: list[ImageRead]
+    added_at: AwareDatetime
+    submitted_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
+    corrected: bool | None = None
+    history: list[HistoryEntry]
+
+
+class ApplicationRead(Answer):
+    id: UUID
+    application_number: str
+    status: Known[Literal["draft", "pending_review", "approved", "certified", "rejected", "cancelled"]]
+    status_label: str
+    revision: int
+    decision_no: int
+    name: str
+    id_number_masked: str
+    post: str
+    post_name: str
+    certificate_number: str | None = None
+    reason_code: str | None = None
+    reason_label: str | None = None
+    reason_field: str | None = None
+    comment: str | None = None
+    numbering_failure: str | None = None
+    images: list[ImageRead]
+    added_at: AwareDatetime
+    submitted_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
+
+
+class ImportRead(Answer):
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    errors: list[RowErrorRead]
+
+
+class PageApplicationRead(Answer):
+    items: list[ApplicationRead]
+    next_cursor: str | None = None
+
+
+class PostEligibility(Answer):
+    code: str
+    name: str
+    eligible: bool
+    reasons: list[ReasonRead]
+
+
+class EligibilityRead(Answer):
+    eligible: bool
+    person: PersonRead
+    reasons: list[ReasonRead]
+    posts: list[PostEligibility]
