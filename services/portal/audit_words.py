@@ -1,7 +1,6 @@
 """The audit trails in words. What the services name, they name; this is for what their entries only hold as codes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from services.portal.words import KINDS
 
@@ -35,6 +34,7 @@ TRAILS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 # Actions whose subject is an application, which the desk can show.
 ON_APPLICATIONS = frozenset({"id_number_revealed", "approve", "reject", "withdraw", "image_viewed"})
 
+_KINDS: Mapping[str, str] = {str(kind): label for kind, label in KINDS.items()}
 _OUTCOMES = {"accepted": "已受理", "refused": "未受理"}
 _CODES = {
     "wrong_credentials": "账号或密码错误",
@@ -49,21 +49,30 @@ _FIELDS = {"name": "姓名", "roles": "角色", "disabled": "停用"}
 _RULE = {"name": "名称", "layout": "编号格式", "posts": "适用岗位", "yearly": "按年重新编号", "active": "启用"}
 
 
-def _yes(value: Any) -> str:
+def _yes(value: object) -> str:
     return "是" if value else "否"
 
 
-def _counted(value: Any) -> str:
+def _counted(value: object) -> str:
     return f"{value} 行"
 
 
-_DETAILS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
-    "outcome": ("结果", lambda value: _OUTCOMES.get(value, value)),
-    "code": ("原因", lambda value: _CODES.get(value, value)),
+def _named(value: object, names: Mapping[str, str]) -> str:
+    return names.get(str(value), str(value))
+
+
+def _all_named(values: object, names: Mapping[str, str]) -> str:
+    return "、".join(_named(value, names) for value in values) if isinstance(values, list) else ""
+
+
+# What an entry holds is its service's own affair, and no part of the API's description.
+_DETAILS: Mapping[str, tuple[str, Callable[[object], str]]] = {
+    "outcome": ("结果", lambda value: _named(value, _OUTCOMES)),
+    "code": ("原因", lambda value: _named(value, _CODES)),
     "revision": ("版本", lambda value: "当前" if value is None else f"第 {value} 次提交"),
-    "kind": ("图片", lambda value: KINDS.get(value, value)),
-    "fields": ("修改了", lambda value: "、".join(_FIELDS.get(field, field) for field in value)),
-    "roles": ("角色", lambda value: "、".join(ROLES.get(role, role) for role in value)),
+    "kind": ("图片", lambda value: _named(value, _KINDS)),
+    "fields": ("修改了", lambda value: _all_named(value, _FIELDS)),
+    "roles": ("角色", lambda value: _all_named(value, ROLES)),
     "disabled": ("停用", _yes),
     "rows": ("共", _counted),
     "created": ("新增", _counted),
@@ -74,28 +83,29 @@ _DETAILS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def details(
-    entry: Mapping[str, Any], posts: Mapping[str, str], reasons: Mapping[str, str]
+    detail: Mapping[str, object], posts: Mapping[str, str], reasons: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """(label, text) of what an entry holds; `posts` and `reasons` give names by code."""
-    detail = entry["detail"]
     for name, (label, words) in _DETAILS.items():
         if name in detail:
             yield label, words(detail[name])
     if "reason_code" in detail:
-        yield "审核原因", reasons.get(detail["reason_code"], detail["reason_code"])
-    yield from _rule_changes(detail.get("old", {}), detail.get("new", {}), posts)
+        yield "审核原因", _named(detail["reason_code"], reasons)
+    yield from _rule_changes(detail.get("old"), detail.get("new"), posts)
 
 
-def _rule_changes(
-    old: Mapping[str, Any], new: Mapping[str, Any], posts: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+def _rule_changes(old: object, new: object, posts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if not isinstance(new, dict):
+        return
+    if not isinstance(old, dict):
+        old = {}
     for name, label in _RULE.items():
         if name in new and (not old or old[name] != new[name]):
             words = _rule_words(name, new[name], posts)
             yield label, f"{_rule_words(name, old[name], posts)} → {words}" if old else words
 
 
-def _rule_words(name: str, value: Any, posts: Mapping[str, str]) -> str:
+def _rule_words(name: str, value: object, posts: Mapping[str, str]) -> str:
     if name == "posts":
-        return "、".join(posts.get(post, post) for post in value) if value else "其余岗位（默认）"
+        return _all_named(value, posts) or "其余岗位（默认）"
     return value if isinstance(value, str) else _yes(value)

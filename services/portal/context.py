@@ -1,8 +1,8 @@
 """What a page's handler is given: the request, who sent it, what the API says, and the page that answers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx2
@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
+from services.portal.api import enterprise, review
 from services.portal.container import Portal
 from services.portal.cookies import new_secret
 from services.portal.errors import LoginRequired, PasswordChangeRequired, WrongRole
@@ -17,13 +18,24 @@ from services.portal.forms import KEY_FIELD, form_token, idempotency_key, new_ke
 from services.portal.gateway import ApiProblem
 from services.portal.pages import NOTICES
 
+T = TypeVar("T")
+Access = enterprise.BrowserAccess | review.BrowserAccess
+Session = enterprise.BrowserSession | review.BrowserSession
+ACCESS: dict[str, type[enterprise.BrowserAccess] | type[review.BrowserAccess]] = {
+    "enterprise": enterprise.BrowserAccess,
+    "review": review.BrowserAccess,
+}
+SESSION: dict[str, type[enterprise.BrowserSession] | type[review.BrowserSession]] = {
+    "enterprise": enterprise.BrowserSession,
+    "review": review.BrowserSession,
+}
+
 
 @dataclass(frozen=True)
 class Account:
     """Who is signed in; `issuer` is enterprise or review. `seal_key` is what `seal.py` seals with for this account."""
 
     issuer: str
-    id: str
     name: str
     roles: frozenset[str]
     must_change_password: bool
@@ -74,16 +86,24 @@ class PageContext:
         """What the page's forms are bound to; None for a browser that has no cookie of ours yet."""
         return self.portal.cookies.form_secret(self.request)
 
-    async def api(self, method: str, path: str, *, once: bool = False, **request: Any) -> Any:
-        """The JSON answer of `/api{path}`. With `once` the posted form takes effect once however often it is sent.
+    async def get(self, model: type[T], path: str, **request: Any) -> T:
+        """What `/api{path}` holds. Raises ApiProblem, UnexpectedAnswer."""
+        return await self.portal.gateway.call(model, "GET", path, **self._options(False, request))
 
-        Raises ApiProblem.
+    async def post(self, model: type[T], path: str, *, once: bool = False, **request: Any) -> T:
+        """What `/api{path}` answers. With `once` the posted form takes effect once however often it is sent.
+
+        Raises ApiProblem, UnexpectedAnswer.
         """
-        return await self.portal.gateway.call(method, path, **self._options(once, request))
+        return await self.portal.gateway.call(model, "POST", path, **self._options(once, request))
 
-    async def fetch(self, method: str, path: str, **request: Any) -> httpx2.Response:
-        """As `api`, for answers that are not JSON; redirects are not followed. Raises ApiProblem."""
-        return await self.portal.gateway.fetch(method, path, **self._options(False, request))
+    async def send(self, method: str, path: str, *, once: bool = False, **request: Any) -> None:
+        """As `post`, where nobody needs the answer. Raises ApiProblem."""
+        await self.portal.gateway.fetch(method, path, **self._options(once, request))
+
+    async def fetch(self, path: str, **request: Any) -> httpx2.Response:
+        """As `get`, for answers that are not JSON; redirects are not followed. Raises ApiProblem."""
+        return await self.portal.gateway.fetch("GET", path, **self._options(False, request))
 
     def _options(self, once: bool, request: dict[str, Any]) -> dict[str, Any]:
         headers = request.pop("headers", {})
@@ -156,17 +176,12 @@ def context_of(request: Request) -> PageContext:
     return known if isinstance(known, SignedIn) else PageContext(request, request.app.state.portal)
 
 
-def sign_in(context: PageContext, issuer: str, session_id: str, answer: Mapping[str, Any]) -> SignedIn:
+def sign_in(context: PageContext, issuer: str, session_id: str, answer: Access | Session) -> SignedIn:
     """Take the account and the access token of this session from the issuer's answer."""
     account = Account(
-        issuer,
-        answer["account"]["id"],
-        answer["account"]["name"],
-        frozenset(answer["account"]["roles"]),
-        answer["must_change_password"],
-        answer["seal_key"],
+        issuer, answer.account.name, frozenset(answer.account.roles), answer.must_change_password, answer.seal_key
     )
-    signed_in = SignedIn(context.request, context.portal, account, answer["access_token"], session_id)
+    signed_in = SignedIn(context.request, context.portal, account, answer.access_token, session_id)
     context.request.state.signed_in = signed_in
     return signed_in
 
@@ -182,7 +197,7 @@ async def load_session(context: PageContext, issuer: str, session_id: str) -> Si
     active = not (context.wants_fragment and context.request.method == "GET")
     body = {"session_id": session_id, "active": active}
     try:
-        answer = await context.api("POST", f"/{issuer}/v1/browser-sessions/access", json=body)
+        answer = await context.post(ACCESS[issuer], f"/{issuer}/v1/browser-sessions/access", json=body)
     except ApiProblem as problem:
         if problem.status in {401, 422}:
             raise LoginRequired(issuer) from None

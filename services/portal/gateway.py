@@ -1,36 +1,58 @@
 """The portal's client of the HTTP API. Every refusal becomes an ApiProblem; a gateway that is away is one as well."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import httpx2
+from pydantic import TypeAdapter, ValidationError
 
+from services.portal.api import Answer
+from services.portal.api.renewal import ReasonRead
 from shared.observability.telemetry import current_traceparent, get_logger
 
 log = get_logger(__name__)
 
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+T = TypeVar("T")
+
+
+class FieldError(Answer):
+    field: str
+    message: str
+
+
+class ProblemDocument(Answer):
+    """RFC 9457, with the members that some refusals have: seconds to wait, pictures that are missing, posts that have a
+    series already, reasons against a person."""
+
+    code: str = "unavailable"
+    detail: str = "服务暂时不可用，请稍后再试"
+    errors: Sequence[FieldError] = ()
+    retry_after: int | None = None
+    kinds: Sequence[str] = ()
+    posts: Sequence[str] = ()
+    reasons: Sequence[ReasonRead] = ()
 
 
 class ApiProblem(Exception):
-    """A problem document (RFC 9457) of the API."""
+    """A problem document of the API."""
 
-    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, document: ProblemDocument) -> None:
         self.status = status
         self.document = document
-        self.code = str(document.get("code", "unavailable"))
-        self.detail = str(document.get("detail", "服务暂时不可用，请稍后再试"))
-        wait = document.get("retry_after", 0)
-        if isinstance(wait, int) and wait >= 60:
-            self.detail += f"（约{-(-wait // 60)}分钟后）"
+        self.code = document.code
+        self.detail = document.detail
+        if document.retry_after and document.retry_after >= 60:
+            self.detail += f"（约{-(-document.retry_after // 60)}分钟后）"
         super().__init__(self.code)
 
     @property
     def errors(self) -> dict[str, str]:
         """What is wrong, by field."""
-        return {error["field"]: error["message"] for error in self.document.get("errors", ())}
+        return {error.field: error.message for error in self.document.errors}
 
 
 class Refused(ApiProblem):
@@ -39,16 +61,31 @@ class Refused(ApiProblem):
 
 def _problem_of(response: httpx2.Response) -> ApiProblem:
     try:
-        document = response.json()
-    except ValueError:
-        document = {}
-    if not isinstance(document, dict):
-        document = {}
+        document = ProblemDocument.model_validate_json(response.content)
+    except ValidationError:
+        document = ProblemDocument()
     kind = Refused if response.status_code < 500 else ApiProblem
     return kind(response.status_code, document)
 
 
-UNAVAILABLE = {"code": "unavailable", "detail": "服务暂时不可用，请稍后再试"}
+class UnexpectedAnswer(Exception):
+    """An answer that lacks what the portal reads of it. Says where, and nothing of what the answer holds."""
+
+
+@cache
+def _reader(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def read(model: type[T], content: bytes | str) -> T:
+    """The JSON as this type. Raises UnexpectedAnswer."""
+    key: Any = model
+    try:
+        answer: T = _reader(key).validate_json(content)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors(include_input=False))
+        raise UnexpectedAnswer(f"{model}: {', '.join(faults)}") from None
+    return answer
 
 
 @dataclass(frozen=True)
@@ -85,7 +122,7 @@ class Gateway:
                 yield response
         except httpx2.TransportError as error:
             log.warning("gateway.unavailable", error=type(error).__name__)
-            raise ApiProblem(503, UNAVAILABLE) from None
+            raise ApiProblem(503, ProblemDocument()) from None
 
     async def fetch(self, method: str, path: str, **request: Any) -> httpx2.Response:
         """As `stream`, with its body read."""
@@ -93,10 +130,9 @@ class Gateway:
             await response.aread()
             return response
 
-    async def call(self, method: str, path: str, **request: Any) -> Any:
-        """The answer's JSON; None where it is empty."""
-        response = await self.fetch(method, path, **request)
-        return response.json() if response.content else None
+    async def call(self, model: type[T], method: str, path: str, **request: Any) -> T:
+        """The answer's JSON as `model`. Raises ApiProblem, UnexpectedAnswer."""
+        return read(model, (await self.fetch(method, path, **request)).content)
 
     async def ping(self) -> None:
         """Raises when the gateway or the service behind it does not answer."""

@@ -1,13 +1,13 @@
 """Logging in, and going on with what was begun before."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Response
 
 from services.portal.addresses import HOMES, local_path
-from services.portal.context import PageContext, sign_in
+from services.portal.api.review import CaptchaRead
+from services.portal.context import SESSION, PageContext, sign_in
 
 # Fields of the login form that hold an interrupted form: `again:<name>`.
 AGAIN = "again:"
@@ -39,8 +39,9 @@ async def login_page(
     )
 
 
-async def new_captcha(context: PageContext) -> Any:
-    return await context.api("POST", "/review/v1/captchas")
+async def new_captcha(context: PageContext) -> CaptchaRead:
+    """Ask for a captcha. Raises ApiProblem."""
+    return await context.post(CaptchaRead, "/review/v1/captchas")
 
 
 def interrupted(context: PageContext) -> tuple[str, Fields]:
@@ -55,8 +56,8 @@ def interrupted(context: PageContext) -> tuple[str, Fields]:
 
 async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, str]) -> Response:
     """Open a session and go on. Raises ApiProblem when the credentials are refused."""
-    answer = await context.api("POST", f"/{issuer}/v1/browser-sessions", json=dict(credentials))
-    signed_in = sign_in(context, issuer, answer["session_id"], answer)
+    answer = await context.post(SESSION[issuer], f"/{issuer}/v1/browser-sessions", json=dict(credentials))
+    signed_in = sign_in(context, issuer, answer.session_id, answer)
     target, again = interrupted(context)
     response: Response
     if signed_in.account.must_change_password:

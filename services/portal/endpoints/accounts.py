@@ -3,7 +3,8 @@
 from fastapi import Response
 
 from services.portal.addresses import HOMES, LOGINS, local_path
-from services.portal.context import Anyone, Enterprise, PageContext, Someone, Staff, require_session
+from services.portal.api.enterprise import EnterpriseAccount, EnterpriseRead
+from services.portal.context import SESSION, Anyone, Enterprise, PageContext, Someone, Staff, require_session
 from services.portal.errors import LoginRequired
 from services.portal.gateway import ApiProblem, Refused
 from services.portal.login import interrupted, log_in, login_page, new_captcha
@@ -31,7 +32,7 @@ async def registration_form(context: Anyone) -> Response:
 async def register(context: Anyone) -> Response:
     values = given(context, *REGISTRATION)
     try:
-        enterprise = await context.api("POST", "/enterprise/v1/enterprises", json=values, once=True)
+        enterprise = await context.post(EnterpriseAccount, "/enterprise/v1/enterprises", json=values, once=True)
     except Refused as problem:
         errors = {"taxpayer_id": problem.detail} if problem.code == "enterprise_exists" else problem.errors
         return context.page(
@@ -98,7 +99,7 @@ async def log_out(context: Anyone) -> Response:
     notice = "logged-out"
     try:
         someone = await require_session(context)
-        await someone.api("DELETE", f"/{someone.account.issuer}/v1/sessions/current")
+        await someone.send("DELETE", f"/{someone.account.issuer}/v1/sessions/current")
     except LoginRequired:
         pass
     except ApiProblem:
@@ -124,7 +125,7 @@ async def change_password(context: Someone) -> Response:
     issuer = context.account.issuer
     body = {"old_password": str(context.form.get("old_password", "")), "new_password": new}
     try:
-        await context.api("PUT", f"/{issuer}/v1/password", json=body)
+        await context.send("PUT", f"/{issuer}/v1/password", json=body)
     except Refused as problem:
         errors = {"old_password": problem.detail} if problem.code == "wrong_old_password" else problem.errors
         return context.page(
@@ -132,22 +133,21 @@ async def change_password(context: Someone) -> Response:
         )
     # A new id, because the session may now do more than before.
     try:
-        answer = await context.api(
-            "POST", f"/{issuer}/v1/browser-sessions/rotation", json={"session_id": context.session_id}
-        )
+        session = {"session_id": context.session_id}
+        answer = await context.post(SESSION[issuer], f"/{issuer}/v1/browser-sessions/rotation", json=session)
     except ApiProblem:
         # It is changed all the same: trying again would find the old password wrong.
         response = context.redirect(LOGINS[issuer], "password-changed")
         context.portal.cookies.close(response)
         return response
     response = context.redirect(target or HOMES[issuer], "password-changed")
-    context.portal.cookies.open(response, issuer, answer["session_id"])
+    context.portal.cookies.open(response, issuer, answer.session_id)
     return response
 
 
 @router.get("/enterprise/profile")
 async def profile_form(context: Enterprise) -> Response:
-    return context.page("account/profile.html", values=await context.api("GET", "/enterprise/v1/me"))
+    return context.page("account/profile.html", values=await context.get(EnterpriseRead, "/enterprise/v1/me"))
 
 
 @router.post("/enterprise/profile")
@@ -156,7 +156,7 @@ async def change_profile(context: Enterprise) -> Response:
     values: dict[str, str | None] = {name: context.field(name) for name in PROFILE}
     values["address"] = values["address"] or None
     try:
-        await context.api("PATCH", "/enterprise/v1/me", json=values)
+        await context.send("PATCH", "/enterprise/v1/me", json=values)
     except Refused as problem:
         shown = {**values, "taxpayer_id": context.field("taxpayer_id")}
         return context.page(

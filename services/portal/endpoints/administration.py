@@ -1,12 +1,13 @@
 """For administrators: the reviewers' accounts, the number series, the audit trails."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Response
 
+from services.portal.api import certnumber, renewal, review
 from services.portal.audit_words import ON_APPLICATIONS, ROLES, TRAILS, details
 from services.portal.context import Administrator, SignedIn
 from services.portal.gateway import Refused
@@ -20,29 +21,40 @@ router = page_router()
 REVIEWERS = "/review/v1/reviewers"
 SERIES = "/certnumber/v1/series"
 PAGE = 100
+AUDITS: Mapping[str, type[review.PageAuditRead] | type[renewal.PageAuditRead] | type[certnumber.PageAuditRead]] = {
+    "review": review.PageAuditRead,
+    "renewal": renewal.PageAuditRead,
+    "certnumber": certnumber.PageAuditRead,
+}
+Page = TypeVar("Page", review.PageReviewerAccount, certnumber.PageSeriesRead)
+Item = TypeVar("Item", review.ReviewerAccount, certnumber.SeriesRead)
 AUDIT_TYPED = ("actor", "subject")
 AUDIT_CHOSEN = ("trail", "action", "from", "to")
 
 
-async def _listed(context: SignedIn, path: str) -> dict[str, Any]:
+async def _listed(context: SignedIn, model: type[Page], path: str) -> Page:
     """The page of a list that the address asks for."""
     cursor = context.request.query_params.get("cursor")
-    page: dict[str, Any] = await context.api(
-        "GET", path, params={"limit": PAGE, **({"cursor": cursor} if cursor else {})}
-    )
-    return page
+    return await context.get(model, path, params={"limit": PAGE, **({"cursor": cursor} if cursor else {})})
 
 
-async def _found(context: SignedIn, path: str, identity: UUID) -> dict[str, Any]:
+async def _reviewer(context: SignedIn, reviewer_id: UUID) -> review.ReviewerAccount:
+    return _found((await _listed(context, review.PageReviewerAccount, REVIEWERS)).items, reviewer_id)
+
+
+async def _series(context: SignedIn, series_id: UUID) -> certnumber.SeriesRead:
+    return _found((await _listed(context, certnumber.PageSeriesRead, SERIES)).items, series_id)
+
+
+def _found(items: Sequence[Item], identity: UUID) -> Item:
     """One of a list, from the page of it that the address names: the API has no address for one. Raises NotFound."""
-    for item in (await _listed(context, path))["items"]:
-        if item["id"] == str(identity):
-            found: dict[str, Any] = item
-            return found
+    for item in items:
+        if item.id == identity:
+            return item
     raise NotFound
 
 
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(values: Mapping[str, object]) -> dict[str, object]:
     """Without the fields left empty, which are then missing and not too short."""
     return {name: value for name, value in values.items() if value != ""}
 
@@ -56,7 +68,7 @@ def _place(context: SignedIn) -> str:
 # --- reviewers
 
 
-def _account(context: SignedIn) -> dict[str, Any]:
+def _account(context: SignedIn) -> dict[str, object]:
     return {"name": context.field("name"), "roles": [str(role) for role in context.form.getlist("roles")]}
 
 
@@ -71,7 +83,7 @@ def _account_errors(problem: Refused) -> dict[str, str]:
 
 @router.get("/admin/reviewers")
 async def list_reviewers(context: Administrator) -> Response:
-    page = await _listed(context, REVIEWERS)
+    page = await _listed(context, review.PageReviewerAccount, REVIEWERS)
     return context.page("admin/reviewers.html", page=page, place=_place(context), roles=ROLES)
 
 
@@ -84,7 +96,7 @@ async def reviewer_form(context: Administrator) -> Response:
 async def add_reviewer(context: Administrator) -> Response:
     values = {"username": context.field("username"), **_account(context)}
     try:
-        added = await context.api("POST", REVIEWERS, json=_filled(values))
+        added = await context.post(review.ReviewerCreated, REVIEWERS, json=_filled(values))
     except Refused as problem:
         return context.page(
             "admin/reviewer_new.html",
@@ -94,12 +106,12 @@ async def add_reviewer(context: Administrator) -> Response:
             errors=_account_errors(problem),
             problem=problem.detail,
         )
-    return context.page("admin/password.html", 201, reviewer=added, password=added["initial_password"], added=True)
+    return context.page("admin/password.html", 201, reviewer=added, password=added.initial_password, added=True)
 
 
 @router.get("/admin/reviewers/{reviewer_id}")
 async def show_reviewer(context: Administrator, reviewer_id: UUID) -> Response:
-    reviewer = await _found(context, REVIEWERS, reviewer_id)
+    reviewer = await _reviewer(context, reviewer_id)
     return context.page("admin/reviewer.html", reviewer=reviewer, values=reviewer, roles=ROLES, place=_place(context))
 
 
@@ -109,14 +121,14 @@ async def change_reviewer(context: Administrator, reviewer_id: UUID) -> Response
     values = _account(context)
     body = {"disabled": context.field("disabled") == "yes"} if context.field("disabled") else values
     try:
-        await context.api("PATCH", f"{REVIEWERS}/{reviewer_id}", json=body)
+        await context.send("PATCH", f"{REVIEWERS}/{reviewer_id}", json=body)
     except Refused as problem:
         if problem.status == 404:
             raise
         return context.page(
             "admin/reviewer.html",
             problem.status,
-            reviewer=await _found(context, REVIEWERS, reviewer_id),
+            reviewer=await _reviewer(context, reviewer_id),
             values=values,
             roles=ROLES,
             place=_place(context),
@@ -128,21 +140,21 @@ async def change_reviewer(context: Administrator, reviewer_id: UUID) -> Response
 
 @router.get("/admin/reviewers/{reviewer_id}/password-reset")
 async def confirm_reset(context: Administrator, reviewer_id: UUID) -> Response:
-    reviewer = await _found(context, REVIEWERS, reviewer_id)
+    reviewer = await _reviewer(context, reviewer_id)
     return context.page("admin/password_reset.html", reviewer=reviewer, place=_place(context))
 
 
 @router.post("/admin/reviewers/{reviewer_id}/password-reset")
 async def reset_password(context: Administrator, reviewer_id: UUID) -> Response:
-    reviewer = await _found(context, REVIEWERS, reviewer_id)
-    answer = await context.api("POST", f"{REVIEWERS}/{reviewer_id}/password-reset")
-    return context.page("admin/password.html", reviewer=reviewer, password=answer["initial_password"], added=False)
+    reviewer = await _reviewer(context, reviewer_id)
+    answer = await context.post(review.InitialPassword, f"{REVIEWERS}/{reviewer_id}/password-reset")
+    return context.page("admin/password.html", reviewer=reviewer, password=answer.initial_password, added=False)
 
 
 # --- number series
 
 
-def _series(context: SignedIn) -> dict[str, Any]:
+def _rule(context: SignedIn) -> dict[str, object]:
     return {
         "name": context.field("name"),
         "layout": context.field("layout"),
@@ -154,14 +166,17 @@ def _series(context: SignedIn) -> dict[str, Any]:
 
 
 async def _series_page(
-    context: SignedIn, values: Mapping[str, Any], series: Mapping[str, Any] | None, problem: Refused | None = None
+    context: SignedIn,
+    values: Mapping[str, object] | certnumber.SeriesRead,
+    series: certnumber.SeriesRead | None,
+    problem: Refused | None = None,
 ) -> Response:
     """The form for a new series, or for the `series` that there is."""
     known = await posts(context)
     detail = problem.detail if problem else None
-    if problem and problem.document.get("posts"):
-        names = {post["code"]: post["name"] for post in known}
-        detail = f"{detail}：" + "、".join(names.get(code, code) for code in problem.document["posts"])
+    if problem and problem.document.posts:
+        names = {post.code: post.name for post in known}
+        detail = f"{detail}：" + "、".join(names.get(code, code) for code in problem.document.posts)
     return context.page(
         "admin/series_form.html",
         problem.status if problem else 200,
@@ -176,8 +191,8 @@ async def _series_page(
 
 @router.get("/admin/series")
 async def list_series(context: Administrator) -> Response:
-    page = await _listed(context, SERIES)
-    names = {post["code"]: post["name"] for post in await posts(context)}
+    page = await _listed(context, certnumber.PageSeriesRead, SERIES)
+    names = {post.code: post.name for post in await posts(context)}
     return context.page("admin/series.html", page=page, names=names, place=_place(context))
 
 
@@ -189,9 +204,9 @@ async def series_form(context: Administrator) -> Response:
 
 @router.post("/admin/series")
 async def add_series(context: Administrator) -> Response:
-    values = _series(context)
+    values = _rule(context)
     try:
-        await context.api("POST", SERIES, json=_filled(values), once=True)
+        await context.send("POST", SERIES, json=_filled(values), once=True)
     except Refused as problem:
         return await _series_page(context, values, None, problem)
     return context.redirect("/admin/series", "series-saved")
@@ -199,19 +214,19 @@ async def add_series(context: Administrator) -> Response:
 
 @router.get("/admin/series/{series_id}")
 async def show_series(context: Administrator, series_id: UUID) -> Response:
-    series = await _found(context, SERIES, series_id)
+    series = await _series(context, series_id)
     return await _series_page(context, series, series)
 
 
 @router.post("/admin/series/{series_id}")
 async def change_series(context: Administrator, series_id: UUID) -> Response:
-    values = _series(context)
+    values = _rule(context)
     try:
-        await context.api("PATCH", f"{SERIES}/{series_id}", json=values)
+        await context.send("PATCH", f"{SERIES}/{series_id}", json=values)
     except Refused as problem:
         if problem.status == 404:
             raise
-        return await _series_page(context, values, await _found(context, SERIES, series_id), problem)
+        return await _series_page(context, values, await _series(context, series_id), problem)
     return context.redirect("/admin/series" + _place(context), "series-saved")
 
 
@@ -240,13 +255,13 @@ async def show_audit(context: Administrator) -> Response:
     params.pop("trail", None)
     wrong: Refused | None = None
     try:
-        page = await context.api("GET", f"/{trail}/v1/audit", params=params)
+        page = await context.get(AUDITS[trail], f"/{trail}/v1/audit", params=params)
     except Refused as problem:
         if problem.status != 422:
             raise
-        wrong, page = problem, {"items": [], "next_cursor": None}
-    names = {post["code"]: post["name"] for post in await posts(context)}
-    labels = {reason["code"]: reason["label"] for reason in await reasons(context)}
+        wrong, page = problem, AUDITS[trail](items=[])
+    names = {post.code: post.name for post in await posts(context)}
+    labels = {reason.code: reason.label for reason in await reasons(context)}
     # Filters without the position: other pages of the same search.
     same = {name: value for name, value in query.items() if name in (*AUDIT_CHOSEN, "sealed")}
     return context.page(
@@ -256,10 +271,10 @@ async def show_audit(context: Administrator) -> Response:
         trails=TRAILS,
         values={**dict.fromkeys((*AUDIT_TYPED, *AUDIT_CHOSEN), ""), **values},
         lost=typed is None,
-        entries=[(entry, list(details(entry, names, labels))) for entry in page["items"]],
+        entries=[(entry, list(details(entry.detail, names, labels))) for entry in page.items],
         on_applications=ON_APPLICATIONS,
         first_url="/admin/audit?" + urlencode(same) if "cursor" in query else "",
-        next_url="/admin/audit?" + urlencode({**same, "cursor": page["next_cursor"]}) if page["next_cursor"] else "",
+        next_url="/admin/audit?" + urlencode({**same, "cursor": page.next_cursor}) if page.next_cursor else "",
         problem=wrong.detail if wrong else None,
         errors=wrong.errors if wrong else {},
     )

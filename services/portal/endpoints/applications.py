@@ -1,16 +1,16 @@
 """An enterprise's applications: list, eligibility, draft, pictures, submission, progress, cancellation."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query, Response
 from starlette.datastructures import UploadFile
 
+from services.portal.api.renewal import ApplicationDetail, ApplicationRead, EligibilityRead, PageApplicationRead
 from services.portal.context import Enterprise, SignedIn, polling_fragment, response_of
 from services.portal.errors import PictureTooLarge
 from services.portal.filters import Filters
-from services.portal.gateway import ApiProblem, Refused
+from services.portal.gateway import ApiProblem, ProblemDocument, Refused
 from services.portal.routing import page_router
 from services.portal.words import KINDS, Kind
 from shared.web.validation import Ids
@@ -28,16 +28,16 @@ SUBMITTING = {"submit", "resubmit"}
 PICTURE_BYTES = 5 * 1024 * 1024
 
 
-def _shown(application: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(application: ApplicationDetail) -> dict[str, Any]:
     """What the pages of one application, and the parts of them, are made of."""
-    images = {image["kind"]: image for image in application["images"]}
+    images = {image.kind: image for image in application.images}
     return {
         "application": application,
         "images": images,
         "missing": [kind for kind in KINDS if kind not in images],
         # What has to be changed since the rejection: "post", a kind of picture, or nothing in particular.
-        "fault": application["reason_field"] if application["corrected"] is False else "",
-        "waiting": application["status"] in WAITING,
+        "fault": application.reason_field if application.corrected is False else "",
+        "waiting": application.status in WAITING,
     }
 
 
@@ -46,18 +46,19 @@ async def _application_page(
 ) -> Response:
     """The page as things are now; what was chosen and is not saved stays chosen."""
     address = f"{API}/{application_id}"
-    application = await context.api("GET", address)
-    editable = application["status"] in EDITABLE
+    application = await context.get(ApplicationDetail, address)
+    editable = application.status in EDITABLE
     shown = {**_shown(application), "editable": editable, "refusal": refusal, "uncorrected": False}
     if editable:
         chosen = context.field("post") if context.request.method == "POST" else ""
-        shown |= {"result": await context.api("GET", f"{address}/eligibility"), "chosen": chosen or application["post"]}
+        result = await context.get(EligibilityRead, f"{address}/eligibility")
+        shown |= {"result": result, "chosen": chosen or application.post}
     return context.page("applications/application.html", status, **{**shown, **more})
 
 
 async def _refused(context: SignedIn, application_id: UUID, problem: Refused) -> Response:
     """The application as it is now, with what was refused on top."""
-    errors = problem.errors | dict.fromkeys(problem.document.get("kinds", ()), "还没有上传")
+    errors = problem.errors | dict.fromkeys(problem.document.kinds, "还没有上传")
     return await _application_page(context, application_id, problem.status, refusal=problem, errors=errors)
 
 
@@ -70,7 +71,7 @@ def _revision(context: SignedIn) -> int | str:
 async def list_applications(context: Enterprise) -> Response:
     filters = Filters.of_query(context.request.url.query, context.account.seal_key)
     try:
-        found = await context.api("GET", API, params={**filters.search, **filters.place})
+        found = await context.get(PageApplicationRead, API, params={**filters.search, **filters.place})
     except Refused as problem:
         return context.page(
             "applications/list.html",
@@ -80,14 +81,14 @@ async def list_applications(context: Enterprise) -> Response:
             errors=problem.errors,
             problem=problem.detail,
         )
-    cursor = found["next_cursor"]
+    cursor = found.next_cursor
     return context.page(
         "applications/list.html",
-        applications=found["items"],
+        applications=found.items,
         values=filters.values,
         next_url=f"/applications?{filters.at(cursor)}" if cursor else "",
         first_url=f"/applications?{filters.at(None)}" if filters.place.get("cursor") else "",
-        polling=any(application["status"] in WAITING for application in found["items"]),
+        polling=any(application.status in WAITING for application in found.items),
     )
 
 
@@ -101,9 +102,9 @@ async def search_applications(context: Enterprise) -> Response:
 async def list_rows(context: Enterprise, application_ids: Annotated[Ids, Query()]) -> Response:
     """The rows of a list that is open, as they are now."""
     asked = {"application_ids": ",".join(map(str, application_ids)), "limit": len(application_ids)}
-    found = await context.api("GET", API, params=asked)
-    page = context.page("applications/rows.html", applications=found["items"])
-    return polling_fragment(page, any(application["status"] in WAITING for application in found["items"]))
+    found = await context.get(PageApplicationRead, API, params=asked)
+    page = context.page("applications/rows.html", applications=found.items)
+    return polling_fragment(page, any(application.status in WAITING for application in found.items))
 
 
 @router.get("/applications/new")
@@ -120,7 +121,7 @@ async def _checked(context: SignedIn, refusal: Refused | None = None) -> Respons
     """Who the id number is and what the person may apply for, or the form for the number with what is wrong."""
     id_number = context.field("id_number")
     try:
-        result = await context.api("POST", "/renewal/v1/eligibility-checks", json={"id_number": id_number})
+        result = await context.post(EligibilityRead, "/renewal/v1/eligibility-checks", json={"id_number": id_number})
     except Refused as problem:
         errors = {"id_number": problem.detail} if problem.code == "person_not_found" else problem.errors
         return context.page(
@@ -143,21 +144,21 @@ async def create(context: Enterprise) -> Response:
     if same := await _same_draft(context):
         return context.redirect(f"/applications/{same}", "draft-open")
     try:
-        application = await context.api("POST", API, json=body, once=True)
+        application = await context.post(ApplicationRead, API, json=body, once=True)
     except Refused as problem:
         return await _checked(context, problem)
-    return context.redirect(f"/applications/{application['id']}", "draft-saved")
+    return context.redirect(f"/applications/{application.id}", "draft-saved")
 
 
-async def _same_draft(context: SignedIn) -> str | None:
+async def _same_draft(context: SignedIn) -> UUID | None:
     """The id of a draft of this enterprise for the person and the post of the form."""
     asked = {"status": "draft", "name": context.field("name"), "limit": 100}
     try:
-        found = await context.api("GET", API, params=asked)
+        found = await context.get(PageApplicationRead, API, params=asked)
     except Refused:
         return None
     wanted = (context.field("id_number_masked"), context.field("post"))
-    return next((each["id"] for each in found["items"] if (each["id_number_masked"], each["post"]) == wanted), None)
+    return next((each.id for each in found.items if (each.id_number_masked, each.post) == wanted), None)
 
 
 @router.get("/applications/{application_id}")
@@ -168,9 +169,9 @@ async def show(context: Enterprise, application_id: UUID) -> Response:
 @router.get("/applications/{application_id}/status")
 async def show_status(context: Enterprise, application_id: UUID) -> Response:
     """The part of the page that follows itself."""
-    application = await context.api("GET", f"{API}/{application_id}")
+    application = await context.get(ApplicationDetail, f"{API}/{application_id}")
     page = context.page("applications/status.html", **_shown(application))
-    return polling_fragment(page, application["status"] in WAITING)
+    return polling_fragment(page, application.status in WAITING)
 
 
 @router.post("/applications/{application_id}")
@@ -180,7 +181,7 @@ async def save(context: Enterprise, application_id: UUID) -> Response:
     refused: dict[str, ApiProblem] = {}
     if post := context.field("post"):
         try:
-            await context.api("PATCH", address, json={"post": post, "revision": revision})
+            await context.send("PATCH", address, json={"post": post, "revision": revision})
         except ApiProblem as problem:
             refused["post"] = problem
     for kind in KINDS:
@@ -198,7 +199,7 @@ async def save(context: Enterprise, application_id: UUID) -> Response:
         errors = {part: problem.errors.get(part, problem.detail) for part, problem in own.items()}
         status = (outdated or next(iter(refused.values()))).status
         return await _application_page(context, application_id, status, refusal=outdated, errors=errors)
-    if action == "submit" and revision != 0 and (await context.api("GET", address))["corrected"] is False:
+    if action == "submit" and revision != 0 and (await context.get(ApplicationDetail, address)).corrected is False:
         return await _application_page(context, application_id, uncorrected=True)
     return await _move(context, application_id, "submission", "submitted")
 
@@ -209,14 +210,14 @@ async def _store(context: SignedIn, application_id: UUID, kind: Kind, file: obje
         return False
     if file.size and file.size > PICTURE_BYTES:
         # The gateway would refuse it without a word.
-        raise Refused(413, {"code": PictureTooLarge.code, "detail": PictureTooLarge.detail})
-    await context.api("PUT", f"{API}/{application_id}/images/{kind}", files={"file": ("picture", file.file)})
+        raise Refused(413, ProblemDocument(code=PictureTooLarge.code, detail=PictureTooLarge.detail))
+    await context.send("PUT", f"{API}/{application_id}/images/{kind}", files={"file": ("picture", file.file)})
     return True
 
 
 @router.get("/applications/{application_id}/images/{kind}")
 async def show_image(context: Enterprise, application_id: UUID, kind: Kind) -> Response:
-    return response_of(await context.fetch("GET", f"{API}/{application_id}/images/{kind}"))
+    return response_of(await context.fetch(f"{API}/{application_id}/images/{kind}"))
 
 
 @router.post("/applications/{application_id}/images/{kind}")
@@ -229,19 +230,19 @@ async def upload(context: Enterprise, application_id: UUID, kind: Kind) -> Respo
     except ApiProblem as problem:
         # Also a store that is away is said beside the slot: the other pictures are not lost by it.
         status, errors = problem.status, {kind: problem.detail}
-    application = await context.api("GET", f"{API}/{application_id}")
+    application = await context.get(ApplicationDetail, f"{API}/{application_id}")
     return context.page("applications/uploaded.html", status, **_shown(application), errors=errors, kind=kind)
 
 
 @router.get("/applications/{application_id}/commitment-letter")
 async def show_letter(context: Enterprise, application_id: UUID) -> Response:
-    letter = await context.fetch("GET", f"{API}/{application_id}/commitment-letter")
+    letter = await context.fetch(f"{API}/{application_id}/commitment-letter")
     return response_of(letter, "content-disposition")
 
 
 @router.get("/applications/{application_id}/cancellation")
 async def confirm_cancellation(context: Enterprise, application_id: UUID) -> Response:
-    application = await context.api("GET", f"{API}/{application_id}")
+    application = await context.get(ApplicationDetail, f"{API}/{application_id}")
     return context.page("applications/cancellation.html", application=application)
 
 
@@ -252,7 +253,7 @@ async def cancel(context: Enterprise, application_id: UUID) -> Response:
 
 async def _move(context: SignedIn, application_id: UUID, step: str, notice: str) -> Response:
     try:
-        await context.api("POST", f"{API}/{application_id}/{step}", json={"revision": _revision(context)}, once=True)
+        await context.send("POST", f"{API}/{application_id}/{step}", json={"revision": _revision(context)}, once=True)
     except Refused as problem:
         return await _refused(context, application_id, problem)
     return context.redirect(f"/applications/{application_id}", notice)

@@ -1,7 +1,7 @@
 """The review desk: the list, one application, decisions on one or many."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
@@ -9,6 +9,14 @@ from uuid import UUID
 from fastapi import Response
 
 from services.portal import words
+from services.portal.api.review import (
+    DecisionResult,
+    DecisionResults,
+    ItemDetail,
+    ItemRead,
+    NeighboursRead,
+    PageItemRead,
+)
 from services.portal.context import DeskReader, Reviewer, SignedIn, polling_fragment, response_of
 from services.portal.filters import Filters
 from services.portal.gateway import Refused
@@ -27,6 +35,8 @@ STATUSES = [(status, label) for status, label in words.STATUSES.items() if statu
 LABELS = {"approve": "证书审核", "reject": "批量驳回", "withdraw": "撤回资质审核"}
 # What the Enter key on a ticked box sends: it must not decide anything.
 NO_ACTION = ""
+# The order in which pictures are shown.
+PICTURES: Sequence[str] = tuple(words.KINDS)
 NOTHING_TICKED = "请先勾选申请"
 
 
@@ -34,7 +44,7 @@ NOTHING_TICKED = "请先勾选申请"
 class Seen:
     """An application in the state that the reviewer was shown."""
 
-    application_id: str
+    application_id: UUID
     revision: int
     decision_no: int
 
@@ -44,41 +54,37 @@ class Seen:
         application_id, _, numbers = text.partition(":")
         revision, _, decision_no = numbers.partition(":")
         try:
-            return cls(str(UUID(application_id)), int(revision), int(decision_no))
+            return cls(UUID(application_id), int(revision), int(decision_no))
         except ValueError:
             raise NotFound from None
 
     @property
-    def body(self) -> dict[str, Any]:
-        return {"application_id": self.application_id, "revision": self.revision, "decision_no": self.decision_no}
+    def body(self) -> dict[str, str | int]:
+        return {"application_id": str(self.application_id), "revision": self.revision, "decision_no": self.decision_no}
 
 
 def _filters(context: SignedIn, query: str) -> Filters:
     return Filters.of_query(query, context.account.seal_key)
 
 
-def settled(item: Mapping[str, Any]) -> bool:
+def settled(item: ItemRead | ItemDetail) -> bool:
     """Whether nothing is on its way that would change the item by itself."""
-    numbering = item["status"] == "approved" and not item["numbering_failure"]
-    return not item["decision_pending"] and not numbering
+    numbering = item.status == "approved" and not item.numbering_failure
+    return not item.decision_pending and not numbering
 
 
-async def _rows(context: SignedIn, application_ids: Sequence[str]) -> list[dict[str, Any]]:
-    params = {"application_ids": ",".join(application_ids), "limit": MOST}
-    page = await context.api("GET", ITEMS, params=params)
-    items: list[dict[str, Any]] = page["items"]
-    return items
+async def _rows(context: SignedIn, application_ids: Iterable[UUID | str]) -> list[ItemRead]:
+    params = {"application_ids": ",".join(map(str, application_ids)), "limit": MOST}
+    return (await context.get(PageItemRead, ITEMS, params=params)).items
 
 
-async def _list(
-    context: SignedIn, filters: Filters, page: Mapping[str, Any], status: int = 200, **more: Any
-) -> Response:
+async def _list(context: SignedIn, filters: Filters, page: PageItemRead, status: int = 200, **more: Any) -> Response:
     given = {
         "filters": filters,
-        "items": page["items"],
-        "next_cursor": page["next_cursor"],
-        "moving": [item["application_id"] for item in page["items"] if not settled(item)],
-        "posts": [(post["code"], post["name"]) for post in await posts(context)],
+        "items": page.items,
+        "next_cursor": page.next_cursor,
+        "moving": [item.application_id for item in page.items if not settled(item)],
+        "posts": [(post.code, post.name) for post in await posts(context)],
         "statuses": STATUSES,
         "sizes": [(size, f"{size} 条") for size in SIZES],
         "actions": LABELS,
@@ -93,14 +99,12 @@ async def _list(
 async def show_list(context: DeskReader, ticked: str = "") -> Response:
     filters = _filters(context, context.request.url.query)
     try:
-        page = await context.api("GET", ITEMS, params={**filters.search, **filters.place})
+        page = await context.get(PageItemRead, ITEMS, params={**filters.search, **filters.place})
     except Refused as problem:
         if problem.status != 422:
             raise
-        return await _list(
-            context, filters, {"items": [], "next_cursor": None}, 422, problem=problem.detail, errors=problem.errors
-        )
-    every = frozenset(item["application_id"] for item in page["items"])
+        return await _list(context, filters, PageItemRead(items=[]), 422, problem=problem.detail, errors=problem.errors)
+    every = frozenset(item.application_id for item in page.items)
     return await _list(context, filters, page, ticked=every if ticked == "all" else frozenset())
 
 
@@ -126,8 +130,8 @@ class Batch:
     """A posted selection: `shown` are the list's rows by application, `ticked` some of them."""
 
     action: str
-    shown: Mapping[str, Seen]
-    ticked: Sequence[str]
+    shown: Mapping[UUID, Seen]
+    ticked: Sequence[UUID]
 
     @classmethod
     def of(cls, context: SignedIn) -> Self:
@@ -137,7 +141,9 @@ class Batch:
             raise NotFound
         rows = [Seen.of(str(text)) for text in context.form.getlist("seen")]
         shown = {row.application_id: row for row in rows}
-        return cls(action, shown, [str(one) for one in context.form.getlist("ids") if one in shown])
+        written = {str(application_id): application_id for application_id in shown}
+        ticked = [written[one] for one in context.form.getlist("ids") if isinstance(one, str) and one in written]
+        return cls(action, shown, ticked)
 
 
 @router.post("/review/decisions")
@@ -156,24 +162,22 @@ async def decide(context: Reviewer) -> Response:
         if batch.action != "approve":
             return await _ask_reason(context, batch, problem.status, **wrong)
         return await _again(context, batch, problem.status, **wrong, ticked=frozenset(batch.ticked))
-    refused = frozenset(one for one, result in results.items() if result["outcome"] == "refused")
+    refused = frozenset(one for one, result in results.items() if result.outcome == "refused")
     return await _again(context, batch, ticked=refused, results=results)
 
 
-async def _send(context: SignedIn, action: str, rows: Sequence[Seen]) -> dict[str, dict[str, Any]]:
+async def _send(context: SignedIn, action: str, rows: Sequence[Seen]) -> dict[UUID, DecisionResult]:
     """The API's answers by application."""
     body: dict[str, Any] = {"action": action, "items": [row.body for row in rows]}
     body |= {name: context.field(name) for name in ("reason_code", "comment") if context.field(name)}
-    answer = await context.api("POST", "/review/v1/decisions", json=body, once=True)
-    return {result["application_id"]: result for result in answer["results"]}
+    answer = await context.post(DecisionResults, "/review/v1/decisions", json=body, once=True)
+    return {result.application_id: result for result in answer.results}
 
 
 async def _again(context: SignedIn, batch: Batch, status: int = 200, **more: Any) -> Response:
     """The same rows as before, whatever the filters would show by now, so that nothing slips out of sight."""
-    page = {
-        "items": await _rows(context, list(batch.shown)) if batch.shown else [],
-        "next_cursor": context.field("next"),
-    }
+    rows = await _rows(context, batch.shown) if batch.shown else []
+    page = PageItemRead(items=rows, next_cursor=context.field("next"))
     return await _list(context, _filters(context, context.field("query")), page, status, action=batch.action, **more)
 
 
@@ -196,9 +200,9 @@ async def _ask_reason(context: SignedIn, batch: Batch, status: int = 200, **more
 async def _fitting(context: SignedIn, actions: Sequence[str]) -> list[tuple[str, str]]:
     """The reasons one of `actions` may have, as options."""
     return [
-        (reason["code"], reason["label"] + ("（须填写说明）" if reason["needs_comment"] else ""))
+        (reason.code, reason.label + ("（须填写说明）" if reason.needs_comment else ""))
         for reason in await reasons(context)
-        if set(reason["actions"]) & set(actions)
+        if set(reason.actions) & set(actions)
     ]
 
 
@@ -220,18 +224,18 @@ async def _item(
 ) -> Response:
     """`values` are what was typed into the decision's form."""
     item, neighbours = await asyncio.gather(
-        context.api("GET", f"{ITEMS}/{application_id}"),
-        context.api("GET", f"{ITEMS}/{application_id}/neighbours", params=filters.search),
+        context.get(ItemDetail, f"{ITEMS}/{application_id}"),
+        context.get(NeighboursRead, f"{ITEMS}/{application_id}/neighbours", params=filters.search),
     )
-    for submission in (item, *item["revisions"]):
-        submission["images"].sort(key=lambda image: list(words.KINDS).index(image["kind"]))
+    for images in (item.images, *(revision.images for revision in item.revisions)):
+        images.sort(key=lambda image: PICTURES.index(image.kind))
     return context.page(
         "desk/item.html",
         status,
         item=item,
         neighbours=neighbours,
         query=filters.query,
-        reasons=await _fitting(context, item["actions"]),
+        reasons=await _fitting(context, item.actions),
         settled=settled(item),
         changed=False,
         at=_state(item),
@@ -240,14 +244,14 @@ async def _item(
     )
 
 
-def _state(item: Mapping[str, Any]) -> str:
-    return f"{item['revision']}:{item['decision_no']}:{item['status']}"
+def _state(item: ItemRead | ItemDetail) -> str:
+    return f"{item.revision}:{item.decision_no}:{item.status}"
 
 
 @router.get("/review/items/{application_id}/status")
 async def show_status(context: DeskReader, application_id: UUID, at: str = "") -> Response:
     """Fragment: the state, and whether it is another than `at`, which the page shows."""
-    items = await _rows(context, [str(application_id)])
+    items = await _rows(context, [application_id])
     if not items:
         raise NotFound
     query = _filters(context, context.request.url.query).query
@@ -261,14 +265,14 @@ async def show_image(
 ) -> Response:
     params = {} if revision is None else {"revision": revision}
     path = f"/renewal/v1/applications/{application_id}/images/{kind}"
-    return response_of(await context.fetch("GET", path, params=params), "content-disposition")
+    return response_of(await context.fetch(path, params=params), "content-disposition")
 
 
 @router.post("/review/items/{application_id}/decision")
 async def decide_one(context: Reviewer, application_id: UUID) -> Response:
     filters = _filters(context, context.field("query"))
     action, seen = context.field("action"), Seen.of(context.field("seen"))
-    if seen.application_id != str(application_id):
+    if seen.application_id != application_id:
         raise NotFound
     values = {name: context.field(name) for name in ("reason_code", "comment", "go_on")}
     if action == NO_ACTION:
@@ -279,8 +283,8 @@ async def decide_one(context: Reviewer, application_id: UUID) -> Response:
         wrong = {"problem": problem.detail, "errors": problem.errors}
         return await _item(context, application_id, filters, problem.status, values, **wrong)
     result = results[seen.application_id]
-    if result["outcome"] == "refused":
-        return await _item(context, application_id, filters, 409, values, problem=result["detail"])
+    if result.outcome == "refused":
+        return await _item(context, application_id, filters, 409, values, problem=result.detail)
     if not values["go_on"]:
         return context.redirect(f"{HOME}/{application_id}?{filters.query}", "decided")
     return await _go_on(context, application_id, action, filters)
@@ -289,8 +293,8 @@ async def decide_one(context: Reviewer, application_id: UUID) -> Response:
 async def _go_on(context: SignedIn, application_id: UUID, action: str, filters: Filters) -> Response:
     waiting = {} if action == "withdraw" else {"status": "pending_review"}
     path = f"{ITEMS}/{application_id}/neighbours"
-    near = await context.api("GET", path, params={**filters.search, **waiting})
-    following = near["next"] or near["previous"]
+    near = await context.get(NeighboursRead, path, params={**filters.search, **waiting})
+    following = near.next or near.previous
     if following is None:
         return context.redirect(f"{HOME}?{filters.query}", "decided-last")
-    return context.redirect(f"{HOME}/{following['application_id']}?{filters.query}", "decided-next")
+    return context.redirect(f"{HOME}/{following.application_id}?{filters.query}", "decided-next")

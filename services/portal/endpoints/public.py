@@ -8,6 +8,7 @@ from urllib.parse import quote
 import segno
 from fastapi import Path, Response
 
+from services.portal.api.certnumber import CertificateRead
 from services.portal.articles import NEWS, NOTICES, POLICIES
 from services.portal.context import Anyone, PageContext
 from services.portal.gateway import Refused
@@ -100,9 +101,9 @@ async def _certificate(context: PageContext, number: str) -> Response:
     if looks_like_id_number(number):
         return _ask(context, "请输入证书编号，而不是身份证号")
     try:
-        found = await context.api("GET", f"/certnumber/v1{_address(number)}")
+        found = await context.get(CertificateRead, f"/certnumber/v1{_address(number)}")
     except Refused as problem:
-        wait = problem.document.get("retry_after")
+        wait = problem.document.retry_after
         response: Response = context.page(
             "public/certificates.html",
             problem.status,
@@ -114,14 +115,14 @@ async def _certificate(context: PageContext, number: str) -> Response:
         if wait:
             response.headers["Retry-After"] = str(wait)
         return response
-    here = _address(found["number"])
+    here = _address(found.number)
     return context.page(
         "public/certificate.html",
         certificate=found,
         here=here,
         link=context.portal.settings.public_url + here,
-        successor=_address(found["replaced_by"]) if found["replaced_by"] else "",
-        asked_at=SystemClock().now().isoformat(),
+        successor=_address(found.replaced_by) if found.replaced_by else "",
+        asked_at=SystemClock().now(),
     )
 
 

@@ -1,6 +1,5 @@
 """For registrars: the import of people and certificates, and the look at one person."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -10,8 +9,10 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
+from services.portal.api import Answer
+from services.portal.api.renewal import ImportRead, RegistryPersonRead
 from services.portal.context import Registrar, SignedIn, response_of
-from services.portal.gateway import ApiProblem, Refused
+from services.portal.gateway import ApiProblem, Refused, read
 from services.portal.routing import page_router
 
 router = page_router()
@@ -29,6 +30,26 @@ COLUMNS = {
 CUT = b"<!--lines-->"
 
 
+class ImportProblem(Answer):
+    """What ended an import: `row` where one is to blame, `imported` the rows done before."""
+
+    detail: str
+    row: int | None = None
+    imported: int | None = None
+
+
+class ImportLine(Answer):
+    """A line of an import's answer: the progress, or last the report or the problem.
+
+    OpenAPI has no word for the lines of a stream, so this is written by hand.
+    """
+
+    rows_done: int | None = None
+    rows_total: int | None = None
+    report: ImportRead | None = None
+    problem: ImportProblem | None = None
+
+
 @router.get("/registry/imports")
 async def import_form(context: Registrar) -> Response:
     return context.page("registry/imports.html", dry_run=None)
@@ -36,7 +57,7 @@ async def import_form(context: Registrar) -> Response:
 
 @router.get("/registry/imports/template")
 async def import_template(context: Registrar) -> Response:
-    return response_of(await context.fetch("GET", f"{IMPORTS}/template"), "content-disposition")
+    return response_of(await context.fetch(f"{IMPORTS}/template"), "content-disposition")
 
 
 @router.post("/registry/imports")
@@ -70,19 +91,19 @@ async def _report(
     context: SignedIn, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
 ) -> AsyncIterator[bytes]:
     """The page in pieces: what comes before the lines, a line for each step, the report, what comes after."""
-    outcome: dict[str, object] = {}
+    outcome = ImportLine()
     try:
         async with stack:
             before, _, after = bytes(context.page(template, dry_run=dry_run).body).partition(CUT)
             yield before
             async for line in answer.aiter_lines():
-                step = json.loads(line)
-                if "rows_done" in step:
+                step = read(ImportLine, line)
+                if step.rows_done is not None:
                     yield _part(context, "step", step=step)
                 else:
                     outcome = step
     except ApiProblem as problem:
-        outcome = {"problem": {"detail": problem.detail}}
+        outcome = ImportLine(problem=ImportProblem(detail=problem.detail))
     yield _part(context, "outcome", outcome=outcome, dry_run=dry_run)
     yield after
 
@@ -101,7 +122,7 @@ async def find_person(context: Registrar) -> Response:
     """The answer to the form itself, because an id number is never part of an address."""
     number = context.field("id_number")
     try:
-        person = await context.api("GET", "/renewal/v1/registry/people", params={"id_number": number})
+        person = await context.get(RegistryPersonRead, "/renewal/v1/registry/people", params={"id_number": number})
     except Refused as problem:
         return context.page(
             "registry/people.html",

@@ -1,11 +1,12 @@
 """How the review goes, and the proof that numbers have no gap."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import Response
 
+from services.portal.api.certnumber import Proof
+from services.portal.api.review import DayRead, StatisticsRead, WaitingRead
 from services.portal.context import DeskReader, Staff
 from services.portal.routing import page_router
 from shared.errors import NotFound
@@ -55,24 +56,29 @@ def scale(highest: int) -> int:
     return max(2, next(step for step in steps if step >= highest))
 
 
-def chart(days: Sequence[Mapping[str, Any]]) -> Chart:
+def counts(day: DayRead) -> dict[str, int]:
+    """The day's decisions by kind, in the order of DECISIONS."""
+    return {"approved": day.approved, "rejected": day.rejected, "withdrawn": day.withdrawn}
+
+
+def chart(days: Sequence[DayRead]) -> Chart:
     """`days` as in the API's statistics, the last one today."""
-    top = scale(max(sum(day[kind] for kind in DECISIONS) for day in days))
+    top = scale(max(sum(counts(day).values()) for day in days))
     step = WIDTH / len(days)
     every = -(-len(days) // 10)
     columns = []
     for position, day in enumerate(days):
         bars: list[Bar] = []
         y = float(HEIGHT)
-        for kind in DECISIONS:
-            height = HEIGHT * day[kind] / top
+        for kind, count in counts(day).items():
+            height = HEIGHT * count / top
             if height:
                 y -= height
                 bars.append(
                     Bar(kind, round((position + 0.15) * step, 1), round(y, 1), round(step * 0.7, 1), round(height, 1))
                 )
-        label = day["day"][5:] if (len(days) - 1 - position) % every == 0 else ""
-        total = sum(day[kind] for kind in DECISIONS)
+        label = f"{day.day:%m-%d}" if (len(days) - 1 - position) % every == 0 else ""
+        total = sum(counts(day).values())
         columns.append(Column(bars, round((position + 0.5) * step, 1), round(y, 1), total, label))
     return Chart(columns, [(HEIGHT - HEIGHT * mark / top, mark) for mark in (0, top // 2, top)])
 
@@ -85,30 +91,31 @@ def span(seconds: int) -> str:
     return f"{seconds} 秒"
 
 
-def waiting_label(band: Mapping[str, Any]) -> str:
+def waiting_label(band: WaitingRead) -> str:
     """Days since submission in words; the upper end is not included."""
-    if band["to_days"] is None:
-        return f"{band['from_days']} 天以上"
-    if band["from_days"] == 0:
-        return f"不满 {band['to_days']} 天"
-    return f"{band['from_days']} 天以上，不满 {band['to_days']} 天"
+    if band.to_days is None:
+        return f"{band.from_days} 天以上"
+    if band.from_days == 0:
+        return f"不满 {band.to_days} 天"
+    return f"{band.from_days} 天以上，不满 {band.to_days} 天"
 
 
 @router.get("/review/statistics")
 async def show_statistics(context: DeskReader, days: int = 30) -> Response:
     if days not in WINDOWS:
         raise NotFound
-    figures = await context.api("GET", "/review/v1/statistics", params={"days": days})
+    figures = await context.get(StatisticsRead, "/review/v1/statistics", params={"days": days})
     return context.page(
         "statistics/dashboard.html",
         days=days,
         windows=WINDOWS,
-        waiting=[(waiting_label(band), band["count"]) for band in figures["waiting"]],
-        reasons=[(reason["label"], reason["count"]) for reason in figures["reasons"]],
+        waiting=[(waiting_label(band), band.count) for band in figures.waiting],
+        reasons=[(reason.label, reason.count) for reason in figures.reasons],
         figures=figures,
-        totals={kind: sum(day[kind] for day in figures["decided"]) for kind in DECISIONS},
+        decided=[(day.day, counts(day)) for day in figures.decided],
+        totals={kind: sum(counts(day)[kind] for day in figures.decided) for kind in DECISIONS},
         kinds=DECISIONS,
-        chart=chart(figures["decided"]),
+        chart=chart(figures.decided),
         width=WIDTH,
         height=HEIGHT,
     )
@@ -116,6 +123,6 @@ async def show_statistics(context: DeskReader, days: int = 30) -> Response:
 
 @router.get("/review/proof")
 async def show_proof(context: Staff) -> Response:
-    proof = await context.api("GET", "/certnumber/v1/proof")
-    seconds = proof["oldest_waiting_seconds"]
+    proof = await context.get(Proof, "/certnumber/v1/proof")
+    seconds = proof.oldest_waiting_seconds
     return context.page("statistics/proof.html", proof=proof, waited=None if seconds is None else span(seconds))

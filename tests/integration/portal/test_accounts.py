@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -195,8 +196,14 @@ class TestGatewayInTrouble:
             assert browser.client.cookies.get("sid") is None
 
     async def test_a_changed_password_is_said_to_be_changed(self) -> None:
-        account = {"id": "1", "name": "南昌一零企业", "roles": ["enterprise"]}
-        access = {"access_token": "t", "must_change_password": False, "account": account, "seal_key": "k"}
+        account = {"id": str(uuid4()), "name": "南昌一零企业", "roles": ["enterprise"]}
+        access = {
+            "access_token": "t",
+            "expires_in": 600,
+            "must_change_password": False,
+            "account": account,
+            "seal_key": "k",
+        }
 
         def answer(request: httpx2.Request) -> httpx2.Response:
             if request.url.path.endswith("/access"):

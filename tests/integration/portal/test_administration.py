@@ -231,7 +231,7 @@ def test_every_role_has_a_name() -> None:
 
 def test_details_are_said_in_words_and_unknown_codes_as_they_are() -> None:
     detail = {"outcome": "refused", "code": "new_code", "revision": 2, "reason_code": "other", "decision_id": "x"}
-    assert list(details({"detail": detail}, {}, {"other": "其他原因"})) == [
+    assert list(details(detail, {}, {"other": "其他原因"})) == [
         ("结果", "未受理"),
         ("原因", "new_code"),
         ("版本", "第 2 次提交"),

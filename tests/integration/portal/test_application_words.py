@@ -16,6 +16,7 @@ from tests.integration.portal.gateway import browser_before
 APPLICATION = "0c0ffee0-0000-4000-8000-000000000000"
 ACCESS = {
     "access_token": "token",
+    "expires_in": 600,
     "must_change_password": False,
     "account": {"id": APPLICATION, "name": "南昌一零企业", "roles": ["enterprise"]},
     "seal_key": "key",
@@ -24,7 +25,8 @@ ACCESS = {
 
 def entry(change_no: int, action: str, actor: str = "platform", **members: Any) -> dict[str, Any]:
     nothing = dict.fromkeys(("reason_code", "reason_label", "reason_field", "comment", "certificate_number"))
-    return {**nothing, "change_no": change_no, "at": NOW, "action": action, "actor": actor, "revision": 1, **members}
+    state = {"status": "draft", "status_label": "状态", "revision": 1, "decision_no": 0}
+    return {**nothing, **state, "change_no": change_no, "at": NOW, "action": action, "actor": actor, **members}
 
 
 NOW = "2026-03-02T01:00:00Z"
@@ -39,9 +41,11 @@ def application(status: str, *history: dict[str, Any], **members: Any) -> dict[s
         "status": status,
         "status_label": "状态",
         "revision": 1,
+        "decision_no": 0,
     }
+    times = {"added_at": NOW, "updated_at": NOW}
     person = {"name": "赵安宁", "id_number_masked": "3601**********0009", "post": "10", "post_name": "土建施工员"}
-    return {**dict.fromkeys(optional), **own, **person, "added_at": NOW, "images": [], "history": history, **members}
+    return {**dict.fromkeys(optional), **own, **person, **times, "images": [], "history": history, **members}
 
 
 def answering(*answers: httpx2.Response) -> Callable[[httpx2.Request], httpx2.Response]:
@@ -123,7 +127,8 @@ class TestWords:
         away = httpx2.Response(503, json={"code": "unavailable", "detail": "图片存储暂时不可用，请稍后重新上传"})
         shown = httpx2.Response(200, json=application("draft", entry(1, "create", "enterprise")))
         post = {"code": "10", "name": "土建施工员", "eligible": True, "reasons": []}
-        check = httpx2.Response(200, json={"eligible": True, "reasons": [], "posts": [post]})
+        person = {"name": "赵安宁", "id_number_masked": "3601**********0009", "sex": "male", "birth_date": "1990-01-01"}
+        check = httpx2.Response(200, json={"eligible": True, "person": person, "reasons": [], "posts": [post]})
         saved = httpx2.Response(200, json={})
         async with browser_before(answering(shown, check, saved, away, shown, check)) as browser:
             browser.client.cookies.set("sid", "e.session", domain="localhost.local", path="/")

@@ -2,11 +2,14 @@
 
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from deploy.journey import decide, desk_item, import_people, submit_application
 from deploy.synthetic import id_number
+from services.portal.api.certnumber import Proof, SeriesProof
+from services.portal.api.review import DayRead, WaitingRead
 from services.portal.endpoints.statistics import HEIGHT, chart, scale, span, waiting_label
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
@@ -14,11 +17,12 @@ from tests.support.platform import REVIEWER_PASSWORD, Harness
 from tests.support.wait import until
 
 
-def day(back: int, **counts: int) -> dict[str, Any]:
-    return {"day": f"{date(2026, 3, 31) - timedelta(back)}", "approved": 0, "rejected": 0, "withdrawn": 0, **counts}
+def day(back: int, approved: int = 0, rejected: int = 0, withdrawn: int = 0) -> DayRead:
+    asked = date(2026, 3, 31) - timedelta(back)
+    return DayRead(day=asked, approved=approved, rejected=rejected, withdrawn=withdrawn)
 
 
-def days(number: int, *last: dict[str, Any]) -> list[dict[str, Any]]:
+def days(number: int, *last: DayRead) -> list[DayRead]:
     return [day(back) for back in reversed(range(len(last), number))] + list(last)
 
 
@@ -53,7 +57,7 @@ def test_a_span_is_said_in_its_largest_unit(seconds: int, words: str) -> None:
 
 
 def test_bands_of_waiting_are_said_in_words() -> None:
-    bands = [{"from_days": start, "to_days": end} for start, end in ((0, 1), (1, 3), (15, None))]
+    bands = [WaitingRead(from_days=start, to_days=end, count=1) for start, end in ((0, 1), (1, 3), (15, None))]
     assert [waiting_label(band) for band in bands] == ["不满 1 天", "1 天以上，不满 3 天", "15 天以上"]
 
 
@@ -125,14 +129,25 @@ async def test_a_gap_is_said_with_the_missing_serials(
 ) -> None:
     await become_reviewer(browser, platform)
     gateway = platform.platform.portal.state.portal.gateway
-    series = {"series_id": "x", "name": "默认编号", "period": 2026, "count": 5, "highest": 7, "counter": 7, "gaps": 2}
-    series |= {"gap_examples": [3, 4], "duplicates": 0, "void": 1, "valid": 4, "gapless": False}
-    proof = {"gapless": False, "series": [series], "waiting": 0, "failed": 0}
-    proof |= {"oldest_waiting_seconds": None, "oldest_waiting": None}
+    series = SeriesProof(
+        series_id=uuid4(),
+        name="默认编号",
+        period=2026,
+        count=5,
+        highest=7,
+        counter=7,
+        gaps=2,
+        gap_examples=[3, 4],
+        duplicates=0,
+        void=1,
+        valid=4,
+        gapless=False,
+    )
+    proof = Proof(gapless=False, series=[series], waiting=0, failed=0)
     whole = type(gateway).call
 
-    async def call(self: Any, method: str, path: str, **request: Any) -> Any:
-        return proof if path.endswith("/proof") else await whole(self, method, path, **request)
+    async def call(self: Any, model: Any, method: str, path: str, **request: Any) -> Any:
+        return proof if model is Proof else await whole(self, model, method, path, **request)
 
     monkeypatch.setattr(type(gateway), "call", call)
     page = await browser.get("/review/proof")

@@ -1,3 +1,5 @@
+from datetime import UTC, date, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +8,7 @@ from starlette.requests import Request
 from services.portal.addresses import local_path
 from services.portal.cookies import Cookies
 from services.portal.forms import form_token
-from services.portal.pages import day, moment
+from services.portal.pages import day, moment, rfc3339
 
 
 def request_with(cookie: str) -> Request:
@@ -52,7 +54,13 @@ class TestCookies:
 
 
 def test_times_are_shown_as_in_jiangxi() -> None:
-    assert moment("2021-06-23T11:35:28.123456Z") == "2021-06-23 19:35:28"
+    assert moment(datetime(2021, 6, 23, 11, 35, 28, 123456, UTC)) == "2021-06-23 19:35:28"
     assert moment(None) == "---"
-    assert day("2021-06-23T16:00:00Z") == "2021-06-24"
-    assert day("2021-06-23") == "2021-06-23"
+    assert day(datetime(2021, 6, 23, 16, tzinfo=UTC)) == "2021-06-24"
+    assert day(date(2021, 6, 23)) == "2021-06-23"
+    assert day(None, "长期") == "长期"
+
+
+@pytest.mark.parametrize("text", ["2021-06-23T11:35:28.123456Z", "2021-06-23T11:35:28Z", "2021-06-23T19:35:28+08:00"])
+def test_times_for_programs_are_written_as_they_came(text: str) -> None:
+    assert rfc3339(datetime.fromisoformat(text)) == text

@@ -1,16 +1,20 @@
 """What the portal makes of the API's refusals and outages."""
 
+import json
+
 import httpx2
 import pytest
 
-from services.portal.gateway import ApiProblem, Gateway, Refused
+from services.portal.api.certnumber import CertificateRead
+from services.portal.api.renewal import PostRead
+from services.portal.gateway import ApiProblem, Gateway, Refused, UnexpectedAnswer, read
 
 
 async def answered(answer: httpx2.Response) -> ApiProblem:
     transport = httpx2.MockTransport(lambda _: answer)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         with pytest.raises(ApiProblem) as raised:
-            await Gateway(client).call("GET", "/renewal/v1/posts", address="192.0.2.1")
+            await Gateway(client).call(list[PostRead], "GET", "/renewal/v1/posts", address="192.0.2.1")
     return raised.value
 
 
@@ -28,3 +32,35 @@ async def test_an_outage_is_none(status: int) -> None:
     problem = await answered(httpx2.Response(status, text="<html>"))
     assert not isinstance(problem, Refused)
     assert (problem.status, problem.code) == (status, "unavailable")
+
+
+CERTIFICATE = {
+    "number": "00707100000001",
+    "status": "valid",
+    "post": "土建施工员",
+    "holder": "赵**",
+    "enterprise": "南昌一零企业",
+    "issued_on": "2026-03-02",
+}
+POST = '{"code": "10", "name": "土建施工员", "family": "施工员"%s}'
+
+
+def test_what_a_newer_service_says_more_is_passed_over() -> None:
+    assert read(PostRead, POST % ', "level": {"code": 2}') == PostRead(code="10", name="土建施工员", family="施工员")
+
+
+def test_a_value_that_a_newer_service_adds_to_a_set_is_taken() -> None:
+    assert str(read(CertificateRead, json.dumps({**CERTIFICATE, "status": "suspended"})).status) == "suspended"
+
+
+def test_what_may_be_null_may_be_missing() -> None:
+    assert read(CertificateRead, json.dumps(CERTIFICATE)).replaced_by is None
+
+
+def test_a_missing_field_is_named_and_nothing_is_repeated() -> None:
+    with pytest.raises(UnexpectedAnswer) as raised:
+        read(CertificateRead, json.dumps({**CERTIFICATE, "number": ["secret"], "issued_on": "secret"}))
+    assert "number: string_type" in str(raised.value)
+    assert "issued_on: date" in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert raised.value.__cause__ is None

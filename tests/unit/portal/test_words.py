@@ -3,7 +3,9 @@
 from typing import get_args
 
 from services.portal import words
+from services.portal.endpoints.registry import ImportLine
 from services.renewal import domain as renewal
+from services.renewal.registry.schemas import ImportDone, ImportProgress
 from services.review import domain as review
 
 
@@ -19,3 +21,8 @@ def test_of_pictures() -> None:
 
 def test_of_parts_that_reasons_are_about() -> None:
     assert {reason.field for reason in review.REASONS.values() if reason.field} == set(words.PARTS)
+
+
+def test_of_an_imports_lines_which_openapi_does_not_describe() -> None:
+    lines = {*ImportProgress.model_fields, *ImportDone.model_fields}
+    assert lines | {"problem"} == set(ImportLine.model_fields)
