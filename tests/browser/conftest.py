@@ -19,7 +19,7 @@ from shared.values.clock import SystemClock, business_day
 from tests.browser.manuals import draw_papers
 from tests.browser.user import User, new_user
 from tests.support.processes import demo, ready
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     for group, number, name in people(business_day(SystemClock().now())):
         known.setdefault(group.label, []).append((number, name))
     with demo(directory, port, GANZHENG_RATE_LIMITS="false"):
-        async with httpx2.AsyncClient(timeout=30, trust_env=False) as http:
-            await until(partial(ready, http, base), timeout=90, what="the platform to be ready")
+        async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+            await until(partial(ready, http, base), what="the platform to be ready")
             yield Site(base, Api(http, base), known, directory / "var" / "samples")
 
 

@@ -64,7 +64,7 @@ async def test_batch_row_that_fails_stays_ticked_with_its_reason(site: Site, som
     await expect(row).to_contain_text("未处理：")
     await user.look("desk-refused")
     # Those that were taken in are numbered before one's eyes, and the row that was not is still ticked.
-    await expect(user.page.locator("tbody .tag--certified")).to_have_count(2, timeout=30_000)
+    await expect(user.page.locator("tbody .tag--certified")).to_have_count(2)
     await expect(ticked).to_have_count(1)
 
 

@@ -108,7 +108,7 @@ async def test_live_page_says_when_the_session_has_ended(site: Site, someone: Ma
     await expect(elsewhere.page.locator("main")).to_contain_text("您已安全退出")
     user.refused = {401}
     ended = user.page.locator("[data-ended]")
-    await expect(ended).to_contain_text("登录已过期", timeout=15_000)
+    await expect(ended).to_contain_text("登录已过期")
     await expect(user.page.locator("tbody tr")).to_have_count(1)
     await user.look("live-ended")
     await ended.get_by_role("link", name="重新登录").click()

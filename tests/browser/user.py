@@ -22,7 +22,9 @@ from playwright.async_api import (
 )
 
 from tests.browser.manuals import take_picture
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 OUTPUT = Path(__file__).parent / "output"
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -33,7 +35,6 @@ SHOW_PICTURES = """Promise.all([...document.images].map(image => {
     image.loading = "eager";
     return image.decode();
 }))"""
-PATIENCE = 40_000
 GRAVE = {"serious", "critical"}
 # Said again of every answer that `refused` is about.
 OF_A_STATUS = re.compile(r"^Failed to load resource: the server responded with a status of \d{3}")
@@ -95,7 +96,7 @@ class User:
         """Wait for what comes without this user's doing: by itself where there is a script, else by looking again."""
         if self.scripted:
             await self.page.evaluate("window.undisturbed = true")
-            await expect(sight).to_be_visible(timeout=PATIENCE)
+            await expect(sight).to_be_visible()
             assert await self.page.evaluate("window.undisturbed"), "the page was loaded anew"
         else:
             await self.come_back_for(sight)
@@ -107,7 +108,7 @@ class User:
             await self.page.reload()
             return await sight.is_visible()
 
-        await until(seen, timeout=PATIENCE / 1000, interval=0.2, what=str(sight))
+        await until(seen, interval=0.2, what=str(sight))
 
     async def look(self, name: str) -> None:
         """Keep a picture of the page in both sizes; AssertionError for what axe calls serious or critical in either.
@@ -154,6 +155,7 @@ async def new_user(browser: Browser, base: str, *, javascript: bool = True, like
         accept_downloads=True,
         storage_state=await like.context.storage_state() if like else None,
     )
+    context.set_default_timeout(1000 * PATIENCE)
     user = User(context, await context.new_page(), javascript)
     user.watch()
     return user

@@ -26,7 +26,7 @@ from tests.support.collector import collecting
 from tests.support.platform import REVIEWER, REVIEWER_PASSWORD
 from tests.support.processes import demo, ready
 from tests.support.stack import Stack
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 NAME = "欧阳金丝雀"
 PASSWORD = "Canary-2026-pass"
@@ -35,7 +35,7 @@ PHONE = "0791-88888888"
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 
@@ -85,7 +85,7 @@ async def test_embedded(http: httpx2.AsyncClient, tmp_path: Path) -> None:
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         }
         with demo(tmp_path, port, **settings) as process:
-            await until(partial(ready, http, base), timeout=60, what="the platform to be ready")
+            await until(partial(ready, http, base), what="the platform to be ready")
             # The published password of the demo is in its greeting.
             *canaries, _ = await leave_traces(Api(http, base), "demo-reviewer", "Ganzheng-demo-1")
             measured = await metrics_of(http, f"http://127.0.0.1:{metrics}")

@@ -16,7 +16,7 @@ from deploy.journey import Api, run
 from tests.support.platform import REVIEWER, REVIEWER_PASSWORD
 from tests.support.processes import base_environment, demo, ready
 from tests.support.stack import Stack
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 
 def dead_letters(directory: Path, status: int, *arguments: str) -> str:
@@ -26,7 +26,7 @@ def dead_letters(directory: Path, status: int, *arguments: str) -> str:
         env=base_environment() | {"VAR": str(directory / "var")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == status, done.stderr
@@ -35,7 +35,7 @@ def dead_letters(directory: Path, status: int, *arguments: str) -> str:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 
@@ -47,14 +47,14 @@ class TestEmbedded:
         base = f"http://127.0.0.1:{port}"
         said: list[str] = []
         with demo(tmp_path, port) as process:
-            await until(partial(ready, http, base), timeout=60, what="the platform to be ready")
+            await until(partial(ready, http, base), what="the platform to be ready")
             number = await run(Api(http, base), "demo-reviewer", "Ganzheng-demo-1", said.append)
             assert process.stop(signal.SIGINT) == 0
         assert number == "00707100000001"
         assert any("断号 0" in line for line in said)
         assert "demo-reviewer" in process.log.read_text()
         with demo(tmp_path, port) as process:
-            await until(partial(ready, http, base), timeout=60, what="the platform to be ready again")
+            await until(partial(ready, http, base), what="the platform to be ready again")
             kept = await http.get(f"{base}/api/certnumber/v1/certificates/{number}")
             assert (kept.status_code, kept.json()["status"]) == (200, "valid")
             assert "another process is running on it" in dead_letters(tmp_path, 2, "list")

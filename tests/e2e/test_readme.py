@@ -10,7 +10,7 @@ import httpx2
 
 from deploy.embedded.postgres import free_port
 from tests.support.processes import ROOT, demo, ready
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 
 async def test_curl_lines_give_a_certificate_number(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ async def test_curl_lines_give_a_certificate_number(tmp_path: Path) -> None:
     base = f"http://127.0.0.1:{port}"
     with demo(tmp_path, port):
         async with httpx2.AsyncClient(trust_env=False) as http:
-            await until(partial(ready, http, base), timeout=60, what="the platform to be ready")
+            await until(partial(ready, http, base), what="the platform to be ready")
         done = await asyncio.to_thread(
             subprocess.run,
             ["sh", "-eu", "-c", block[1]],
@@ -31,7 +31,7 @@ async def test_curl_lines_give_a_certificate_number(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -60,10 +60,11 @@ class Work:
         done = await application_in(self.stack.api, self.enterprise, application["id"], "certified")
         return str(done["certificate_number"])
 
-    async def proof(self) -> dict[str, Any]:
+    async def numbers(self) -> int:
+        """How many the series have given, all without a gap."""
         answer = await self.stack.api.call("GET", "certnumber", "/proof", token=self.reviewer)
         assert all(series["gapless"] for series in answer["series"])
-        return dict(answer["series"][0])
+        return sum(series["count"] for series in answer["series"])
 
 
 async def test_work_goes_on_without_the_broker_and_catches_up(stack: Stack) -> None:
@@ -83,7 +84,7 @@ async def test_work_goes_on_without_the_broker_and_catches_up(stack: Stack) -> N
         await work.approve(application)
     numbers += [await work.certified(application) for application in during]
     assert len(set(numbers)) == len(work.people)
-    assert (await work.proof())["count"] >= len(work.people)
+    assert await work.numbers() >= len(work.people)
 
 
 async def test_a_restart_in_mid_flow_loses_nothing(stack: Stack) -> None:
@@ -94,13 +95,13 @@ async def test_a_restart_in_mid_flow_loses_nothing(stack: Stack) -> None:
         await work.approve(application)
         return await work.certified(application)
 
-    before = (await work.proof())["count"]
+    before = await work.numbers()
     stories = [asyncio.create_task(whole_story(person)) for person in work.people]
     await asyncio.wait(stories, return_when=asyncio.FIRST_COMPLETED)
     await stack.rabbitmq.restart()
     numbers = await asyncio.gather(*stories)
     assert len(set(numbers)) == len(work.people)
-    assert (await work.proof())["count"] == before + len(work.people)
+    assert await work.numbers() == before + len(work.people)
 
 
 async def test_the_sweep_is_heard_again_after_a_restart(stack: Stack) -> None:
@@ -127,6 +128,6 @@ async def test_the_sweep_is_heard_again_after_a_restart(stack: Stack) -> None:
                 row = sa.select(Approval.status).where(Approval.application_id == waiting["application_id"])
                 return await session.scalar(row) == "numbered"
 
-        await until(numbered, timeout=45, interval=0.2, what="the sweep to find the row")
+        await until(numbered, interval=0.2, what="the sweep to find the row")
     finally:
         await database.close()

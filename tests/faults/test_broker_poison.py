@@ -42,7 +42,7 @@ async def test_a_message_that_crashes_its_process(database: Database, database_u
         return len(await effects(database, FIRST)) == len(names) and len(await transport.list(FIRST.name)) == 2
 
     async with restarted_forever(database_url, vhost) as crashes:
-        await until(settled, timeout=60, what="everything but the poison took effect, and the poison is dead")
+        await until(settled, what="everything but the poison took effect, and the poison is dead")
     assert await effects(database, FIRST) == dict.fromkeys(names, 1)
     letters = await transport.list(FIRST.name)
     assert {(letter.event_id, letter.error) for letter in letters} == {(p.id, "delivery limit") for p in poisons}

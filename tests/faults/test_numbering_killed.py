@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import httpx2
 import psycopg
-import pytest
 
 from deploy.embedded.postgres import free_port
 from services.certnumber.app import SERVICE, build
@@ -23,9 +22,10 @@ from tests.support.events import message
 from tests.support.numbering import approved, deliver, environment, fetch, new_settings, proof_of, redelivered
 from tests.support.processes import Process, Processes, base_environment, processes
 from tests.support.stack import CELERY
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 APPROVALS = 2400
+PARTS = 4
 WORKER = (*CELERY, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle")
 
 # A backend that has taken serials and is about to write them down.
@@ -58,16 +58,18 @@ def nobody_writes(url: str) -> Iterator[None]:
         yield
 
 
-async def kill_in_the_middle(url: str, database: Database, *pids: int, group: bool) -> None:
-    """SIGKILL when a batch is between its counter and its commit."""
+async def kill_in_the_middle(
+    url: str, database: Database, approve: Awaitable[None], *pids: int, group: bool = False
+) -> None:
+    """SIGKILL when a batch, of what `approve` brings if not of what waited before, is between counter and commit."""
 
     async def writing() -> bool:
         return bool(await fetch(database, WRITING))
 
     with nobody_writes(url):
         before = await given(database)
-        assert 0 < before < APPROVALS
-        await until(writing, what="a worker in the middle of a batch", interval=0.01)
+        await approve
+        await until(writing, what="a worker in the middle of a batch")
         for pid in pids:
             (os.killpg if group else os.kill)(pid, signal.SIGKILL)
         assert await given(database) == before
@@ -82,7 +84,7 @@ async def reach(database: Database, count: int) -> None:
     async def reached() -> bool:
         return await given(database) >= count
 
-    await until(reached, timeout=40, interval=0.01, what=f"{count} numbers")
+    await until(reached, what=f"{count} numbers")
 
 
 def start_worker(started: Processes, number: int, **environment: str) -> Process:
@@ -96,7 +98,6 @@ async def returned(port: int) -> bool:
     return 'ganzheng_tasks_total{outcome="returned"' in answer.text
 
 
-@pytest.mark.timeout(120)
 async def test_one_number_each_whatever_is_killed(postgres: Postgres, vhost: str, tmp_path: Path) -> None:
     template = postgres.template("certnumber_template", lambda empty: migrate("certnumber", empty))
     with postgres.temporary(template) as url:
@@ -109,20 +110,23 @@ async def test_one_number_each_whatever_is_killed(postgres: Postgres, vhost: str
             started.start("beat", *CELERY, "beat")
             port = free_port()
             worker = start_worker(started, 0, GANZHENG_METRICS_PORT=str(port))
-            halves = all_messages[::2], all_messages[1::2]
+            parts = iter(all_messages[start::PARTS] for start in range(PARTS))
 
             async def consume(messages: list[Message]) -> None:
                 for start in range(0, len(messages), 64):
                     await deliver(consumer, messages[start : start + 64])
 
-            await asyncio.gather(*map(consume, halves))
-            await reach(database, 200)
-            await kill_in_the_middle(url, database, *children(worker), group=False)
+            async def approve_a_part() -> None:
+                part = next(parts)
+                await asyncio.gather(consume(part[::2]), consume(part[1::2]))
+
+            await approve_a_part()
+            await reach(database, 100)
+            await kill_in_the_middle(url, database, approve_a_part(), *children(worker))
             await until(partial(returned, port), what="the lost task to be counted")
-            for number, threshold in enumerate((700, 1500), start=1):
-                await reach(database, threshold)
-                await kill_in_the_middle(url, database, worker.popen.pid, group=True)
-                assert worker.popen.wait(10) == -signal.SIGKILL
+            for number in (1, 2):
+                await kill_in_the_middle(url, database, approve_a_part(), worker.popen.pid, group=True)
+                assert worker.popen.wait(PATIENCE) == -signal.SIGKILL
                 worker = start_worker(started, number)
             await reach(database, APPROVALS)
             assert "WorkerLostError" in started.running["worker-0"].log.read_text()

@@ -177,7 +177,7 @@ async def decide_all(office: Office, action: str, applications: Sequence[str]) -
         left.difference_update(row["application_id"] for row in answer["results"] if row["outcome"] == "accepted")
         return not left
 
-    await until(none_left, timeout=60, what=f"{action} of all to be accepted")
+    await until(none_left, what=f"{action} of all to be accepted")
 
 
 class Agreement:
@@ -247,7 +247,7 @@ async def test_withdrawals_that_race_numbering(office: Office) -> None:
         )
         await until(lambda: _equals(holding, withdrawn, 20), what="certnumber to hear of twenty withdrawals")
     await decide_all(office, "approve", late)
-    await until(lambda: _all(office, late, "certified"), timeout=60, what="the late ones to have a number")
+    await until(lambda: _all(office, late, "certified"), what="the late ones to have a number")
 
     async def one(application: str) -> None:
         await office.decide("approve", application)
@@ -256,7 +256,7 @@ async def test_withdrawals_that_race_numbering(office: Office) -> None:
     for start in range(0, len(racing), 16):
         await asyncio.gather(*(one(application) for application in racing[start : start + 16]))
     await decide_all(office, "withdraw", late)
-    await until(lambda: _all(office, applications, "pending_review"), timeout=60, what="all withdrawals to be taken")
+    await until(lambda: _all(office, applications, "pending_review"), what="all withdrawals to be taken")
     await office.quiet()
 
     after = Agreement(office, applications)
@@ -269,7 +269,7 @@ async def test_withdrawals_that_race_numbering(office: Office) -> None:
     assert numbered.keys() >= set(late)
 
     await decide_all(office, "approve", applications)
-    await until(lambda: _all(office, applications, "certified"), timeout=60, what="all to be certified")
+    await until(lambda: _all(office, applications, "certified"), what="all to be certified")
     await office.quiet()
     again = Agreement(office, applications)
     await again.load()

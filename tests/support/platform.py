@@ -19,6 +19,7 @@ from services.review.service.reviewers import ensure_reviewer
 from shared.persistence.db import migrate
 from tests.support.backing import Postgres
 from tests.support.clock import ManualClock
+from tests.support.wait import PATIENCE
 
 REVIEWER, REVIEWER_PASSWORD = "test-reviewer", "Reviewer-2026-pass"
 ENTERPRISE_PASSWORD = "Enterprise-2026-pass"
@@ -83,7 +84,7 @@ async def embedded_harness(postgres: Postgres, var: Path, **overrides: Any) -> A
             urls, var, demo=True, clock=clock, overrides={"rate_limits": False, "database_pool": 8, **overrides}
         )
         transport = httpx2.ASGITransport(app=platform.app, raise_app_exceptions=False)
-        async with platform.running(), httpx2.AsyncClient(transport=transport, base_url=BASE, timeout=60) as http:
+        async with platform.running(), httpx2.AsyncClient(transport=transport, base_url=BASE, timeout=PATIENCE) as http:
             yield Harness(platform, clock, Api(http, BASE), http)
 
 

@@ -13,6 +13,8 @@ from typing import IO
 
 import httpx2
 
+from tests.support.wait import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,10 +31,10 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, number)
         try:
-            return self.popen.wait(15)
+            return self.popen.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.popen.pid, signal.SIGKILL)
-            return self.popen.wait(5)
+            return self.popen.wait()
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tests.support.backing import Postgres, RabbitMQ, S3Address
 from tests.support.collector import Collector, collecting
 from tests.support.platform import ALL_ROLES, REVIEWER, REVIEWER_PASSWORD, service_databases
 from tests.support.processes import ROOT, Processes, base_environment, processes, ready
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 INITIAL_PASSWORD = "Initial-2026-pass"
 CELERY = ("-m", "celery", "-A", "services.certnumber.tasks")
@@ -88,9 +88,9 @@ async def stack(
         )
         started.start("celery-beat", *CELERY, "beat", **numbering)
         _add_reviewer(environment | {"GANZHENG_DATABASE_URL": urls["review"]})
-        async with httpx2.AsyncClient(timeout=30, trust_env=False) as http:
+        async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
             for name, base in bases.items():
-                await until(partial(ready, http, base), timeout=60, interval=0.2, what=f"{name} to be ready")
+                await until(partial(ready, http, base), interval=0.2, what=f"{name} to be ready")
             api = Api(http, "", bases)
             await change_initial_password(api)
             operations = {name: f"http://127.0.0.1:{port}" for name, port in metrics.items()}

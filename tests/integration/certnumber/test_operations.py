@@ -81,7 +81,7 @@ async def test_a_worker(operators: Operators, url: str, vhost: str) -> None:
 
         (consumer,) = (task for task in asyncio.all_tasks() if _runs(task, RabbitMQ.consume))
         consumer.cancel()
-        await until(lambda: operators.failing("consumer certnumber.approvals"), timeout=30, what="it to be noticed")
+        await until(lambda: operators.failing("consumer certnumber.approvals"), what="it to be noticed")
         assert await operators.alive()
         assert await operators.shows(
             'ganzheng_check_ok{check="consumer certnumber.approvals",service="certnumber"} 0.0'
@@ -103,7 +103,7 @@ async def test_celery(operators: Operators, url: str, vhost: str, tmp_path: Path
     container = build(new_settings(url, broker_url=vhost))
     with processes(tmp_path, base_environment() | own) as started:
         started.start("celery", *command)
-        await until(operators.failing, timeout=60, interval=0.2, what="a worker with nothing that fails")
+        await until(operators.failing, interval=0.2, what="a worker with nothing that fails")
         container.waker.wake()
         done = f'ganzheng_tasks_total{{outcome="done",task="{TASK}"}} 1.0'
         await until(lambda: operators.shows(done), what="a task")
@@ -112,8 +112,8 @@ async def test_celery(operators: Operators, url: str, vhost: str, tmp_path: Path
         async with await aio_pika.connect(vhost) as administrator:
             channel = await administrator.channel()
             await channel.queue_delete(QUEUE)
-        await until(lambda: _is_consumed(vhost), timeout=60, what="the queue and its consumer")
-        await until(operators.failing, timeout=60, interval=0.2, what="a worker with nothing that fails")
+        await until(lambda: _is_consumed(vhost), what="the queue and its consumer")
+        await until(operators.failing, interval=0.2, what="a worker with nothing that fails")
     await container.close()
 
 

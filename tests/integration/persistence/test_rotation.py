@@ -42,7 +42,7 @@ from tests.support.platform import (
     service_databases,
 )
 from tests.support.processes import ROOT, base_environment
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 POST = "10"
 PEOPLE = [id_number("female", sequence=number) for number in range(2)]
@@ -105,7 +105,7 @@ async def running(urls: Mapping[str, str], var: Path, data: str, signing: str) -
     overrides = {"rate_limits": False, "database_pool": 4, **secrets}
     platform = build_platform(urls, var, demo=True, clock=clock, overrides=overrides)
     transport = httpx2.ASGITransport(app=platform.app, raise_app_exceptions=False)
-    async with platform.running(), httpx2.AsyncClient(transport=transport, base_url=BASE, timeout=60) as http:
+    async with platform.running(), httpx2.AsyncClient(transport=transport, base_url=BASE, timeout=PATIENCE) as http:
         yield Running(platform, clock, Api(http, BASE), http, urls, secrets, var)
 
 

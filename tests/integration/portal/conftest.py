@@ -10,6 +10,7 @@ from tests.integration.portal.browser import Browser
 from tests.integration.portal.desk import Desk
 from tests.integration.portal.people import become_enterprise, become_reviewer
 from tests.support.platform import ENTERPRISE_PASSWORD, Harness
+from tests.support.wait import PATIENCE
 
 # Cookies without the prefix __Host- are for http://localhost only, and httpx2 keeps them by host.
 ADDRESS = "http://localhost"
@@ -27,7 +28,7 @@ async def new_browser(platform: Harness) -> AsyncIterator[Callable[[], Awaitable
 
         async def make() -> Browser:
             transport = httpx2.ASGITransport(app=platform.platform.app, raise_app_exceptions=False)
-            client = httpx2.AsyncClient(transport=transport, base_url=ADDRESS, timeout=60)
+            client = httpx2.AsyncClient(transport=transport, base_url=ADDRESS, timeout=PATIENCE)
             return Browser(await stack.enter_async_context(client))
 
         yield make

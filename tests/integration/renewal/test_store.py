@@ -175,9 +175,8 @@ async def test_a_store_that_hangs_takes_no_database_connection(office: Office, t
         waiting = [asyncio.create_task(client("GET", f"/applications/{draft}/images/id-front")) for _ in range(3)]
         waiting += [asyncio.create_task(client.put(draft, kind, jpeg(seed=7))) for kind in KINDS]
         await until(lambda: slow.asked == 6, what="all six requests to wait for the store")
-        async with asyncio.timeout(5):
-            assert (await client("GET", "/posts")).status_code == 200
-            assert (await client("GET", f"/applications/{draft}")).status_code == 200
+        assert (await client("GET", "/posts")).status_code == 200
+        assert (await client("GET", f"/applications/{draft}")).status_code == 200
         slow.answer.set()
         for response in await asyncio.gather(*waiting):
             problem(response, 503, "unavailable")

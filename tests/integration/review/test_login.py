@@ -106,8 +106,7 @@ async def test_lockout_ends_by_itself(desk: Desk) -> None:
 async def test_burst_of_failed_logins_does_not_exhaust_the_pool(desk: Desk) -> None:
     await desk.add_reviewer("li.na")
     captchas = [await desk.captcha() for _ in range(20)]
-    async with asyncio.timeout(9):
-        responses = await asyncio.gather(*(desk.log_in(f"nobody{n}", **c) for n, c in enumerate(captchas)))
+    responses = await asyncio.gather(*(desk.log_in(f"nobody{n}", **c) for n, c in enumerate(captchas)))
     assert {response.status_code for response in responses} == {401}
 
 

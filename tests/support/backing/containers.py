@@ -14,7 +14,7 @@ from testcontainers.core.docker_client import DockerClient
 from deploy.embedded.postgres import free_port
 from tests.support.backing.provider import RabbitMQAddress, S3Address, Unusable
 from tests.support.backing.ready import postgres_answers, rabbitmq_answers, s3_answers
-from tests.support.wait import poll
+from tests.support.wait import PATIENCE, poll
 
 IMAGES = {
     "postgres": "postgres:18",
@@ -22,7 +22,6 @@ IMAGES = {
     "s3": "docker.io/pgsty/silo:RELEASE.2026-10-26T00-00-00Z",
 }
 _USER = "ganzheng"
-_START_SECONDS = 90
 
 
 class DockerBacking:
@@ -49,7 +48,7 @@ class DockerBacking:
             5432,
         )
         url = f"postgresql+psycopg://postgres:{self._password}@{host}:{port}/postgres"
-        poll(partial(postgres_answers, url), _START_SECONDS, "PostgreSQL's container")
+        poll(partial(postgres_answers, url), PATIENCE, "PostgreSQL's container")
         return url
 
     def start_rabbitmq(self) -> RabbitMQAddress:
@@ -65,7 +64,7 @@ class DockerBacking:
         else:
             self._broker[0].get_wrapped_container().start()
         address = self._broker[1]
-        poll(partial(rabbitmq_answers, address), _START_SECONDS, "RabbitMQ's container")
+        poll(partial(rabbitmq_answers, address), PATIENCE, "RabbitMQ's container")
         return address
 
     def stop_rabbitmq(self) -> None:
@@ -81,7 +80,7 @@ class DockerBacking:
             9000,
         )
         address = S3Address(f"http://{host}:{port}", _USER, self._password)
-        poll(partial(s3_answers, address), _START_SECONDS, "the S3 store's container")
+        poll(partial(s3_answers, address), PATIENCE, "the S3 store's container")
         return address
 
     def close(self) -> None:

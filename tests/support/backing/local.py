@@ -17,11 +17,9 @@ import psycopg
 from deploy.embedded.postgres import EmbeddedPostgres, free_port
 from tests.support.backing.provider import RabbitMQAddress, S3Address, Unusable
 from tests.support.backing.ready import accepts, rabbitmq_answers, s3_answers
-from tests.support.wait import poll
+from tests.support.wait import PATIENCE, poll
 
 _USER = "ganzheng"
-_START_SECONDS = 60
-_STOP_SECONDS = 30
 
 
 class LocalBacking:
@@ -149,7 +147,7 @@ class _Program:
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Raises RuntimeError with the log's end when the program ends, or does not become ready."""
         try:
-            poll(lambda: self._process.poll() is not None or ready(), _START_SECONDS, "start")
+            poll(lambda: self._process.poll() is not None or ready(), PATIENCE, "start")
         except TimeoutError as error:
             self.kill()
             raise RuntimeError(self._complaint()) from error
@@ -160,7 +158,7 @@ class _Program:
         """Lets it put its data in order; RuntimeError when it takes too long."""
         self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired as error:
             self.kill()
             raise RuntimeError(f"{self._process.args!r} did not stop") from error

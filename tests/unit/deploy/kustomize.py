@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.wait import PATIENCE
 from tests.unit.deploy.files import DEPLOY
 
 OVERLAYS = ("single-node", "production")
@@ -20,7 +21,7 @@ Manifest = dict[str, Any]
 @cache
 def rendered(overlay: str) -> tuple[Manifest, ...]:
     command = [str(KUBECTL), "kustomize", str(DEPLOY / "k8s" / "overlays" / overlay)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     return tuple(yaml.load_all(output, Loader=yaml.CSafeLoader))
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from tests.support.processes import base_environment
+from tests.support.wait import PATIENCE
 
 
 def test_names_the_address_where_nothing_runs() -> None:
@@ -12,7 +13,7 @@ def test_names_the_address_where_nothing_runs() -> None:
         env=base_environment() | {"PORT": "9"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1

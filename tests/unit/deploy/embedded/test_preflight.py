@@ -11,6 +11,7 @@ import pytest
 
 from deploy.embedded.preflight import Refused, check_address, read_options
 from deploy.embedded.secrets import load_secrets
+from tests.support.wait import PATIENCE
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def embedded(*arguments: str, **environment: str) -> tuple[int, list[str]]:
         env={"PATH": os.defpath, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return done.returncode, done.stderr.splitlines()

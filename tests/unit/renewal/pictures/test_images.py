@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from deploy import synthetic
 from services.renewal.pictures import images
 from services.renewal.pictures.images import ImageError, NormalisedImage, normalise, normalise_off_loop
+from tests.support.wait import PATIENCE
 
 SIDE = images.MIN_SIDE
 
@@ -277,7 +278,7 @@ async def test_off_the_loop_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         with lock:
             running += 1
             most = max(most, running)
-        pair.wait(timeout=10)  # two do run at once
+        pair.wait(PATIENCE)  # two do run at once
         found = original(data)
         with lock:
             running -= 1

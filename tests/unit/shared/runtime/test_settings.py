@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from services.certnumber.settings import CertnumberSettings
 from services.renewal.settings import RenewalSettings
 from shared.runtime.settings import IssuerSettings, Settings, parse_key, parse_keys
+from tests.support.wait import PATIENCE
 
 SECRETS = ("database_url", "data_keys", "index_key", "signing_keys")
 
@@ -164,7 +165,7 @@ class TestServices:
             env={"PATH": os.defpath, **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 2
