@@ -6,6 +6,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= 2
 ROUNDS ?= 3
 REVIEWER ?= demo-reviewer
+ORDER = $(if $(SEED),--randomly-seed $(SEED))
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
@@ -28,12 +29,12 @@ dev: $(VENV)/.installed  ## the same, started anew when code changes; templates 
 demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running platform (BASE=, REVIEWER=)
 	@$(RUN) -m deploy.journey $(BASE) --reviewer $(REVIEWER)
 
-test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS= for a part, JOBS= at once)
+test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS=, JOBS= at once, SEED= for an order)
 	@tools/install-test-packages.sh
-	@$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
+	@$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ORDER) $(TESTS)
 
 unit: $(VENV)/.installed  ## the tests that need no server, in seconds (without deploy's; TESTS= for others)
-	@$(RUN) -m pytest --quiet $(or $(TESTS),tests/unit --ignore tests/unit/deploy)
+	@$(RUN) -m pytest --quiet $(ORDER) $(or $(TESTS),tests/unit --ignore tests/unit/deploy)
 
 manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print their PDFs anew
 	@tools/install-test-packages.sh

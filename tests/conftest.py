@@ -1,9 +1,17 @@
 """Registers the fixtures; helpers are imported from tests.support, never from here."""
 
 import hypothesis
+import pytest
 
 pytest_plugins = ["tests.support.backing", "tests.support.platform", "tests.support.stack"]
 
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says how to have this order of the tests again, also where the header with the seed is not shown."""
+    seed = config.getoption("randomly_seed", None)
+    if isinstance(seed, int):
+        terminalreporter.write_line(f"the tests ran in the order of SEED={seed}")
