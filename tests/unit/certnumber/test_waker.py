@@ -41,5 +41,5 @@ async def test_a_failure_does_not_stop_the_next_one() -> None:
     assert waker.acts == 3
 
 
-async def test_idle_without_a_wake_up_returns() -> None:
+async def test_join_without_a_wake_up_returns() -> None:
     await Slow().join()
