@@ -1,4 +1,4 @@
-"""Wiring of the portal."""
+"""Wire the portal: what its pages are made with, and the application that serves them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,10 @@ LIMITS = (
 
 
 def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None, reload: bool = False) -> Portal:
-    """`client` reaches the gateway in another way than over the network; `reload` is for who edits the pages."""
+    """Make what the pages are made with.
+
+    `client` reaches the gateway in another way than over the network; `reload` is for who edits the pages.
+    """
     gateway = Gateway(client or httpx2.AsyncClient(base_url=settings.api_url))
     return Portal(
         service="portal",
@@ -74,7 +77,7 @@ def create_app(portal: Portal) -> FastAPI:
 
 
 class VersionedFiles(StaticFiles):
-    """Files of static/, to be kept for ever when asked for by the version that is here.
+    """Serves the files of static/, to be kept for ever when asked for by the version that is here.
 
     Another version is asked for while copies of two releases answer side by side; keeping that would be wrong for ever.
     """
@@ -91,7 +94,7 @@ class VersionedFiles(StaticFiles):
 
 
 class BrowserHeaders:
-    """What browsers are told about every page: nothing from elsewhere, no inline script or style, no framing."""
+    """Tells browsers what holds for every page: nothing from elsewhere, no inline script or style, no framing."""
 
     def __init__(self, app: ASGIApp, settings: PortalSettings) -> None:
         self._app = app

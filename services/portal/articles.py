@@ -20,7 +20,7 @@ class Article:
 
 
 def load(name: str) -> tuple[Article, ...]:
-    """The articles of `content/<name>.toml`, newest first. Raises TypeError where a file names something else."""
+    """Read the articles of `content/<name>.toml`, newest first. Raises TypeError where a file names something else."""
     with (CONTENT / f"{name}.toml").open("rb") as file:
         articles = [Article(**entry) for entry in tomllib.load(file)["article"]]
     return tuple(sorted(articles, key=lambda article: article.date, reverse=True))

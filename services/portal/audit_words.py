@@ -85,7 +85,7 @@ _DETAILS: Mapping[str, tuple[str, Callable[[object], str]]] = {
 def details(
     detail: Mapping[str, object], posts: Mapping[str, str], reasons: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """(label, text) of what an entry holds; `posts` and `reasons` give names by code."""
+    """Say what an entry holds, as (label, text); `posts` and `reasons` give names by code."""
     for name, (label, words) in _DETAILS.items():
         if name in detail:
             yield label, words(detail[name])

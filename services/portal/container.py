@@ -1,4 +1,4 @@
-"""What the pages are made with."""
+"""The portal's container: settings, the API's gateway, templates, cookies, and what of the API is kept for a while."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ class Kept(Generic[T]):
         self._kept: tuple[float, T] | None = None
 
     async def get(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What is kept, or what `ask` answers now. Raises what `ask` raises."""
+        """Return what is kept, or what `ask` answers now. Raises what `ask` raises."""
         if self._kept is None or time.monotonic() - self._kept[0] > self._lifetime:
             self._kept = (time.monotonic(), await ask())
         return self._kept[1]
@@ -32,7 +32,7 @@ class Kept(Generic[T]):
 
 @dataclass(kw_only=True)
 class Portal(Readiness):
-    """Built once per process. `posts` and `reasons` are read by services/portal/reference.py."""
+    """Holds what the pages are made with, once per process. `reference.py` reads `posts` and `reasons`."""
 
     settings: PortalSettings
     gateway: Gateway

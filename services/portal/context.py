@@ -51,12 +51,12 @@ class PageContext:
 
     @property
     def form(self) -> FormData:
-        """The posted fields, checked by PageRoute."""
+        """The posted fields, which PageRoute has checked."""
         form: FormData = self.request.state.form
         return form
 
     def field(self, name: str) -> str:
-        """A posted text field, trimmed; empty where it is missing."""
+        """Return a posted text field, trimmed; empty where it is missing."""
         value = self.form.get(name, "")
         # Browsers end the lines of a text with two characters, the API with one.
         return value.strip().replace("\r\n", "\n") if isinstance(value, str) else ""
@@ -87,22 +87,22 @@ class PageContext:
         return self.portal.cookies.form_secret(self.request)
 
     async def get(self, model: type[T], path: str, **request: Any) -> T:
-        """What `/api{path}` holds. Raises ApiProblem, UnexpectedAnswer."""
+        """Ask for what `/api{path}` holds. Raises ApiProblem, UnexpectedAnswer."""
         return await self.portal.gateway.call(model, "GET", path, **self._options(False, request))
 
     async def post(self, model: type[T], path: str, *, once: bool = False, **request: Any) -> T:
-        """What `/api{path}` answers. With `once` the posted form takes effect once however often it is sent.
+        """Post to `/api{path}` and read its answer. With `once` the form takes effect once however often it is sent.
 
         Raises ApiProblem, UnexpectedAnswer.
         """
         return await self.portal.gateway.call(model, "POST", path, **self._options(once, request))
 
     async def send(self, method: str, path: str, *, once: bool = False, **request: Any) -> None:
-        """As `post`, where nobody needs the answer. Raises ApiProblem."""
+        """Change something where nobody needs the answer; `once` as for `post`. Raises ApiProblem."""
         await self.portal.gateway.fetch(method, path, **self._options(once, request))
 
     async def fetch(self, path: str, **request: Any) -> httpx2.Response:
-        """As `get`, for answers that are not JSON; redirects are not followed. Raises ApiProblem."""
+        """Get what is not JSON; redirects are not followed. Raises ApiProblem."""
         return await self.portal.gateway.fetch("GET", path, **self._options(False, request))
 
     def _options(self, once: bool, request: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class PageContext:
         return {"address": self.address, "token": self.bearer, "headers": headers, **request}
 
     def page(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
-        """A page or fragment from `templates/`, given at least what is named below."""
+        """Render a page or fragment of `templates/`, which is given at least what is named below."""
         fresh: list[str] = []
 
         def token() -> str:
@@ -141,7 +141,7 @@ class PageContext:
         return response
 
     def redirect(self, path: str, notice: str = "") -> RedirectResponse:
-        """After a form: GET `path`, which then shows NOTICES[notice]."""
+        """Answer a form: the browser goes on to `path`, which then shows NOTICES[notice]."""
         path = path.removesuffix("?")
         if notice:
             path += ("&" if "?" in path else "?") + urlencode({"notice": notice})
@@ -171,7 +171,7 @@ class SignedIn(PageContext):
 
 
 def context_of(request: Request) -> PageContext:
-    """This request's context: SignedIn once `sign_in` knows who it is, so that even an error page greets them."""
+    """Find this request's context: SignedIn once `sign_in` knows who it is, so that even an error page greets them."""
     known = getattr(request.state, "signed_in", None)
     return known if isinstance(known, SignedIn) else PageContext(request, request.app.state.portal)
 
@@ -217,9 +217,9 @@ async def require_session(context: PageContext) -> SignedIn:
 
 
 def signed_in(issuer: str, *roles: str) -> Callable[[Request], Awaitable[SignedIn]]:
-    """Dependency: the context of somebody whom `issuer` knows, with any of `roles` where there are some.
+    """Make the dependency on somebody whom `issuer` knows, with any of `roles` where there are some.
 
-    Raises LoginRequired, PasswordChangeRequired, WrongRole, ApiProblem.
+    It raises LoginRequired, PasswordChangeRequired, WrongRole, ApiProblem.
     """
 
     async def check(request: Request) -> SignedIn:
@@ -253,7 +253,7 @@ Staff = Annotated[SignedIn, Depends(signed_in("review", "reviewer", "registrar",
 
 
 def polling_fragment(response: Response, going_on: bool) -> Response:
-    """The fragment of a part that follows itself, which the script asks for again only while it is going on."""
+    """Answer with a part of a page that follows itself; the script asks for it again only while it is `going_on`."""
     if not going_on:
         response.headers["X-Live"] = "done"
     return response

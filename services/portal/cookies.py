@@ -25,22 +25,26 @@ class Cookies:
         return "__Host-visitor" if self.secure else "visitor"
 
     def session(self, request: Request) -> tuple[str, str] | None:
-        """(issuer, session id), as the browser claims."""
+        """Return (issuer, session id), as the browser claims."""
         letter, separator, identity = request.cookies.get(self.session_name, "")[:MAX_VALUE].partition(".")
         return (ISSUERS[letter], identity) if separator and identity and letter in ISSUERS else None
 
     def form_secret(self, request: Request) -> str | None:
+        """Return what this browser's forms are bound to; None before it has a cookie of ours."""
         session = self.session(request)
         return session[1] if session else request.cookies.get(self.visitor_name)
 
     def open(self, response: Response, issuer: str, session_id: str) -> None:
+        """Let the browser keep this session."""
         self._set(response, self.session_name, f"{LETTERS[issuer]}.{session_id}")
         response.delete_cookie(self.visitor_name, secure=self.secure, httponly=True, samesite="lax")
 
     def close(self, response: Response) -> None:
+        """Let the browser forget its session."""
         response.delete_cookie(self.session_name, secure=self.secure, httponly=True, samesite="lax")
 
     def new_visitor(self, response: Response, secret: str) -> None:
+        """Let the browser keep what its forms are bound to before login."""
         self._set(response, self.visitor_name, secret)
 
     def _set(self, response: Response, name: str, value: str) -> None:
@@ -49,4 +53,5 @@ class Cookies:
 
 
 def new_secret() -> str:
+    """Make what a visitor's forms are bound to."""
     return secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""What went wrong, as a page: in the reader's words, with the way on, and with what was typed."""
+"""Show what went wrong as a page: in the reader's words, with the way on, and with what was typed."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -36,7 +36,7 @@ DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "
 
 
 def resubmittable_fields(form: FormData) -> list[tuple[str, str]]:
-    """The fields of a form, to be sent again under the same key; none if not all of it can be sent again.
+    """Pick the fields of a form that are to be sent again under the same key; none if not all of it can be.
 
     A file cannot be sent again by us, and a form with a password had better be filled in anew.
     """
@@ -59,13 +59,13 @@ def _here(request: Request) -> str:
 
 
 def _origin(request: Request) -> str:
-    """The page that a form was sent from; empty where that is not known."""
+    """Find the page that a form was sent from; empty where that is not known."""
     referer = urlsplit(request.headers.get("referer", ""))
     return local_path(referer.path + (f"?{referer.query}" if referer.query else ""), "")
 
 
 def _above(request: Request) -> str:
-    """The nearest address above this one that can be opened."""
+    """Find the nearest address above this one that can be opened."""
     path = request.url.path
     while path := path.rpartition("/")[0]:
         scope = {**request.scope, "path": path, "method": "GET"}
@@ -75,7 +75,7 @@ def _above(request: Request) -> str:
 
 
 def failed(request: Request, status: int, detail: str) -> Response:
-    """The page that says so; a form that was sent can be sent again from it."""
+    """Say so on a page, from which a form that was sent can be sent again."""
     context = context_of(request)
     if context.wants_fragment:
         return JSONResponse({"detail": detail}, status)
@@ -157,7 +157,7 @@ async def _on_disconnect(_request: Request, _error: Exception) -> Response:
 
 
 def failure_page(portal: Portal) -> Callable[[Exception], Response]:
-    """For what nobody handled: logged as in every service, shown as a page."""
+    """Make the last resort for what nobody handled: logged as in every service, shown as a page."""
 
     def fail(error: Exception) -> Response:
         failure_response(error)

@@ -1,4 +1,4 @@
-"""What the review desk's list is narrowed by, on its way between form, address and API."""
+"""What a list of applications is narrowed by, on its way between form, address and API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Filters:
 
     @classmethod
     def of_query(cls, query: str, account_key: str) -> Self:
+        """Read them from an address."""
         given = dict(parse_qsl(query))
         typed = unseal(account_key, given[SEALED]) if SEALED in given else {}
         return cls(
@@ -41,6 +42,7 @@ class Filters:
 
     @classmethod
     def of_form(cls, form: Mapping[str, str], account_key: str) -> Self:
+        """Read them from the posted form, which begins at the first page."""
         typed = _picked(form, TYPED)
         return cls(typed, _picked(form, CHOSEN), _picked(form, ("limit",)), seal(account_key, typed) if typed else "")
 
@@ -66,7 +68,7 @@ class Filters:
         return self.at(self.place.get("cursor"))
 
     def at(self, cursor: str | None) -> str:
-        """The query of another page of the list."""
+        """Return the query of another page of the list."""
         given = {**self.chosen, **self.place, SEALED: self.sealed, "cursor": cursor or ""}
         return urlencode({name: value for name, value in given.items() if value})
 

@@ -23,23 +23,23 @@ KEY_FIELD = "_key"
 
 
 def form_token(secret: str) -> str:
-    """What a form must bring back. `secret` is the session's id, or the visitor's cookie before login."""
+    """Make what a form must bring back. `secret` is the session's id, or the visitor's cookie before login."""
     return hmac.new(secret.encode(), b"portal form", hashlib.sha256).hexdigest()
 
 
 def new_key() -> str:
-    """What `idempotency_key` of a form is made from."""
+    """Make what the `idempotency_key` of a form is made from."""
     return secrets.token_urlsafe(18)
 
 
 def idempotency_key(form: FormData) -> str:
-    """The same form with the same fields has the same key; gone back to and sent with others, it is another request."""
+    """Make the key: the same for the same form with the same fields; gone back to and sent with others, another."""
     fields = [(name, str(value)) for name, value in form.multi_items() if name != TOKEN_FIELD]
     return hmac.new(str(form.get(KEY_FIELD, "")).encode(), repr(fields).encode(), hashlib.sha256).hexdigest()
 
 
 def comes_from_elsewhere(request: Request) -> bool:
-    """Whether a page that is not ours makes the browser send this."""
+    """Tell whether a page that is not ours makes the browser send this."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site not in {"same-origin", "none"}
@@ -48,14 +48,14 @@ def comes_from_elsewhere(request: Request) -> bool:
 
 
 def is_large(request: Request) -> bool:
-    """Whether the body may be larger than a form without files."""
+    """Tell whether the body may be larger than a form without files."""
     declared = request.headers.get("content-length", "")
     # Without a length it may become as large as the path allows.
     return not (declared.isascii() and declared.isdigit() and int(declared[:20]) <= DEFAULT_BODY_LIMIT)
 
 
 def is_bound_to(secret: str | None, form: FormData) -> bool:
-    """Whether the form brings back the token that goes with this secret."""
+    """Tell whether the form brings back the token that goes with this secret."""
     return secret is not None and hmac.compare_digest(
         form_token(secret).encode(), str(form.get(TOKEN_FIELD, "")).encode()
     )

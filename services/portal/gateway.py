@@ -25,8 +25,8 @@ class FieldError(Answer):
 
 
 class ProblemDocument(Answer):
-    """RFC 9457, with the members that some refusals have: seconds to wait, pictures that are missing, posts that have a
-    series already, reasons against a person."""
+    """Holds what RFC 9457 says, and what some refusals add: seconds to wait, kinds of pictures that are missing, posts
+    that have a series already, reasons against a person."""
 
     code: str = "unavailable"
     detail: str = "服务暂时不可用，请稍后再试"
@@ -78,7 +78,7 @@ def _reader(model: Any) -> TypeAdapter[Any]:
 
 
 def read(model: type[T], content: bytes | str) -> T:
-    """The JSON as this type. Raises UnexpectedAnswer."""
+    """Read JSON as this type. Raises UnexpectedAnswer."""
     key: Any = model
     try:
         answer: T = _reader(key).validate_json(content)
@@ -105,7 +105,7 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
         **request: Any,
     ) -> AsyncIterator[httpx2.Response]:
-        """The answer of `/api{path}` with its body still to be read. Raises ApiProblem for 400 and above.
+        """Ask `/api{path}`, and give the answer with its body still to be read. Raises ApiProblem for 400 and above.
 
         `address` is that of the browser the call is made for: limits count by it.
         """
@@ -125,15 +125,15 @@ class Gateway:
             raise ApiProblem(503, ProblemDocument()) from None
 
     async def fetch(self, method: str, path: str, **request: Any) -> httpx2.Response:
-        """As `stream`, with its body read."""
+        """Ask as `stream` does, and read the body."""
         async with self.stream(method, path, **request) as response:
             await response.aread()
             return response
 
     async def call(self, model: type[T], method: str, path: str, **request: Any) -> T:
-        """The answer's JSON as `model`. Raises ApiProblem, UnexpectedAnswer."""
+        """Ask as `stream` does, and read the JSON as `model`. Raises ApiProblem, UnexpectedAnswer."""
         return read(model, (await self.fetch(method, path, **request)).content)
 
     async def ping(self) -> None:
-        """Raises when the gateway or the service behind it does not answer."""
+        """Raise an exception of httpx2 when the gateway or the service behind it does not answer."""
         (await self.client.get("/api/enterprise/v1/healthz", timeout=5)).raise_for_status()

@@ -1,4 +1,4 @@
-"""Logging in, and going on with what was begun before."""
+"""Log somebody in, and go on with what was begun before."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ async def login_page(
     errors: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
 ) -> Response:
-    """The login form; after it the browser goes on to `target`, or sends `again` there if that holds anything."""
+    """Show the login form; after it the browser goes on to `target`, or sends `again` there if that holds anything."""
     captcha = await new_captcha(context) if issuer == "review" else None
     return context.page(
         f"login/{issuer}.html",
@@ -45,7 +45,7 @@ async def new_captcha(context: PageContext) -> CaptchaRead:
 
 
 def interrupted(context: PageContext) -> tuple[str, Fields]:
-    """(target, form fields) that the posted login form carries."""
+    """Return (target, form fields) that the posted login form carries."""
     fields = [
         (name.removeprefix(AGAIN), value)
         for name, value in context.form.multi_items()

@@ -1,4 +1,4 @@
-"""From templates to pages."""
+"""Make pages from templates, and say times as people and as programs do."""
 
 import hashlib
 from collections.abc import Mapping
@@ -34,19 +34,19 @@ NOTICES = {
 
 
 def moment(value: datetime | None, empty: str = "---") -> str:
-    """An instant as people here write it: 2021-06-23 19:35:28."""
+    """Write an instant as people here do: 2021-06-23 19:35:28."""
     return f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" if value else empty
 
 
 def day(value: date | None, empty: str = "---") -> str:
-    """A date, or the day of an instant, in Asia/Shanghai."""
+    """Write a date, or the day of an instant, in Asia/Shanghai."""
     if isinstance(value, datetime):
         value = value.astimezone(SHANGHAI).date()
     return value.isoformat() if value else empty
 
 
 def rfc3339(value: datetime) -> str:
-    """An instant as programs write it, as the API does: 2021-06-23T11:35:28.123456Z."""
+    """Write an instant as programs do, and the API: 2021-06-23T11:35:28.123456Z."""
     return value.isoformat().replace("+00:00", "Z")
 
 
@@ -71,10 +71,11 @@ class Pages:
         self._versions: dict[str, str] = {}
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
+        """Render a template with these names."""
         return self._environment.get_template(template).render(context)
 
     def version(self, name: str) -> str:
-        """Of a file in static/: changes with its content."""
+        """Return the version of a file in static/, which changes with its content."""
         if self._reload or name not in self._versions:
             self._versions[name] = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
         return self._versions[name]

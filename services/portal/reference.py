@@ -1,4 +1,4 @@
-"""What hardly ever changes, asked of the API once in a while instead of for every page."""
+"""Ask the API for what hardly ever changes, once in a while instead of for every page."""
 
 from services.portal.api.renewal import PostRead
 from services.portal.api.review import ReasonRead
@@ -6,10 +6,10 @@ from services.portal.context import SignedIn
 
 
 async def posts(context: SignedIn) -> list[PostRead]:
-    """The posts a certificate can be renewed for. Raises ApiProblem."""
+    """Return the posts a certificate can be renewed for. Raises ApiProblem."""
     return await context.portal.posts.get(lambda: context.get(list[PostRead], "/renewal/v1/posts"))
 
 
 async def reasons(context: SignedIn) -> list[ReasonRead]:
-    """The reasons to reject or withdraw for. Raises ApiProblem."""
+    """Return the reasons to reject or withdraw for. Raises ApiProblem."""
     return await context.portal.reasons.get(lambda: context.get(list[ReasonRead], "/review/v1/reasons"))

@@ -12,7 +12,7 @@ from services.portal.forms import MAX_FIELDS, MAX_FILES, SAFE, comes_from_elsewh
 
 
 class PageRoute(APIRoute):
-    """For every method but GET the form is read and checked before the handler runs: `request.state.form`."""
+    """Reads and checks the form before the handler runs, for every method but GET: `request.state.form`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         original = super().get_route_handler()
@@ -36,5 +36,5 @@ class PageRoute(APIRoute):
 
 
 def page_router() -> APIRouter:
-    """A router whose routes are pages, which are in no OpenAPI document."""
+    """Make a router whose routes are pages, which are in no OpenAPI document."""
     return APIRouter(route_class=PageRoute, include_in_schema=False)

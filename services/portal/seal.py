@@ -16,12 +16,12 @@ class _Values(RootModel[dict[str, str]]):
 
 
 def seal(account_key: str, values: Mapping[str, str]) -> str:
-    """`values` as one URL-safe text, different each time."""
+    """Turn `values` into one URL-safe text, different each time."""
     return _cipher(account_key).seal(_Values(dict(values)), CONTEXT)
 
 
 def unseal(account_key: str, sealed: str) -> dict[str, str] | None:
-    """What was sealed; None when that was another account's, or is no such text at all."""
+    """Return what was sealed; None when that was another account's, or is no such text at all."""
     try:
         return _cipher(account_key).open(sealed, CONTEXT, _Values).root
     except DecryptionFailed:

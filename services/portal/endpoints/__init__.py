@@ -1,4 +1,4 @@
-"""The pages, by who uses them: read the form, ask the API, render."""
+"""The pages, by who uses them: read the form, ask the API, render. Only services/portal/app.py imports them."""
 
 from services.portal.endpoints import (
     accounts,

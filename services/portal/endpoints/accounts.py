@@ -1,4 +1,4 @@
-"""Registration, login, logout, password and profile."""
+"""The pages of registration, login, logout, password and profile."""
 
 from fastapi import Response
 
@@ -19,7 +19,7 @@ REVIEW_LOGIN = ("username", "password", "captcha_id", "captcha_answer")
 
 
 def given(context: PageContext, *names: str) -> dict[str, str]:
-    """The named fields of the posted form that hold anything."""
+    """Pick the named fields of the posted form that hold anything."""
     return {name: context.field(name) for name in names if context.field(name)}
 
 
@@ -82,7 +82,7 @@ async def _log_in(context: PageContext, issuer: str, names: tuple[str, ...]) -> 
 
 @router.get("/review")
 async def home(context: Staff) -> Response:
-    """Where a reviewer or an administrator begins, and where somebody who only imports people does."""
+    """Lead reviewers and administrators to the desk, and whoever only imports people to that."""
     desk = context.account.roles & {"reviewer", "admin"}
     return context.redirect(
         "/review/items" if desk else "/registry/imports", context.request.query_params.get("notice", "")

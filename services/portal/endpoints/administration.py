@@ -1,4 +1,4 @@
-"""For administrators: the reviewers' accounts, the number series, the audit trails."""
+"""The pages for administrators: the reviewers' accounts, the number series, the audit trails."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -33,7 +33,7 @@ AUDIT_CHOSEN = ("trail", "action", "from", "to")
 
 
 async def _listed(context: SignedIn, model: type[Page], path: str) -> Page:
-    """The page of a list that the address asks for."""
+    """Ask for the page of a list that the address names."""
     cursor = context.request.query_params.get("cursor")
     return await context.get(model, path, params={"limit": PAGE, **({"cursor": cursor} if cursor else {})})
 
@@ -47,7 +47,7 @@ async def _series(context: SignedIn, series_id: UUID) -> certnumber.SeriesRead:
 
 
 def _found(items: Sequence[Item], identity: UUID) -> Item:
-    """One of a list, from the page of it that the address names: the API has no address for one. Raises NotFound."""
+    """Pick one from the page of the list that the address names: the API has no address for one. Raises NotFound."""
     for item in items:
         if item.id == identity:
             return item
@@ -55,12 +55,12 @@ def _found(items: Sequence[Item], identity: UUID) -> Item:
 
 
 def _filled(values: Mapping[str, object]) -> dict[str, object]:
-    """Without the fields left empty, which are then missing and not too short."""
+    """Leave out the fields left empty, which are then missing and not too short."""
     return {name: value for name, value in values.items() if value != ""}
 
 
 def _place(context: SignedIn) -> str:
-    """The query that leads back to the same page of the list."""
+    """Return the query that leads back to the same page of the list."""
     cursor = context.request.query_params.get("cursor")
     return "?" + urlencode({"cursor": cursor}) if cursor else ""
 
@@ -117,7 +117,7 @@ async def show_reviewer(context: Administrator, reviewer_id: UUID) -> Response:
 
 @router.post("/admin/reviewers/{reviewer_id}")
 async def change_reviewer(context: Administrator, reviewer_id: UUID) -> Response:
-    """Name and roles, or with the button `disabled` only that."""
+    """Change name and roles, or with the button `disabled` only that."""
     values = _account(context)
     body = {"disabled": context.field("disabled") == "yes"} if context.field("disabled") else values
     try:
@@ -171,7 +171,7 @@ async def _series_page(
     series: certnumber.SeriesRead | None,
     problem: Refused | None = None,
 ) -> Response:
-    """The form for a new series, or for the `series` that there is."""
+    """Show the form for a new series, or for the `series` that there is."""
     known = await posts(context)
     detail = problem.detail if problem else None
     if problem and problem.document.posts:
@@ -235,7 +235,7 @@ async def change_series(context: Administrator, series_id: UUID) -> Response:
 
 @router.post("/admin/audit/search")
 async def search_audit(context: Administrator) -> Response:
-    """The filters as an address, with what was typed sealed: it may be an id number."""
+    """Turn the filters into an address, with what was typed sealed: it may be an id number."""
     query = {name: context.field(name) for name in AUDIT_CHOSEN if context.field(name)}
     typed = {name: context.field(name) for name in AUDIT_TYPED if context.field(name)}
     if typed:

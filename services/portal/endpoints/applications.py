@@ -1,4 +1,4 @@
-"""An enterprise's applications: list, eligibility, draft, pictures, submission, progress, cancellation."""
+"""The pages of an enterprise's applications: list, eligibility, draft, pictures, submission, progress, cancellation."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -29,7 +29,7 @@ PICTURE_BYTES = 5 * 1024 * 1024
 
 
 def _shown(application: ApplicationDetail) -> dict[str, Any]:
-    """What the pages of one application, and the parts of them, are made of."""
+    """Collect what the pages of one application, and the parts of them, are made of."""
     images = {image.kind: image for image in application.images}
     return {
         "application": application,
@@ -44,7 +44,7 @@ def _shown(application: ApplicationDetail) -> dict[str, Any]:
 async def _application_page(
     context: SignedIn, application_id: UUID, status: int = 200, *, refusal: ApiProblem | None = None, **more: Any
 ) -> Response:
-    """The page as things are now; what was chosen and is not saved stays chosen."""
+    """Show the page as things are now; what was chosen and is not saved stays chosen."""
     address = f"{API}/{application_id}"
     application = await context.get(ApplicationDetail, address)
     editable = application.status in EDITABLE
@@ -57,7 +57,7 @@ async def _application_page(
 
 
 async def _refused(context: SignedIn, application_id: UUID, problem: Refused) -> Response:
-    """The application as it is now, with what was refused on top."""
+    """Show the application as it is now, with what was refused on top."""
     errors = problem.errors | dict.fromkeys(problem.document.kinds, "还没有上传")
     return await _application_page(context, application_id, problem.status, refusal=problem, errors=errors)
 
@@ -100,7 +100,7 @@ async def search_applications(context: Enterprise) -> Response:
 
 @router.get("/applications/rows")
 async def list_rows(context: Enterprise, application_ids: Annotated[Ids, Query()]) -> Response:
-    """The rows of a list that is open, as they are now."""
+    """Answer with the rows of a list that is open, as they are now."""
     asked = {"application_ids": ",".join(map(str, application_ids)), "limit": len(application_ids)}
     found = await context.get(PageApplicationRead, API, params=asked)
     page = context.page("applications/rows.html", applications=found.items)
@@ -118,7 +118,7 @@ async def check(context: Enterprise) -> Response:
 
 
 async def _checked(context: SignedIn, refusal: Refused | None = None) -> Response:
-    """Who the id number is and what the person may apply for, or the form for the number with what is wrong."""
+    """Show who the id number is and what the person may apply for, or the form for the number with what is wrong."""
     id_number = context.field("id_number")
     try:
         result = await context.post(EligibilityRead, "/renewal/v1/eligibility-checks", json={"id_number": id_number})
@@ -151,7 +151,7 @@ async def create(context: Enterprise) -> Response:
 
 
 async def _same_draft(context: SignedIn) -> UUID | None:
-    """The id of a draft of this enterprise for the person and the post of the form."""
+    """Find a draft of this enterprise for the person and the post of the form."""
     asked = {"status": "draft", "name": context.field("name"), "limit": 100}
     try:
         found = await context.get(PageApplicationRead, API, params=asked)
@@ -168,7 +168,7 @@ async def show(context: Enterprise, application_id: UUID) -> Response:
 
 @router.get("/applications/{application_id}/status")
 async def show_status(context: Enterprise, application_id: UUID) -> Response:
-    """The part of the page that follows itself."""
+    """Answer with the part of the page that follows itself."""
     application = await context.get(ApplicationDetail, f"{API}/{application_id}")
     page = context.page("applications/status.html", **_shown(application))
     return polling_fragment(page, application.status in WAITING)
@@ -176,7 +176,7 @@ async def show_status(context: Enterprise, application_id: UUID) -> Response:
 
 @router.post("/applications/{application_id}")
 async def save(context: Enterprise, application_id: UUID) -> Response:
-    """All that the page holds, part by part, so that one that is refused leaves the others saved; then submit it."""
+    """Save all that the page holds, part by part, so that a refused one leaves the others saved; then submit it."""
     address, revision = f"{API}/{application_id}", _revision(context)
     refused: dict[str, ApiProblem] = {}
     if post := context.field("post"):
@@ -205,7 +205,7 @@ async def save(context: Enterprise, application_id: UUID) -> Response:
 
 
 async def _store(context: SignedIn, application_id: UUID, kind: Kind, file: object) -> bool:
-    """Whether there was a file to be stored. Raises ApiProblem."""
+    """Store the file, if there is one, and tell whether there was. Raises ApiProblem."""
     if not (isinstance(file, UploadFile) and file.filename):
         return False
     if file.size and file.size > PICTURE_BYTES:
@@ -222,7 +222,7 @@ async def show_image(context: Enterprise, application_id: UUID, kind: Kind) -> R
 
 @router.post("/applications/{application_id}/images/{kind}")
 async def upload(context: Enterprise, application_id: UUID, kind: Kind) -> Response:
-    """One picture, as soon as it is chosen: for the script, which puts the answer into the page."""
+    """Store one picture as soon as it is chosen: for the script, which puts the answer into the page."""
     status, errors = 200, {}
     try:
         if not await _store(context, application_id, kind, context.form.get("file")):

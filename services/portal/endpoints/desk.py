@@ -1,4 +1,4 @@
-"""The review desk: the list, one application, decisions on one or many."""
+"""The pages of the review desk: the list, one application, decisions on one or many."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ class Seen:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Raises NotFound for what no page of ours has sent."""
+        """Read it from a form's field. Raises NotFound for what no page of ours has sent."""
         application_id, _, numbers = text.partition(":")
         revision, _, decision_no = numbers.partition(":")
         try:
@@ -68,7 +68,7 @@ def _filters(context: SignedIn, query: str) -> Filters:
 
 
 def settled(item: ItemRead | ItemDetail) -> bool:
-    """Whether nothing is on its way that would change the item by itself."""
+    """Tell whether nothing is on its way that would change the item by itself."""
     numbering = item.status == "approved" and not item.numbering_failure
     return not item.decision_pending and not numbering
 
@@ -117,7 +117,7 @@ async def search(context: DeskReader) -> Response:
 
 @router.get("/review/items/states")
 async def show_states(context: DeskReader, ids: str) -> Response:
-    """Fragment: the cells of a list that change by themselves."""
+    """Answer with the cells of a list that change by themselves."""
     items = await _rows(context, ids.split(","))
     return polling_fragment(context.page("desk/states.html", items=items), not all(settled(item) for item in items))
 
@@ -135,7 +135,7 @@ class Batch:
 
     @classmethod
     def of(cls, context: SignedIn) -> Self:
-        """Raises NotFound for what no page of ours has sent."""
+        """Read it from the posted form. Raises NotFound for what no page of ours has sent."""
         action = context.field("action")
         if action not in {*LABELS, NO_ACTION}:
             raise NotFound
@@ -167,7 +167,7 @@ async def decide(context: Reviewer) -> Response:
 
 
 async def _send(context: SignedIn, action: str, rows: Sequence[Seen]) -> dict[UUID, DecisionResult]:
-    """The API's answers by application."""
+    """Send the decision on these rows, and return the API's answers by application."""
     body: dict[str, Any] = {"action": action, "items": [row.body for row in rows]}
     body |= {name: context.field(name) for name in ("reason_code", "comment") if context.field(name)}
     answer = await context.post(DecisionResults, "/review/v1/decisions", json=body, once=True)
@@ -175,7 +175,7 @@ async def _send(context: SignedIn, action: str, rows: Sequence[Seen]) -> dict[UU
 
 
 async def _again(context: SignedIn, batch: Batch, status: int = 200, **more: Any) -> Response:
-    """The same rows as before, whatever the filters would show by now, so that nothing slips out of sight."""
+    """Show the same rows as before, whatever the filters would show by now, so that nothing slips out of sight."""
     rows = await _rows(context, batch.shown) if batch.shown else []
     page = PageItemRead(items=rows, next_cursor=context.field("next"))
     return await _list(context, _filters(context, context.field("query")), page, status, action=batch.action, **more)
@@ -198,7 +198,7 @@ async def _ask_reason(context: SignedIn, batch: Batch, status: int = 200, **more
 
 
 async def _fitting(context: SignedIn, actions: Sequence[str]) -> list[tuple[str, str]]:
-    """The reasons one of `actions` may have, as options."""
+    """Return the reasons one of `actions` may have, as options."""
     return [
         (reason.code, reason.label + ("（须填写说明）" if reason.needs_comment else ""))
         for reason in await reasons(context)
@@ -222,7 +222,7 @@ async def _item(
     values: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Response:
-    """`values` are what was typed into the decision's form."""
+    """Show one application; `values` are what was typed into the decision's form."""
     item, neighbours = await asyncio.gather(
         context.get(ItemDetail, f"{ITEMS}/{application_id}"),
         context.get(NeighboursRead, f"{ITEMS}/{application_id}/neighbours", params=filters.search),
@@ -250,7 +250,7 @@ def _state(item: ItemRead | ItemDetail) -> str:
 
 @router.get("/review/items/{application_id}/status")
 async def show_status(context: DeskReader, application_id: UUID, at: str = "") -> Response:
-    """Fragment: the state, and whether it is another than `at`, which the page shows."""
+    """Answer with the state, and with whether it is another than `at`, which the page shows."""
     items = await _rows(context, [application_id])
     if not items:
         raise NotFound

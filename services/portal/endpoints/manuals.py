@@ -1,4 +1,4 @@
-"""The operating manuals. `make manuals` takes their pictures and prints these pages to static/manuals/."""
+"""The pages of the operating manuals. `make manuals` takes their pictures and prints these pages to static/manuals/."""
 
 from typing import Literal
 

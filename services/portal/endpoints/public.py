@@ -1,4 +1,4 @@
-"""What anyone may see: the front page, what is published, and the verification of a certificate."""
+"""The pages for everybody: the front page, what is published, and the verification of a certificate."""
 
 import io
 import re
@@ -75,7 +75,7 @@ async def certificate_search(context: Anyone, number: str | None = None) -> Resp
 
 @router.post("/certificates")
 async def search_certificate(context: Anyone) -> Response:
-    """To the certificate's address, unless what was typed cannot or must not stand in one."""
+    """Lead to the certificate's address, unless what was typed cannot or must not stand in one."""
     number = context.field("number")
     if ADDRESSABLE.fullmatch(number) and not looks_like_id_number(number):
         return context.redirect(_address(number))
@@ -128,7 +128,7 @@ async def _certificate(context: PageContext, number: str) -> Response:
 
 @router.get("/certificates/{number}/qr.svg")
 async def certificate_code(context: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
-    """The link to the certificate's page, for a telephone's camera."""
+    """Draw the link to the certificate's page, for a telephone's camera."""
     if looks_like_id_number(number):
         raise NotFound
     picture = io.BytesIO()

@@ -1,4 +1,4 @@
-"""For registrars: the import of people and certificates, and the look at one person."""
+"""The pages for registrars: the import of people and certificates, and the look at one person."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -90,7 +90,7 @@ async def import_file(context: Registrar) -> Response:
 async def _report(
     context: SignedIn, template: str, dry_run: bool, answer: httpx2.Response, stack: AsyncExitStack
 ) -> AsyncIterator[bytes]:
-    """The page in pieces: what comes before the lines, a line for each step, the report, what comes after."""
+    """Make the page in pieces: what comes before the lines, a line for each step, the report, what comes after."""
     outcome = ImportLine()
     try:
         async with stack:
@@ -119,7 +119,7 @@ async def person_form(context: Registrar) -> Response:
 
 @router.post("/registry/people")
 async def find_person(context: Registrar) -> Response:
-    """The answer to the form itself, because an id number is never part of an address."""
+    """Show the person as the answer to the form itself, because an id number is never part of an address."""
     number = context.field("id_number")
     try:
         person = await context.get(RegistryPersonRead, "/renewal/v1/registry/people", params={"id_number": number})

@@ -1,4 +1,4 @@
-"""How the review goes, and the proof that numbers have no gap."""
+"""The pages of how the review goes, and of the proof that numbers have no gap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,19 +50,19 @@ class Chart:
 
 
 def scale(highest: int) -> int:
-    """A round number, 2 at least, that the highest column fits under."""
+    """Find a round number, 2 at least, that the highest column fits under."""
     zeros = len(str(highest)) - 1
     steps = (int(f"{step}{'0' * zeros}") for step in (1, 2, 3, 4, 6, 8, 10))
     return max(2, next(step for step in steps if step >= highest))
 
 
 def counts(day: DayRead) -> dict[str, int]:
-    """The day's decisions by kind, in the order of DECISIONS."""
+    """Count the day's decisions by kind, in the order of DECISIONS."""
     return {"approved": day.approved, "rejected": day.rejected, "withdrawn": day.withdrawn}
 
 
 def chart(days: Sequence[DayRead]) -> Chart:
-    """`days` as in the API's statistics, the last one today."""
+    """Draw `days` of the API's statistics, the last one today."""
     top = scale(max(sum(counts(day).values()) for day in days))
     step = WIDTH / len(days)
     every = -(-len(days) // 10)
@@ -84,7 +84,7 @@ def chart(days: Sequence[DayRead]) -> Chart:
 
 
 def span(seconds: int) -> str:
-    """A time that has passed, in its largest unit."""
+    """Say a time that has passed, in its largest unit."""
     for size, unit in ((86400, "天"), (3600, "小时"), (60, "分钟")):
         if seconds >= size:
             return f"{seconds // size} {unit}"
@@ -92,7 +92,7 @@ def span(seconds: int) -> str:
 
 
 def waiting_label(band: WaitingRead) -> str:
-    """Days since submission in words; the upper end is not included."""
+    """Say days since submission in words; the upper end is not included."""
     if band.to_days is None:
         return f"{band.from_days} 天以上"
     if band.from_days == 0:
