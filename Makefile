@@ -51,6 +51,7 @@ check: $(VENV)/.installed  ## lint, types, layers, generated documents
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(RUN) -m tools.asyncapi --check
 	@$(RUN) -m tools.portal_models --check
+	@$(RUN) -m tools.rules
 
 format: $(VENV)/.installed  ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix .

@@ -85,7 +85,7 @@ def create_app(container: RenewalContainer) -> FastAPI:
 
 
 async def keep_store_clean(container: RenewalContainer) -> None:
-    """Until cancelled: remove pictures that no application names."""
+    """Remove pictures that no application names, until cancelled."""
     while True:
         try:
             removed = await sweep_orphans(container)

@@ -88,7 +88,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class AgeLimit:
-    """From `effective_from` on, a person of `sex` may renew up to and including the birthday of `months`."""
+    """A person of `sex` may renew up to and including the birthday of `months`, from `effective_from` on."""
 
     sex: Sex
     effective_from: date

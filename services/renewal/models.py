@@ -68,7 +68,7 @@ class Person(Base):
 
 
 class HeldCertificate(Base):
-    """From the registry, or numbered by the platform (`application_id`). Valid: not void, replaced or expired.
+    """A certificate of the registry, or of the platform (`application_id`). Valid: not void, replaced or expired.
 
     `replaced_by` is the application whose certificate of the same post took its place.
     """

@@ -66,7 +66,7 @@ def _with_person_and_enterprise() -> sa.Select[Application]:
 async def find_application(
     session: AsyncSession, application_id: UUID, enterprise_id: UUID | None = None, *, lock: bool = False
 ) -> Application | None:
-    """With its person and enterprise; another enterprise's application is not found. `lock` takes the row lock."""
+    """Find it with person and enterprise; another enterprise's application is not found. `lock` takes the row lock."""
     statement = _with_person_and_enterprise().where(Application.id == application_id)
     if enterprise_id is not None:
         statement = statement.where(Application.enterprise_id == enterprise_id)

@@ -1,4 +1,4 @@
-"""From rows and results to what clients see."""
+"""Makes of rows and results what clients see."""
 
 from collections.abc import Iterable
 

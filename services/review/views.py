@@ -1,4 +1,4 @@
-"""From rows to what clients see: the only place that builds answers."""
+"""Makes of rows what clients see; answers are built nowhere else."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

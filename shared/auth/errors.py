@@ -1,3 +1,5 @@
+"""What accounts, tokens and sessions are refused with."""
+
 from shared.errors import Forbidden, Invalid, InvalidField, TooMany, Unauthenticated
 
 

@@ -69,7 +69,8 @@ class QueueMonitor:
         self._polled_at = float("-inf")
 
     async def poll(self, channel: AbstractChannel) -> None:
-        """Until the channel breaks or a queue is missing, which is raised."""
+        """Read the queues again and again. Raises ConnectionError when the channel breaks, and what a missing queue is
+        answered with."""
         while not channel.is_closed:
             async with asyncio.timeout(self._stall_timeout):
                 for queue, states in self._queues.items():

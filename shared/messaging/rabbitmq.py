@@ -90,7 +90,7 @@ class RabbitMQ:
                 await work.bind(exchange, key)
 
     async def _keep_at(self, purpose: str, work: Callable[[AbstractChannel], Awaitable[None]]) -> None:
-        """Until `work` returns, with a new channel for every try. Raises ChannelPreconditionFailed."""
+        """Try `work` until it returns, each time on a new channel. Raises ChannelPreconditionFailed."""
         while True:
             try:
                 async with self._channel(purpose) as channel:
@@ -103,7 +103,7 @@ class RabbitMQ:
                 await asyncio.sleep(self._timings.reconnect)
 
     async def declare(self) -> None:
-        """Returns when the broker holds the topology, raises ChannelPreconditionFailed if it holds a different one."""
+        """Return when the broker holds the topology. Raises ChannelPreconditionFailed if it holds a different one."""
 
         async def nothing(_channel: AbstractChannel) -> None:
             return None
@@ -111,11 +111,11 @@ class RabbitMQ:
         await self._keep_at("declare", nothing)
 
     async def monitor(self, monitor: QueueMonitor) -> None:
-        """Until cancelled. A queue that is missing is declared anew."""
+        """Keep `monitor` polling until cancelled. A queue that is missing is declared anew."""
         await self._keep_at("monitor", monitor.poll)
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
-        """Pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""
+        """Publish pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""
         async with asyncio.timeout(self._timings.publish):
             channel = await _unless_cancelled(self._publisher())
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
@@ -139,7 +139,8 @@ class RabbitMQ:
         await self._publishing_ends.aclose()
 
     async def consume(self, consumer: Consumer) -> None:
-        """Until cancelled. Survives broker restarts, queue deletion and handler failures."""
+        """Give a consumer what its queue holds, until cancelled. Goes on after the broker's restarts, the queue's
+        deletion and failures of handlers."""
         await self._keep_at(f"consume-{consumer.queue.name}", partial(self._consume, consumer))
 
     async def _consume(self, consumer: Consumer, channel: AbstractChannel) -> None:

@@ -69,7 +69,7 @@ class Relay:
             raise Stalled
 
     async def run(self) -> None:
-        """Until cancelled. Nothing short of cancellation ends the loop."""
+        """Move rows until cancelled; nothing short of that ends the loop."""
         # Called from whatever thread commits.
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, self._wake.set)
         with self._outbox.announced_to(wake):

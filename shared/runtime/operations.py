@@ -37,7 +37,7 @@ _OUTBOX = sa.select(
 
 
 def samplers_of(readiness: Readiness) -> list[Sampler]:
-    """What any process can tell of itself."""
+    """List the samplers of what any process can tell of itself."""
     checks = partial(_sample_checks, readiness)
     # The pool first: the others borrow from it.
     return [partial(_sample_pool, readiness), checks] if isinstance(readiness, Container) else [checks]
@@ -56,7 +56,7 @@ async def _sample_pool(container: Container) -> None:
 
 
 async def sample_outbox(container: Container) -> None:
-    """Of the service's database, for one process of each service to ask."""
+    """Set the outbox's gauges from the service's database; one process of each service asks."""
     async with container.database.transaction() as session:
         rows, age = (await session.execute(_OUTBOX)).one()
     OUTBOX_ROWS.labels(container.service).set(rows)
@@ -64,7 +64,7 @@ async def sample_outbox(container: Container) -> None:
 
 
 async def sample_dead_letters(container: Container, queues: Sequence[str]) -> None:
-    """Those of the in-process bus; a broker keeps its own."""
+    """Set the gauge of dead letters of the in-process bus; a broker keeps its own."""
     statement = sa.select(StoredDeadLetter.queue, sa.func.count()).group_by(StoredDeadLetter.queue)
     async with container.database.transaction() as session:
         dead = dict((await session.execute(statement)).all())

@@ -1,3 +1,5 @@
+"""What Alembic runs: this service's tables and those every service has."""
+
 from services.renewal.models import Base
 from shared.audit.trail import AuditBase
 from shared.messaging.tables import PlatformBase

@@ -1,4 +1,4 @@
-"""From the registry's rows and results to what registrars see."""
+"""Makes of the registry's rows and results what registrars see."""
 
 from services.renewal.domain import LABELS
 from services.renewal.registry.schemas import (
