@@ -44,7 +44,7 @@ router = transactional_router()
 BINARY = {"type": "string", "format": "binary"}
 
 
-Deps = Annotated[RenewalContainer, CONTAINER]
+OwnContainer = Annotated[RenewalContainer, CONTAINER]
 Enterprise = Annotated[Principal, allow("enterprise")]
 Anyone = Annotated[Principal, allow("enterprise", "reviewer", "registrar", "admin")]
 
@@ -61,7 +61,7 @@ async def list_posts(session: Session, _: Anyone) -> list[PostRead]:
     dependencies=[Depends(rate_limit("120/minute"))],
 )
 async def check_eligibility(
-    container: Deps, session: Session, _: Enterprise, body: EligibilityRequest
+    container: OwnContainer, session: Session, _: Enterprise, body: EligibilityRequest
 ) -> EligibilityRead:
     """Check a person against every rule, for one post or for all."""
     return views.eligibility(await eligibility.check_eligibility(container, session, body))
@@ -69,7 +69,7 @@ async def check_eligibility(
 
 @router.post("/applications", status_code=201, responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost))
 async def create_application(
-    container: Deps, session: Session, principal: Enterprise, body: ApplicationDraft
+    container: OwnContainer, session: Session, principal: Enterprise, body: ApplicationDraft
 ) -> ApplicationRead:
     """Begin an application as a draft."""
     return views.overview(container, await applications.create_application(container, session, principal, body))
@@ -77,7 +77,7 @@ async def create_application(
 
 @router.get("/applications", responses=problems(InvalidCursor))
 async def list_applications(
-    container: Deps,
+    container: OwnContainer,
     session: Session,
     principal: Enterprise,
     page: Paging,
@@ -102,7 +102,7 @@ async def list_applications(
 
 @router.get("/applications/{application_id}", responses=problems(ApplicationNotFound))
 async def read_application(
-    container: Deps, session: Session, principal: Enterprise, application_id: UUID
+    container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID
 ) -> ApplicationDetail:
     """One application with its history."""
     return views.detail(container, await applications.read_application(session, application_id, principal.subject))
@@ -110,7 +110,7 @@ async def read_application(
 
 @router.get("/applications/{application_id}/eligibility", responses=problems(ApplicationNotFound))
 async def check_application(
-    container: Deps, session: Session, principal: Enterprise, application_id: UUID
+    container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID
 ) -> EligibilityRead:
     """Check the person for the application's post and every other, as submitting it today would."""
     checked = await applications.read_eligibility(container, session, application_id, principal.subject)
@@ -122,7 +122,7 @@ async def check_application(
     responses=problems(ApplicationNotFound, StaleRevision, WrongState, UnknownPost),
 )
 async def change_application(
-    container: Deps, session: Session, principal: Enterprise, application_id: UUID, body: ApplicationChange
+    container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID, body: ApplicationChange
 ) -> ApplicationRead:
     """Change the post while the application is a draft or rejected."""
     found = await applications.change_application(container, session, principal.subject, application_id, body)
@@ -138,7 +138,7 @@ async def change_application(
     },
 )
 async def get_commitment_letter(
-    container: Deps, session: Session, principal: Enterprise, application_id: UUID
+    container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID
 ) -> Response:
     """The 承诺书 template, filled in, as .docx. It shows the full id number; the history records that."""
     name, data = await applications.commitment_letter(container, session, principal.subject, application_id)
@@ -151,7 +151,7 @@ async def get_commitment_letter(
     responses=problems(ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, NotEligible),
 )
 async def submit_application(
-    container: Deps, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
+    container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
 ) -> ApplicationRead:
     """Submit a draft, or resubmit a rejected application, for review."""
     found = await applications.submit_application(container, session, principal.subject, application_id, body.revision)
@@ -163,7 +163,7 @@ async def submit_application(
     responses=problems(ApplicationNotFound, StaleRevision, WrongState),
 )
 async def cancel_application(
-    container: Deps, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
+    container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest
 ) -> ApplicationRead:
     """Cancel an application that is a draft, waiting for review or rejected."""
     found = await applications.cancel_application(container, session, principal.subject, application_id, body.revision)

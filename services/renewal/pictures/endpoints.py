@@ -7,7 +7,7 @@ from fastapi import File, Query, Response, UploadFile
 
 from services.renewal import views
 from services.renewal.domain import ImageKind
-from services.renewal.endpoints import Deps, Enterprise
+from services.renewal.endpoints import Enterprise, OwnContainer
 from services.renewal.errors import (
     ApplicationNotFound,
     DuplicateImage,
@@ -37,7 +37,7 @@ Viewer = Annotated[Principal, allow("enterprise", "reviewer")]
     ),
 )
 async def put_image(
-    container: Deps,
+    container: OwnContainer,
     principal: Enterprise,
     application_id: UUID,
     kind: ImageKind,
@@ -63,7 +63,7 @@ async def put_image(
     },
 )
 async def get_image(
-    container: Deps,
+    container: OwnContainer,
     principal: Viewer,
     application_id: UUID,
     kind: ImageKind,

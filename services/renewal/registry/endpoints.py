@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
-from services.renewal.endpoints import BINARY, Deps
+from services.renewal.endpoints import BINARY, OwnContainer
 from services.renewal.errors import IdNumberInvalid, PersonNotFound, TableInvalid
 from services.renewal.registry import service, views
 from services.renewal.registry.file import template_xlsx
@@ -45,7 +45,7 @@ Registrar = Annotated[Principal, allow("registrar")]
 )
 async def import_registry(
     request: Request,
-    container: Deps,
+    container: OwnContainer,
     principal: Registrar,
     file: Annotated[UploadFile, File(description="CSV in UTF-8 or XLSX, at most 20 MiB and 100,000 rows")],
     dry_run: Annotated[bool, Query(description="only report what the import would do; nothing is written")] = False,
@@ -95,7 +95,7 @@ async def get_template(_: Registrar) -> Response:
 
 @router.get("/people", responses=problems(IdNumberInvalid, PersonNotFound))
 async def read_person(
-    container: Deps,
+    container: OwnContainer,
     session: Session,
     principal: Registrar,
     id_number: Annotated[str, Query(min_length=1, max_length=40)],
