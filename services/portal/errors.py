@@ -15,6 +15,8 @@ class LoginRequired(Problem):
 
 
 class PasswordChangeRequired(Problem):
+    """Somebody is logged in with the initial password, which opens nothing but the form for a new one."""
+
     code = "password_change_required"
     detail = "请先修改初始密码"
 
@@ -27,15 +29,21 @@ class ForeignForm(Forbidden):
 
 
 class PictureTooLarge(TooLarge):
+    """One picture, sent by itself."""
+
     code = "image_too_large"
     detail = "照片不能超过 5 MB，请压缩后重新上传"
 
 
 class PicturesTooLarge(TooLarge):
+    """An application's page with all its pictures; which one it is, nobody has read."""
+
     code = "images_too_large"
     detail = "照片没有上传：每张不能超过 5 MB。请返回申请页面，压缩后重新选择"
 
 
 class WrongRole(Forbidden):
+    """Somebody is logged in who may not see this page."""
+
     code = "wrong_role"
     detail = "您的账号没有使用此功能的权限"
