@@ -44,7 +44,7 @@ bench: $(VENV)/.installed  ## measure: ratios against the raw limits (ROUNDS=, O
 	@tools/install-test-packages.sh
 	@$(RUN) -m bench --rounds $(ROUNDS) --only $(ONLY)
 
-check: $(VENV)/.installed  ## lint, types, layers, generated documents
+check: $(VENV)/.installed  ## lint, types, layers, rules of our own, generated documents
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy

@@ -1,4 +1,4 @@
-"""One taxonomy of refusals. `http.py` maps a kind to a status, `messaging` maps it to a dead letter.
+"""One taxonomy of refusals, for anyone to import. `shared/web/problems.py` maps a kind to a status.
 
 A concrete error is a subclass in a service's errors.py with a stable `code` (for programs) and a Chinese `detail`
 (for people). Extension members of the problem document (RFC 9457) travel in `members`.
@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 
 class Problem(Exception):
+    """Base of every refusal; `members` are what its document says besides code and detail."""
+
     code: ClassVar[str] = "problem"
     detail: str = "请求未能完成"
 

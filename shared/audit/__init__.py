@@ -1,1 +1,4 @@
-"""The audit trail a service keeps: who did what when."""
+"""The audit trail a service keeps: who did what when.
+
+Services import it, and of shared only `runtime` may.
+"""

@@ -20,7 +20,7 @@ class AuditBase(DeclarativeBase):
 
 
 class AuditEntry(AuditBase):
-    """The database refuses to change, delete or truncate."""
+    """One act. The database refuses to change, delete or truncate the rows."""
 
     __tablename__ = "audit"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -39,7 +39,7 @@ class AuditEntry(AuditBase):
 
 
 def create_audit_tables_1(op: Operations) -> None:
-    """First revision of the table. Frozen: changes get a new function."""
+    """Create the first revision of the table. Frozen: changes get a new function."""
     op.create_table(
         "audit",
         sa.Column("id", sa.Uuid, primary_key=True),
@@ -79,7 +79,7 @@ class Actor(Protocol):
 def row(
     at: datetime, actor: Actor | None, action: StrEnum, subject: UUID | str | None, detail: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """An entry for `add_rows`. `detail` must hold no personal data.
+    """Make an entry for `add_rows`. `detail` must hold no personal data.
 
     Without an actor it was somebody who could not log in, or the operator.
     """
@@ -102,10 +102,10 @@ def add(
     subject: UUID | str | None,
     detail: Mapping[str, Any],
 ) -> None:
-    """As `row`, written when the session is, in the transaction of what it records."""
+    """Write an entry, as of `row`, when the session is written: in the transaction of what it records."""
     session.add(AuditEntry(**row(at, actor, action, subject, detail)))
 
 
 async def add_rows(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """In one statement, however many."""
+    """Write entries in one statement, however many."""
     await session.execute(sa.insert(AuditEntry).returning(AuditEntry.id), list(rows))

@@ -46,12 +46,13 @@ class BrowserSessions:
     cipher: FieldCipher
 
     def open(self, session: AsyncSession, account: Account) -> BrowserSession:
+        """Add a session for an account that may log in, and show its id for the first time."""
         session_id = secrets.token_urlsafe(32)
         row = self.sessions.add(session, account, _hash(session_id), last_seen_at=self.sessions.clock.now())
         return self.shown(account, row.id, session_id)
 
     async def see(self, session: AsyncSession, session_id: str, *, active: bool = True) -> LoginSession:
-        """The session, which stays open for longer if somebody was active. Raises InvalidSession."""
+        """Find the session, which stays open for longer if somebody was active. Raises InvalidSession."""
         now = self.sessions.clock.now()
         due = LoginSession.last_seen_at <= now - SEEN_EVERY
         found = (await session.execute(sa.select(LoginSession, due).where(*self._open_under(session_id)))).one_or_none()

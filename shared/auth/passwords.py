@@ -24,17 +24,22 @@ def _limit() -> CapacityLimiter:
 
 
 async def hash_password(password: str) -> str:
+    """Hash on a thread, when it is this password's turn."""
     return await anyio.to_thread.run_sync(_hasher.hash, password, limiter=_limit())
 
 
 async def verify_password(password: str, stored: str | None) -> bool:
-    """Whether the password fits; None stands for an account that does not exist and never fits."""
+    """Tell whether the password fits; None stands for an account that does not exist and never fits."""
     fits = await anyio.to_thread.run_sync(_hasher.verify, password, stored or _NOBODY, limiter=_limit())
     return fits and stored is not None
 
 
 def check_new_password(new: str, old: str, *forbidden: str) -> None:
-    """Raises WeakPassword. `forbidden` are account names and initial passwords it must not contain."""
+    """Refuse a password that is easily guessed. `forbidden` are account names and initial passwords that it must not
+    contain.
+
+    Raises WeakPassword.
+    """
     reason = None
     if not MIN_LENGTH <= len(new) <= MAX_LENGTH:
         reason = f"新密码长度应为 {MIN_LENGTH} 至 {MAX_LENGTH} 位"

@@ -29,7 +29,7 @@ ENDED_RETENTION = timedelta(days=1)
 
 
 class SessionPolicy(Protocol):
-    """How long lives what is given, and how many failures lock an account for how long."""
+    """How long what is given lives, and how many failures lock an account for how long."""
 
     @property
     def access_minutes(self) -> int: ...
@@ -80,6 +80,7 @@ class Sessions:
         return account
 
     def open(self, session: AsyncSession, account: Account) -> TokenPair:
+        """Add a session for an account that may log in, and give its first tokens."""
         token = secrets.token_urlsafe(32)
         return self.pair(account, self.add(session, account, _hash(token)).id, token)
 
@@ -141,7 +142,7 @@ class Sessions:
         await self.end_all(session, account.id, but=kept)
 
     async def unlock(self, session: AsyncSession, name: str) -> bool:
-        """Forget the failed logins of an account name; False if there are none."""
+        """Forget the failed logins of an account name; gives False if there are none."""
         forgotten = sa.delete(LoginFailure).where(LoginFailure.account_hash == _hash(name))
         return await session.scalar(forgotten.returning(LoginFailure.account_hash)) is not None
 
@@ -178,9 +179,10 @@ class Sessions:
         return self.clock.now() - timedelta(minutes=self.policy.lockout_minutes)
 
     async def _check_password(self, name: str, password: str, stored: str | None, refusal: type[Problem]) -> None:
-        """Raises AccountLocked or `refusal`. Failures are counted, in a transaction of their own.
+        """Compare a password with the stored hash, and count a failure in a transaction of its own.
 
         Hashing is slow and queues: with connections held meanwhile a burst of guesses would hold the whole pool.
+        Raises AccountLocked, or `refusal` where the password does not fit.
         """
         key = _hash(name)
         # One guess at a time: many made at once must not be under way before the first of them is counted.

@@ -42,7 +42,7 @@ class LoginFailure(AuthBase):
 
 
 def create_auth_tables_1(op: Operations) -> None:
-    """First revision of these tables. Frozen: changes get a new function."""
+    """Create the first revision of these tables. Frozen: changes get a new function."""
     timestamp = sa.DateTime(timezone=True)
     op.create_table(
         "sessions",
@@ -65,7 +65,7 @@ def create_auth_tables_1(op: Operations) -> None:
 
 
 def alter_auth_tables_2(op: Operations) -> None:
-    """Browser sessions. Frozen; the version before this one can run on the result."""
+    """Let a session be a browser's. Frozen; the version before this one can run on the result."""
     op.add_column("sessions", sa.Column("last_seen_at", sa.DateTime(timezone=True)))
 
 
@@ -78,12 +78,12 @@ class Account:
     must_change_password: Mapped[bool]
 
     def account_name(self, cipher: FieldCipher) -> str:
-        """What the person logs in with, in clear."""
+        """Give what the person logs in with, in clear."""
         raise NotImplementedError
 
     @property
     def subject(self) -> UUID:
-        """Its id, as an audit trail or a token calls it."""
+        """Give its id, as an audit trail or a token calls it."""
         return self.id
 
     @property

@@ -65,7 +65,7 @@ class SigningKeys:
         return {key_id: key.public_key() for key_id, key in self._keys.items()}
 
     def jwks(self) -> dict[str, Any]:
-        """RFC 7517 key set (RFC 8037 for Ed25519)."""
+        """Publish the public keys as an RFC 7517 key set (RFC 8037 for Ed25519)."""
         return {
             "keys": [
                 {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key_id, "x": _raw(key)}
@@ -102,7 +102,7 @@ class TokenVerifier:
         self._fetching = asyncio.Lock()
 
     async def verify(self, token: str) -> Principal:
-        """Raises InvalidToken, or Unavailable when the issuer's keys cannot be had."""
+        """Check a token and give whom it names. Raises InvalidToken; Unavailable without the issuer's keys."""
         try:
             key_id = str(jwt.get_unverified_header(token).get("kid"))
             issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))

@@ -71,7 +71,7 @@ def rows(file: BinaryIO, columns: Sequence[str], max_rows: int) -> Iterator[tupl
 
 
 def count_rows(file: BinaryIO, columns: Sequence[str], max_rows: int) -> int | None:
-    """How many rows `rows` will yield; None for a workbook, too slow to be read twice. Raises TableError."""
+    """Count the rows that `rows` will yield; None for a workbook, too slow to be read twice. Raises TableError."""
     file.seek(0)
     return None if file.read(4) in _ZIP_MAGIC else sum(1 for _ in rows(file, columns, max_rows))
 

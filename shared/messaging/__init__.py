@@ -1,4 +1,7 @@
-"""The event backbone: outbox and relay on the way out, inbox and one wrapper on the way in."""
+"""The event backbone: outbox and relay on the way out, inbox and one wrapper on the way in.
+
+Services and deploy import it, and of shared `contracts` and what is above; it knows no HTTP.
+"""
 
 from shared.messaging.consumer import Consumer, Outcome, PredecessorMissing, Subscription, Verdict, traced
 from shared.messaging.dead_letters import DeadLetter, DeadLetters

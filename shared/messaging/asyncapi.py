@@ -9,7 +9,7 @@ from shared.messaging.topology import EXCHANGE, Queue
 
 
 def document(producers: Mapping[str, Sequence[type[Event]]], queues: Sequence[Queue]) -> dict[str, Any]:
-    """The AsyncAPI document as a JSON object."""
+    """Write the AsyncAPI document as a JSON object."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}

@@ -18,7 +18,7 @@ class DeadLetter:
 
 class DeadLetters(Protocol):
     async def list(self, queue: str) -> Sequence[DeadLetter]:
-        """The queue's dead letters, oldest first; they stay where they are."""
+        """List the queue's dead letters, oldest first; they stay where they are."""
 
     async def replay(self, queue: str, event_id: UUID | None = None) -> int:
         """Give one dead letter, or all of the queue, back to its handler as new; returns how many."""

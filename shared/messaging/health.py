@@ -87,17 +87,17 @@ class QueueMonitor:
         return _Reading(messages, found["ready"].consumer_count or 0, since if messages["ready"] else None)
 
     async def check(self) -> None:
-        """Raises Stalled unless the broker, holding all the queues, was seen of late."""
+        """Check that the broker, holding all the queues, was seen of late. Raises Stalled."""
         if time.monotonic() - self._polled_at > self._stall_timeout:
             raise Stalled
 
     async def check_subscribed(self, queue: str) -> None:
-        """Raises Stalled unless the broker has a consumer of the queue."""
+        """Check that the broker has a consumer of the queue. Raises Stalled."""
         if queue not in self._readings or not self._readings[queue].consumers:
             raise Stalled
 
     async def check_consumer(self, queue: str, activity: Activity) -> None:
-        """Raises Stalled unless this consumer is subscribed, in the broker's eyes as well, and gets on."""
+        """Check that this consumer is subscribed, in the broker's eyes as well, and gets on. Raises Stalled."""
         await self.check_subscribed(queue)
         if not activity.subscribed:
             raise Stalled

@@ -61,7 +61,7 @@ class RabbitMQ:
 
     @asynccontextmanager
     async def _channel(self, purpose: str) -> AsyncIterator[AbstractChannel]:
-        """A channel on its own connection to a broker that holds the whole topology."""
+        """Open a channel on its own connection to a broker that holds the whole topology."""
         connection = await aio_pika.connect(
             self._url,
             timeout=self._timings.connect,
@@ -222,7 +222,7 @@ class RabbitMQ:
         return None
 
     async def depths(self) -> dict[str, dict[str, int]]:
-        """Messages by queue and state, as the broker counts them now; not those that a consumer holds."""
+        """Count messages by queue and state, as the broker does now; not those that a consumer holds."""
         async with self._channel("depths") as channel:
             return {
                 queue.name: {
@@ -256,7 +256,7 @@ class RabbitMQ:
         return replayed
 
     async def _dead(self, channel: AbstractChannel, queue: str) -> AsyncIterator[AbstractIncomingMessage]:
-        """The dead letters that are there now, not those that a replay brings back meanwhile."""
+        """Take the dead letters that are there now, not those that a replay brings back meanwhile."""
         dead = await channel.get_queue(self._queues[queue].dead)
         for _ in range(dead.declaration_result.message_count or 0):
             delivery = await dead.get(no_ack=False, fail=False, timeout=5)
@@ -289,13 +289,13 @@ async def _unless_cancelled(work: Awaitable[T]) -> T:
 
 
 def _tries(delivery: AbstractIncomingMessage) -> int:
-    """How often the broker has given this message to someone who neither took nor refused it."""
+    """Tell how often the broker has given this message to someone who neither took nor refused it."""
     tries = delivery.headers.get("x-delivery-count", 0)
     return tries if isinstance(tries, int) else 0
 
 
 def _by_risk(batch: Sequence[AbstractIncomingMessage]) -> Iterator[Sequence[AbstractIncomingMessage]]:
-    """Fresh messages together, then one by one those that may have crashed a process, the likeliest last."""
+    """Give fresh messages together, then one by one those that may have crashed a process, the likeliest last."""
     if fresh := [delivery for delivery in batch if not _tries(delivery)]:
         yield fresh
     for delivery in sorted(filter(_tries, batch), key=_tries):

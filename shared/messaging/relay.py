@@ -64,7 +64,7 @@ class Relay:
         self._moved_at = time.monotonic()
 
     async def check(self) -> None:
-        """Raises Stalled unless the loop got through of late; an empty outbox counts, a missing broker does not."""
+        """Check that the loop got through of late; an empty outbox counts, no broker does not. Raises Stalled."""
         if time.monotonic() - self._moved_at > self._stall_timeout.total_seconds():
             raise Stalled
 
@@ -132,7 +132,7 @@ class Relay:
         return len(messages)
 
     async def _release(self, lease: UUID) -> None:
-        """Nobody needs to wait for the lease's end when its owner gives up, or is stopped, in good order."""
+        """Give the rows back: nobody needs to wait for the lease's end when its owner gives up in good order."""
         # Its own failure must not take the place of the error, or the cancellation, that led here.
         with suppress(Exception):
             async with asyncio.timeout(1), self._database.transaction() as session:

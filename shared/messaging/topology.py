@@ -37,11 +37,11 @@ class Queue:
 
     @property
     def states(self) -> dict[str, str]:
-        """Where a message may wait, and the broker's queue for it."""
+        """Name the states in which a message may wait, and the broker's queue for each."""
         return {"ready": self.name, "retry": self.retry, "dead": self.dead}
 
     def arguments(self) -> dict[str, Any]:
-        """Structure is declared here, so that a broker without policies loses nothing; policies may tighten it."""
+        """Declare the structure here, so that a broker without policies loses nothing; policies may tighten it."""
         return _quorum(self.dead) | {"x-delivery-limit": self.delivery_limit}
 
     def retry_arguments(self) -> dict[str, Any]:

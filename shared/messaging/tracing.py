@@ -20,7 +20,7 @@ _TRACEPARENT = re.compile(rb'"traceparent":"([^"]+)"')
 
 @contextmanager
 def consuming(queue: Queue, batch: Sequence[Received[Any]]) -> Iterator[Sequence[Received[Any]]]:
-    """The batch, whose events from here on are children of their own span in the consumer.
+    """Give the batch, whose events from here on are children of their own span in the consumer.
 
     A single event's trace goes on; several events are a trace of their own that links to each of theirs.
     """
@@ -50,7 +50,7 @@ def consuming(queue: Queue, batch: Sequence[Received[Any]]) -> Iterator[Sequence
 def note_published(
     service: str, messages: Sequence[Message], results: Sequence[Exception | None], started: int
 ) -> None:
-    """A span for each message, from `started` (nanoseconds since the epoch) until now."""
+    """Export a span for each message, from `started` (nanoseconds since the epoch) until now."""
     if not enabled():
         return
     ended = time.time_ns()

@@ -81,7 +81,7 @@ _sampling = asyncio.Lock()
 
 
 async def exposition(samplers: Sequence[Sampler]) -> bytes:
-    """All metrics in Prometheus' text format. What cannot be sampled is absent: an old figure would look like news."""
+    """Write all metrics as Prometheus' text. What cannot be sampled is absent: an old figure would look like news."""
     async with _sampling:
         for gauge in _SAMPLED:
             gauge.clear()

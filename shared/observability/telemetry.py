@@ -16,12 +16,12 @@ SECRET_KEYS = re.compile(r"password|token|secret|session_id|authorization|answer
 
 
 def new_traceparent() -> str:
-    """A fresh W3C trace context."""
+    """Make a fresh W3C trace context."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def current_traceparent() -> str:
-    """The trace context of this request or message; a new one outside of both."""
+    """Give the trace context of this request or message; a new one outside of both."""
     value = _traceparent.get()
     if value is None:
         value = new_traceparent()
@@ -48,7 +48,7 @@ def _redact_text(value: str) -> str:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Last processor before rendering: whatever a caller logs, no secret and no id number gets out."""
+    """Hide secrets and id numbers, whatever a caller logs, as the last processor before rendering."""
     for key, value in event.items():
         event[key] = _redact_value(key, value)
     return event
@@ -72,7 +72,7 @@ class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """JSON lines on standard error for our own loggers and for the libraries'."""
+    """Write JSON lines on standard error for our own loggers and for the libraries'."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

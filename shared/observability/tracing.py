@@ -78,7 +78,7 @@ def start_span(
     links: Iterable[str | None] = (),
     start_time: int | None = None,
 ) -> Span:
-    """A span under the traceparent `parent`, or the first of a new trace; whoever starts it has to end it."""
+    """Start a span under the traceparent `parent`, or the first of a new trace; whoever starts it has to end it."""
     if _processor is None:
         return INVALID_SPAN
     above = _context_of(parent)

@@ -1,1 +1,4 @@
-"""PostgreSQL: engine and transactions, ciphertext in columns and its rotation."""
+"""PostgreSQL: engine and transactions, ciphertext in columns and its rotation.
+
+Anyone above may import it, `messaging` first; it knows neither events nor HTTP.
+"""

@@ -44,7 +44,7 @@ class FieldCipher:
         return f"{self.current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, ciphertext: str, context: str) -> str:
-        """Raises DecryptionFailed."""
+        """Decrypt a value. Raises DecryptionFailed."""
         key_id, _, encoded = ciphertext.partition(".")
         try:
             raw = base64.urlsafe_b64decode(encoded)
@@ -62,5 +62,5 @@ class FieldCipher:
         return kind.model_validate_json(self.decrypt(sealed, context))
 
     def blind_index(self, value: str) -> str:
-        """64 hex digits; equal values give equal indexes, and nothing else can be learnt without the key."""
+        """Make 64 hex digits of a value: equal ones of equal values, and nothing else can be learnt without the key."""
         return hmac.new(self._index_key, value.encode(), hashlib.sha256).hexdigest()

@@ -51,7 +51,7 @@ _AFTER_COMMIT = "after_commit"
 
 
 def new_registry(own_types: Mapping[Any, Any] | None = None) -> registry:
-    """What a declarative base is made of: the column types of annotations, and the names that migrations rely on."""
+    """Make what a declarative base needs: the column types of annotations, and the names that migrations rely on."""
     types: dict[Any, Any] = {
         datetime: sa.DateTime(timezone=True),
         str: sa.Text,
@@ -67,7 +67,7 @@ def connect_args() -> dict[str, Any]:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is away or has no connection left, so that all work fails, whatever it is."""
+    """Tell whether the database is away or has no connection left, so that all work fails, whatever it is."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, ConnectionError | TimeoutError | sa.exc.TimeoutError)
     sqlstate = getattr(error.orig, "sqlstate", None)
@@ -77,7 +77,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work can succeed later: an outage, a deadlock, a lock or statement timeout."""
+    """Tell whether the same work can succeed later: an outage, a deadlock, a lock or statement timeout."""
     return is_outage(error) or (isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONTENTION)
 
 
@@ -108,13 +108,13 @@ def _forget(session: Session, transaction: SessionTransaction) -> None:
 
 
 def violates(error: IntegrityError, *constraints: str) -> bool:
-    """Whether one of these constraints or unique indexes is what refused the statement."""
+    """Tell whether one of these constraints or unique indexes is what refused the statement."""
     diagnostics = getattr(error.orig, "diag", None)
     return getattr(diagnostics, "constraint_name", None) in constraints
 
 
 class Database:
-    """One service's database."""
+    """One service's database: a pool of connections, each with the time limits of SESSION_OPTIONS."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine = create_async_engine(
@@ -131,20 +131,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """One unit of work: commits when the block ends, rolls back when it raises.
+        """Make the block one unit of work: committed when it ends, rolled back when it raises.
 
-        A block that has only read so far may roll back itself, to give its connection back while it does slow work.
+        It holds a connection from its first statement on, so nothing slow belongs inside.
         """
         async with self._sessions() as session:
             yield session
             await session.commit()
 
     def pool_usage(self) -> tuple[int, int]:
-        """Connections in use, and how many the pool may open."""
+        """Count the connections in use, and those that the pool may open."""
         return self._pool.checkedout(), self._pool.size()
 
     async def ping(self) -> None:
-        """Raises the driver's error when the database does not answer."""
+        """Ask the database whether it answers. Raises the driver's error when it does not."""
         async with self.engine.connect() as connection:
             await connection.execute(sa.text("SELECT 1"))
 
@@ -153,7 +153,7 @@ class Database:
 
 
 def alembic_config(service: str, url: str) -> alembic.config.Config:
-    """Alembic's configuration for `services.<service>`; there is no alembic.ini."""
+    """Make Alembic's configuration for `services.<service>`; there is no alembic.ini."""
     package = importlib.import_module(f"services.{service}")
     config = alembic.config.Config()
     config.set_main_option("script_location", str(Path(str(package.__file__)).parent / "migrations"))
@@ -168,7 +168,7 @@ def migrate(service: str, url: str) -> None:
 
 
 def is_migrated(service: str, url: str) -> bool:
-    """Whether the database has this version's newest revision, or one unknown to it, which is newer. Only reads."""
+    """Tell whether the database has this version's newest revision, or one unknown to it, and so newer. Only reads."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args=connect_args())
     with engine.connect() as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
@@ -178,7 +178,7 @@ def is_migrated(service: str, url: str) -> bool:
 
 
 def run_migrations(metadata: Sequence[sa.MetaData]) -> None:
-    """Body of every service's migrations/env.py."""
+    """Run the migrations: the body of every service's migrations/env.py."""
     config = alembic_context.config
     engine = sa.create_engine(config.attributes["url"], poolclass=sa.pool.NullPool, connect_args={"connect_timeout": 5})
     with engine.connect() as connection:

@@ -25,7 +25,7 @@ class Encrypted:
 
 
 async def reencrypt(database: Database, cipher: FieldCipher, encrypted: Encrypted) -> AsyncIterator[int]:
-    """Batch by batch, each a transaction: how many values it has changed.
+    """Encrypt anew batch by batch, each a transaction; yields how many values each has changed.
 
     May run beside the service and be interrupted; a value under the current key is left alone. Raises DecryptionFailed,
     naming the row.

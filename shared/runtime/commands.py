@@ -5,7 +5,7 @@ from uuid import UUID
 
 
 def add_dead_letters(subparsers: Any) -> None:
-    """The command `dead-letters`, for `shared.runtime.service.manage_dead_letters` to carry out."""
+    """Add the command `dead-letters`, for `shared.runtime.service.manage_dead_letters` to carry out."""
     parser = subparsers.add_parser("dead-letters", help="list or replay what no handler could process")
     parser.add_argument("action", choices=["list", "replay"])
     parser.add_argument("--event", type=UUID, help="replay only this event id (default: all)")

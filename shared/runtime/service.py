@@ -55,12 +55,12 @@ class Service:
         return [Consumer(subscription, container, container.database) for subscription in self.subscriptions]
 
     def own_samplers(self, container: Container) -> list[Sampler]:
-        """For one process of the service at a time."""
+        """List the samplers of the service's database, for one process of the service at a time."""
         return [partial(sample, container) for sample in (sample_outbox, *self.samplers)]
 
 
 async def run_worker(service: Service, container: Container) -> None:
-    """Relay, consumers and jobs of one service on RabbitMQ, until cancelled.
+    """Run relay, consumers and jobs of one service on RabbitMQ until cancelled.
 
     Raises an ExceptionGroup when a job fails or the broker holds a topology that differs from ours.
     """
@@ -97,7 +97,7 @@ def _broker(service: Service, settings: Settings) -> RabbitMQ:
 
 
 def serve(app: FastAPI, settings: ProcessSettings) -> None:
-    """HTTP on the settings' address, and operators' on their port, until interrupted."""
+    """Serve HTTP on the settings' address, and operators on their port, until interrupted."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -146,7 +146,10 @@ def await_migration(service: str, url: str) -> None:
 
 
 async def manage_dead_letters(store: DeadLetters, queues: Iterable[Queue], arguments: argparse.Namespace) -> None:
-    """Raises SystemExit where the event to replay is no dead letter of any of the queues."""
+    """List or replay dead letters, as the command line says.
+
+    Raises SystemExit where the event to replay is no dead letter of any of the queues.
+    """
     found = 0
     for queue in queues:
         if arguments.action == "list":

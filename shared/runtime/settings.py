@@ -29,12 +29,12 @@ PRINTABLE = range(0x20, 0x7F)
 
 
 def new_key() -> str:
-    """Makes a random key, in the form that `parse_key` reads."""
+    """Make a random key, in the form that `parse_key` reads."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def parse_key(encoded: str) -> bytes:
-    """One key: 32 bytes in base64. Raises ValueError for anything else or for a guessable key."""
+    """Read one key: 32 bytes in base64. Raises ValueError for anything else or for a guessable key."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except binascii.Error as error:
@@ -50,7 +50,7 @@ def parse_key(encoded: str) -> bytes:
 
 
 def parse_keys(text: str) -> dict[str, bytes]:
-    """`id:base64[,id:base64…]`; the first key is the current one, the others stay readable after a rotation."""
+    """Read `id:base64[,id:base64…]`; the first key is the current one, the others stay readable after a rotation."""
     keys: dict[str, bytes] = {}
     for item in text.split(","):
         key_id, separator, encoded = item.strip().partition(":")
@@ -63,7 +63,7 @@ def parse_keys(text: str) -> dict[str, bytes]:
 
 
 def require_url(url: str, schemes: tuple[str, ...]) -> str:
-    """The address as it is. Raises ValueError, which never repeats it, unless it has one of the schemes and a host."""
+    """Give the address as it is. Raises ValueError, which never repeats it, without a host and one of the schemes."""
     expected = f"must be {' or '.join(f'{scheme}://' for scheme in schemes)} with a host"
     try:
         parts = urlsplit(url)
@@ -101,7 +101,7 @@ BrokerUrl = Annotated[SecretStr, AfterValidator(_check_broker)]
 
 @contextmanager
 def explained_settings() -> Iterator[None]:
-    """Bad settings inside the block end the process: a line for each on standard error, exit status 2."""
+    """Let bad settings inside the block end the process: a line for each on standard error, exit status 2."""
     try:
         yield
     except (ValidationError, SettingsError) as error:
@@ -110,7 +110,7 @@ def explained_settings() -> Iterator[None]:
 
 
 def _explain(error: ValidationError | SettingsError) -> list[str]:
-    """What is wrong with each setting, by the name of its variable, and never its value."""
+    """Say what is wrong with each setting, by the name of its variable, and never its value."""
     if isinstance(error, SettingsError):
         return [f"GANZHENG_SECRETS_DIR: {error}"]
     lines = []

@@ -1,1 +1,4 @@
-"""Values of the field and of time: checked, normalised, without a framework. They import nothing of ours."""
+"""Values of the field and of time: checked, normalised, without a framework.
+
+Anyone may import them; they import nothing of ours.
+"""

@@ -9,7 +9,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present instant, aware, in UTC."""
+        """Tell the present instant, aware, in UTC."""
 
 
 class SystemClock:
@@ -18,15 +18,15 @@ class SystemClock:
 
 
 def business_day(moment: datetime) -> date:
-    """The calendar day on which `moment` falls in Asia/Shanghai."""
+    """Find the calendar day on which `moment` falls in Asia/Shanghai."""
     return moment.astimezone(SHANGHAI).date()
 
 
 def start_of_business_day(day: date) -> datetime:
-    """The instant (UTC) at which `day` begins in Asia/Shanghai."""
+    """Find the instant (UTC) at which `day` begins in Asia/Shanghai."""
     return datetime.combine(day, time(), tzinfo=SHANGHAI).astimezone(UTC)
 
 
 def end_of_business_day(day: date) -> datetime:
-    """The last instant (UTC) of `day` in Asia/Shanghai."""
+    """Find the last instant (UTC) of `day` in Asia/Shanghai."""
     return start_of_business_day(day + timedelta(days=1)) - timedelta(microseconds=1)

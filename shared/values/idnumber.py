@@ -54,17 +54,17 @@ class IdNumber:
 
 
 def compact(text: str) -> str:
-    """Upper-case text with full-width forms made ASCII and without spaces, hyphens and invisible marks."""
+    """Make the text upper-case, with full-width forms made ASCII and without spaces, hyphens and invisible marks."""
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
 
 
 def normalise(text: str) -> str:
-    """The form in which a number is stored and compared; not checked."""
+    """Bring a number into the form in which it is stored and compared; not checked."""
     return compact(text)
 
 
 def looks_like_id_number(text: str) -> bool:
-    """Whether somebody may have meant an id number of either generation, also if mistyped."""
+    """Tell whether somebody may have meant an id number of either generation, also if mistyped."""
     return bool(_ALIKE.fullmatch(normalise(text)))
 
 
@@ -89,7 +89,7 @@ def parse(text: str, today: date) -> IdNumber:
 
 
 def make(area: str, birth: date, sequence: int) -> str:
-    """A synthetic valid number; `area` is six digits, `sequence` 0..999 (odd = male)."""
+    """Make a synthetic valid number; `area` is six digits, `sequence` 0..999 (odd = male)."""
     if not re.fullmatch(r"[0-9]{6}", area) or not 0 <= sequence <= 999:
         raise ValueError("area must be six digits and sequence within 0..999")
     body = f"{area}{birth:%Y%m%d}{sequence:03d}"
@@ -97,12 +97,12 @@ def make(area: str, birth: date, sequence: int) -> str:
 
 
 def mask(value: str) -> str:
-    """For display: the first and last four characters, an asterisk for each between; a short value wholly hidden."""
+    """Show the first and last four characters, an asterisk for each between; a short value is wholly hidden."""
     if len(value) <= 8:
         return "*" * len(value)
     return value[:4] + "*" * (len(value) - 8) + value[-4:]
 
 
 def mask_name(name: str) -> str:
-    """For display: the first character, an asterisk for each other (张三丰 -> 张**); a single one wholly hidden."""
+    """Show the first character, an asterisk for each other (张三丰 -> 张**); a single one is wholly hidden."""
     return name[:1] + "*" * (len(name) - 1) if len(name) > 1 else "*" * len(name)

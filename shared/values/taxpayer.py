@@ -37,12 +37,12 @@ class InvalidTaxpayerId(ValueError):
 
 
 def normalise(text: str) -> str:
-    """The form in which an id is stored and compared; not checked."""
+    """Bring an id into the form in which it is stored and compared; not checked."""
     return idnumber.compact(text)
 
 
 def validate(text: str) -> str:
-    """The normalised id; raises InvalidTaxpayerId."""
+    """Normalise and check an id. Raises InvalidTaxpayerId."""
     value = normalise(text)
     if len(value) not in _LENGTHS:
         raise InvalidTaxpayerId("length")
@@ -56,12 +56,12 @@ def validate(text: str) -> str:
 
 
 def identity(value: str) -> str:
-    """The key on which an enterprise's old and new accounts match: characters 3-17 of a credit code are the old id."""
+    """Find the key on which an enterprise's old and new ids match: characters 3-17 of a credit code are the old id."""
     return value[2:17] if len(value) == 18 else value
 
 
 def make(area: str, organisation: str) -> str:
-    """A synthetic valid credit code of an enterprise; six digits of area, nine characters of organisation code."""
+    """Make a synthetic valid credit code of an enterprise; six digits of area, nine characters of organisation code."""
     body = f"91{area}{organisation}"
     if not re.fullmatch(r"[0-9]{8}[0-9A-HJ-NP-RTUWXY]{9}", body):
         raise ValueError("area must be six digits and organisation nine characters of the credit code's alphabet")

@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse
 
 
 def health_router() -> APIRouter:
-    """GET /healthz (the process lives, nothing is asked) and /readyz (503 with the names of what fails)."""
+    """Make GET /healthz (the process lives, nothing is asked) and /readyz (503 with the names of what fails)."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")

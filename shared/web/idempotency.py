@@ -48,7 +48,7 @@ class IdempotencyKeyReused(Invalid):
 
 
 async def reserve_key(session: AsyncSession, request: Request, key: str, scope: str) -> Response | None:
-    """The answer already given under `key`, or None after reserving the key for this request.
+    """Find the answer already given under `key`, or reserve the key for this request and give None.
 
     A second request with the same key waits here until the first one has committed or rolled back.
     Raises IdempotencyKeyInvalid, IdempotencyKeyReused.
@@ -70,6 +70,7 @@ async def reserve_key(session: AsyncSession, request: Request, key: str, scope: 
 
 
 async def store_response(session: AsyncSession, key: str, scope: str, response: Response) -> None:
+    """Keep the answer of the request that has reserved `key`."""
     await session.execute(
         sa.update(IdempotencyKey)
         .where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)

@@ -32,7 +32,7 @@ OnFailure = Callable[[Exception], Response]
 
 
 def surroundings(service: str, limits: BodyLimits = (), on_failure: OnFailure = failure_response) -> list[Middleware]:
-    """The middlewares of an application, from the outermost on."""
+    """List the middlewares of an application, from the outermost on."""
     return [
         Middleware(RequestTelemetry, service=service),
         Middleware(LastResort, on_failure=on_failure),

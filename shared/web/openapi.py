@@ -44,7 +44,7 @@ PROBLEM_SCHEMA = {
 
 
 def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: the service's own refusals by status, with their codes."""
+    """Make `responses=` of a route: the service's own refusals by status, with their codes."""
     codes: dict[int, list[str]] = defaultdict(list)
     for kind in kinds:
         codes[status_of(kind)].append(kind.code)

@@ -38,7 +38,7 @@ class PageRequest:
 def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, cursor: Annotated[str | None, Query(max_length=200)] = None
 ) -> PageRequest:
-    """FastAPI dependency. Raises InvalidCursor."""
+    """Read a page's parameters, as a FastAPI dependency. Raises InvalidCursor."""
     return PageRequest(limit, decode_cursor(cursor) if cursor else None)
 
 
@@ -51,7 +51,7 @@ def encode_cursor(moment: datetime, identity: UUID) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[datetime, UUID]:
-    """Raises InvalidCursor."""
+    """Read what `encode_cursor` wrote. Raises InvalidCursor."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         moment, _, identity = raw.partition("|")
@@ -65,14 +65,14 @@ def decode_cursor(cursor: str) -> tuple[datetime, UUID]:
 
 
 def keyset(statement: sa.Select[Any], page: PageRequest, moment: Any, identity: Any) -> sa.Select[Any]:
-    """Order, position and limit of `statement`; one row more than the page tells whether there is a next one."""
+    """Give `statement` order, position and limit; one row more than the page tells whether there is a next one."""
     if page.after is not None:
         statement = statement.where(sa.tuple_(moment, identity) < sa.tuple_(*page.after))
     return statement.order_by(moment.desc(), identity.desc()).limit(page.limit + 1)
 
 
 def split_page(rows: Sequence[T], page: PageRequest, position: Any) -> tuple[list[T], str | None]:
-    """The page's rows and the cursor of the next page; `position(row)` gives (instant, id)."""
+    """Give the page's rows and the cursor of the next page; `position(row)` gives (instant, id)."""
     if len(rows) <= page.limit:
         return list(rows), None
     kept = list(rows[: page.limit])
@@ -87,6 +87,6 @@ def apply_filters(
 
 
 def contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
-    """Whether `fragment`, taken literally, stands anywhere in the text, whatever the case of its letters."""
+    """Tell whether `fragment`, taken literally, stands anywhere in the text, whatever the case of its letters."""
     found: sa.ColumnElement[bool] = column.icontains(fragment, autoescape=True)
     return found

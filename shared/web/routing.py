@@ -70,7 +70,7 @@ def bare_router(**options: Any) -> APIRouter:
 
 @asynccontextmanager
 async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
-    """The request's session, or one of its own for as long as the block lasts where the request has none."""
+    """Give the request's session or, where it has none, one of its own for as long as the block lasts."""
     present: AsyncSession | None = getattr(request.state, "session", None)
     if present is not None:
         yield present

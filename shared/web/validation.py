@@ -76,7 +76,7 @@ MESSAGES = {
 
 
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Pydantic's errors as [{field, code, message}]; the rejected value itself is never repeated."""
+    """Write Pydantic's errors as [{field, code, message}]; the rejected value itself is never repeated."""
     result = []
     for error in errors[:50]:
         path = [str(part) for part in error["loc"]]

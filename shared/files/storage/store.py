@@ -22,7 +22,7 @@ class InvalidKey(ValueError):
 
 
 def check_key(key: str) -> str:
-    """The key itself; raises InvalidKey for anything that could leave the store or hide in it."""
+    """Give the key itself. Raises InvalidKey for anything that could leave the store or hide in it."""
     if not _KEY.match(key):
         raise InvalidKey(repr(key))
     return key
@@ -35,25 +35,25 @@ class ObjectStore(Protocol):
     """
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Durable and visible as a whole when it returns; an object of the same key is replaced."""
+        """Write an object, durable and visible as a whole on return; one of the same key is replaced."""
 
     async def get(self, key: str) -> bytes:
-        """Raises ObjectMissing."""
+        """Read an object. Raises ObjectMissing."""
 
     async def delete(self, key: str) -> None:
-        """A missing object is fine."""
+        """Delete an object; a missing one is fine."""
 
     async def presigned_url(self, key: str, expires: timedelta) -> str | None:
-        """A URL anybody can GET the object from until it expires, made without asking the store.
+        """Make a URL that anybody can GET the object from until it expires, without asking the store.
 
         None: this store has no URLs, serve the bytes yourself. ValueError: `expires` is over five minutes.
         """
 
     async def list_keys(self, prefix: str, older_than: timedelta) -> list[str]:
-        """Sorted keys that start with `prefix` ("" for all) and were last written at least `older_than` ago."""
+        """List the keys that start with `prefix` ("" for all) and were last written at least `older_than` ago."""
 
     async def ready(self) -> None:
-        """Returns when the store can serve; raises StoreUnavailable when it cannot."""
+        """Return when the store can serve. Raises StoreUnavailable when it cannot."""
 
     async def ensure_bucket(self) -> None:
-        """Makes the place the objects go to, where it is missing; called once at start."""
+        """Make the place the objects go to, where it is missing; called once at start."""
