@@ -3,11 +3,16 @@
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.support.backing", "tests.support.platform", "tests.support.stack"]
-
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers what needs servers, unless only unit tests are asked for: it imports every service."""
+    if not all(argument.startswith("tests/unit") for argument in config.args):
+        for name in ("backing", "platform", "stack"):
+            config.pluginmanager.import_plugin(f"tests.support.{name}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

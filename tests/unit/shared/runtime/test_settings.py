@@ -2,8 +2,6 @@
 
 import base64
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +11,6 @@ from pydantic import ValidationError
 from services.certnumber.settings import CertnumberSettings
 from services.renewal.settings import RenewalSettings
 from shared.runtime.settings import IssuerSettings, Settings, parse_key, parse_keys
-from tests.support.wait import PATIENCE
 
 SECRETS = ("database_url", "data_keys", "index_key", "signing_keys")
 
@@ -152,29 +149,6 @@ class TestServices:
     def test_pictures_need_a_place(self, good: dict[str, Any]) -> None:
         with pytest.raises(ValidationError, match="GANZHENG_S3_ACCESS_KEY, GANZHENG_S3_SECRET_KEY: Field required"):
             RenewalSettings(**good, demo=True, s3_endpoint="s3:9000")
-
-    def test_a_command_says_what_is_wrong_in_a_line_for_each(self, good: dict[str, Any]) -> None:
-        variables = {
-            "GANZHENG_DATABASE_URL": good["database_url"].replace("+psycopg", ""),
-            "GANZHENG_INDEX_KEY": good["index_key"] + "!",
-            "GANZHENG_SIGNING_KEYS": good["signing_keys"],
-            "GANZHENG_LOG_LEVEL": "loud",
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "services.enterprise", "api"],
-            env={"PATH": os.defpath, **variables},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 2
-        assert done.stderr.splitlines() == [
-            "GANZHENG_LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
-            "GANZHENG_DATABASE_URL: must be a postgresql+psycopg:// address",
-            "GANZHENG_DATA_KEYS: Field required",
-            "GANZHENG_INDEX_KEY: a key must be base64",
-        ]
 
 
 class TestSources:
