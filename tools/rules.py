@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RUNTIME = ("services", "shared", "deploy")
-PLACES = (*RUNTIME, "tools", "bench")
+PLACES = (*RUNTIME, "tools", "bench", "tests")
 # Written once and never changed, or made from a template.
 FROZEN = "*/migrations/versions/*"
 
@@ -129,6 +129,29 @@ def modules_are_short(module: Module) -> Iterator[Breach]:
         yield MAX_LINES, f"{lines} lines: split it"
 
 
+def constants_are_not_patched(module: Module) -> Iterator[Breach]:
+    """A test gives a limit or a timing as an argument: a constant patched by its name is patched in one module only."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and _last_name(node.func) == "setattr":
+            names = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+            if any(isinstance(name, str) and name.rpartition(".")[2].isupper() for name in names):
+                yield node.lineno, "a constant is patched by its name: let it be an argument"
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Attribute) and target.attr.isupper():
+                    yield node.lineno, "a constant is assigned to: let it be an argument"
+
+
+def tests_do_not_sleep(module: Module) -> Iterator[Breach]:
+    """A test waits for what must happen, with `until`; only to let other tasks run it may sleep(0)."""
+    if module.within("tests/support/wait.py"):
+        return
+    for call in _calls(module.tree):
+        nothing = [argument for argument in call.args if isinstance(argument, ast.Constant) and argument.value == 0]
+        if _last_name(call.func) == "sleep" and not nothing:
+            yield call.lineno, "a test that sleeps: wait for what must happen"
+
+
 RULES: tuple[Rule, ...] = (
     transactions_commit,
     problems_refuse,
@@ -139,6 +162,7 @@ RULES: tuple[Rule, ...] = (
     handlers_are_called_on_event,
     modules_are_short,
 )
+TEST_RULES: tuple[Rule, ...] = (constants_are_not_patched, tests_do_not_sleep)
 
 
 def undeclared_imports(
@@ -169,7 +193,7 @@ def undeclared_imports(
 def breaches(modules: Iterable[Module]) -> Iterator[str]:
     """Say where the modules break a rule, one line for each."""
     for module in modules:
-        for rule in RULES:
+        for rule in TEST_RULES if module.within("tests") else RULES:
             for line, what in rule(module):
                 yield f"{module.path}:{line}: {what}"
 

@@ -68,6 +68,18 @@ CASES: Sequence[tuple[Rule, str, str, list[int]]] = [
     (rules.handlers_are_called_on_event, "services/review/service/consumers.py", "def take(): ...", []),
     (rules.modules_are_short, "shared/x.py", "pass\n" * (rules.MAX_LINES + 1), [rules.MAX_LINES]),
     (rules.modules_are_short, "shared/x.py", "pass\n" * rules.MAX_LINES, []),
+    (rules.constants_are_not_patched, "tests/x.py", 'patch.setattr("shared.messaging.health.STALL_TIMEOUT", 1)', [1]),
+    (rules.constants_are_not_patched, "tests/x.py", 'monkeypatch.setattr(registry, "CHUNK", 2)', [1]),
+    (rules.constants_are_not_patched, "tests/x.py", "topology.DELIVERY_LIMIT = 5", [1]),
+    (
+        rules.constants_are_not_patched,
+        "tests/x.py",
+        'patch.setattr(container, "import_chunk", CHUNK)\nLIMIT = 5\npatch.setattr(sys, "argv", ["X"])',
+        [],
+    ),
+    (rules.tests_do_not_sleep, "tests/x.py", "time.sleep(1)\nawait asyncio.sleep(delay)", [1, 2]),
+    (rules.tests_do_not_sleep, "tests/x.py", "await asyncio.sleep(0)", []),
+    (rules.tests_do_not_sleep, "tests/support/wait.py", "time.sleep(0.05)", []),
 ]
 
 
@@ -78,7 +90,7 @@ def test_a_rule(rule: Rule, path: str, source: str, lines: list[int]) -> None:
 
 def test_every_rule_is_checked_and_broken_here() -> None:
     broken = {rule for rule, _, _, lines in CASES if lines}
-    assert broken == set(rules.RULES)
+    assert broken == {*rules.RULES, *rules.TEST_RULES}
 
 
 def test_the_repository_keeps_them() -> None:
