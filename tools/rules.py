@@ -122,6 +122,14 @@ def handlers_are_called_on_event(module: Module) -> Iterator[Breach]:
                 yield node.lineno, f"{node.name} in consumers.py: a handler is called on_<event>"
 
 
+def audit_actions_live_in_audit(module: Module) -> Iterator[Breach]:
+    """What a service's audit trail can hold is read in its audit.py."""
+    if module.within("services") and module.path.name != "audit.py":
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef) and node.name == "AuditAction":
+                yield node.lineno, "an AuditAction outside of its service's audit.py"
+
+
 def modules_are_short(module: Module) -> Iterator[Breach]:
     """A module has at most MAX_LINES lines."""
     lines = module.source.count("\n")
@@ -160,6 +168,7 @@ RULES: tuple[Rule, ...] = (
     modules_open_with_what_they_are_for,
     docstrings_have_a_subject,
     handlers_are_called_on_event,
+    audit_actions_live_in_audit,
     modules_are_short,
 )
 TEST_RULES: tuple[Rule, ...] = (constants_are_not_patched, tests_do_not_sleep)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from shared.messaging import Message, Relay
 from shared.messaging.tables import OutboxMessage
@@ -130,6 +131,21 @@ class TestRelay:
             await until(lambda: recorder.published == ["first"], what="the first event")
             await emit(database, Pinged(name="second"))
             await until(lambda: "second" in recorder.published, what="the second event")
+
+    async def test_wakes_at_a_commit_in_another_thread(self, database: Database, database_url: str) -> None:
+        engine = sa.create_engine(database_url)
+
+        def write(name: str) -> None:
+            with Session(engine) as session, session.begin():
+                OUTBOX.add(session, Pinged(name=name), START)
+
+        recorder = Recorder()
+        async with running(Relay(OUTBOX, database, recorder, poll=timedelta(minutes=10))):
+            await asyncio.to_thread(write, "first")
+            await until(lambda: recorder.published == ["first"], what="the first event")
+            await asyncio.to_thread(write, "second")
+            await until(lambda: "second" in recorder.published, what="the second event")
+        engine.dispose()
 
     async def test_finds_rows_of_other_processes_by_polling(self, database: Database, database_url: str) -> None:
         recorder, other = Recorder(), Database(database_url)

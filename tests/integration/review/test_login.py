@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 from services.review.models import Captcha
-from shared.auth import sessions
+from shared.auth import passwords, sessions
 from tests.integration.review.desk import PASSWORD, Desk
 
 NEW_PASSWORD = "Tian-qing-2026"
@@ -126,6 +126,23 @@ async def test_no_connection_is_held_while_a_password_is_hashed(desk: Desk, monk
     assert (await (await desk.open(token)).put("/password", json=change)).status_code == 204
     assert (await desk.log_in("li.na", NEW_PASSWORD)).status_code == 201
     assert held == [0, 0, 0, 0]
+
+
+async def test_an_account_disabled_while_its_password_is_checked_is_not_let_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.add_reviewer("li.na")
+    original = passwords.verify_password
+
+    async def disabling(password: str, stored: str | None) -> bool:
+        fits = await original(password, stored)
+        async with desk.container.database.transaction() as session:
+            await session.execute(sa.text("UPDATE reviewers SET disabled_at = now()"))
+        return fits
+
+    monkeypatch.setattr(sessions, "verify_password", disabling)
+    refused = await desk.log_in("li.na")
+    assert (refused.status_code, refused.json()["code"]) == (401, "wrong_credentials")
 
 
 async def test_initial_password_opens_only_its_own_change(desk: Desk) -> None:

@@ -66,6 +66,8 @@ CASES: Sequence[tuple[Rule, str, str, list[int]]] = [
         [],
     ),
     (rules.handlers_are_called_on_event, "services/review/service/consumers.py", "def take(): ...", []),
+    (rules.audit_actions_live_in_audit, "services/review/domain.py", "class AuditAction(StrEnum): ...", [1]),
+    (rules.audit_actions_live_in_audit, "services/review/audit.py", "class AuditAction(StrEnum): ...", []),
     (rules.modules_are_short, "shared/x.py", "pass\n" * (rules.MAX_LINES + 1), [rules.MAX_LINES]),
     (rules.modules_are_short, "shared/x.py", "pass\n" * rules.MAX_LINES, []),
     (rules.constants_are_not_patched, "tests/x.py", 'patch.setattr("shared.messaging.health.STALL_TIMEOUT", 1)', [1]),
