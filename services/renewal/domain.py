@@ -189,7 +189,12 @@ class DecisionReason:
 
     @classmethod
     def of(cls, decision: Decided) -> Self:
-        return cls(decision.reason_code, decision.reason_label, decision.reason_field, decision.comment)
+        return cls(
+            code=decision.reason_code,
+            label=decision.reason_label,
+            field=decision.reason_field,
+            comment=decision.comment,
+        )
 
     def named(self) -> dict[str, str | None]:
         """The fields by the names that clients know."""

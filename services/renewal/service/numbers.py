@@ -65,7 +65,9 @@ def withdraw_conflicting_number(
 ) -> None:
     """Withdraw the approval, so that certnumber voids the number and the next approval gets another one."""
     comment = f"编号{number}在平台数据中已是其他证书的编号，已自动作废，请重新审核以取得新编号"
-    applications.withdraw(application, PLATFORM, DecisionReason("number_taken", "编号已被占用", None, comment), now)
+    applications.withdraw(
+        application, PLATFORM, DecisionReason(code="number_taken", label="编号已被占用", comment=comment), now
+    )
 
 
 async def void_certificates(
