@@ -105,6 +105,12 @@ def modules_open_with_what_they_are_for(module: Module) -> Iterator[Breach]:
         yield 1, "no docstring: say what the module is for"
 
 
+def packages_say_who_may_import_them(module: Module) -> Iterator[Breach]:
+    """The docstring of a package says what may import it."""
+    if module.path.name == "__init__.py" and "import" not in (ast.get_docstring(module.tree) or "").lower():
+        yield 1, "a package that does not say what may import it"
+
+
 def docstrings_have_a_subject(module: Module) -> Iterator[Breach]:
     """A docstring begins with a verb or with the thing, not with "Of …" or "Until …"."""
     for node in ast.walk(module.tree):
@@ -166,6 +172,7 @@ RULES: tuple[Rule, ...] = (
     log_events_are_names,
     integrity_errors_name_their_constraint,
     modules_open_with_what_they_are_for,
+    packages_say_who_may_import_them,
     docstrings_have_a_subject,
     handlers_are_called_on_event,
     audit_actions_live_in_audit,

@@ -1,1 +1,4 @@
-"""Kubernetes: manifests for kustomize, and what makes the Secrets they name."""
+"""Kubernetes: manifests for kustomize, and what makes the Secrets they name.
+
+Nothing but tests imports it; its modules are commands.
+"""

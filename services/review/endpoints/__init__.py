@@ -1,6 +1,6 @@
 """HTTP routes of the review service, by concern: parse, one use case, answer with a view.
 
-Mounted by app.py.
+Only app.py imports it.
 """
 
 from services.review.audit import AUDIT_LABELS, AuditAction

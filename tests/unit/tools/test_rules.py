@@ -49,6 +49,9 @@ CASES: Sequence[tuple[Rule, str, str, list[int]]] = [
     (rules.modules_open_with_what_they_are_for, "services/review/__main__.py", '""" """\nrun()', [1]),
     (rules.modules_open_with_what_they_are_for, "shared/web/_private.py", "import re", []),
     (rules.modules_open_with_what_they_are_for, "shared/web/app.py", DOC, []),
+    (rules.packages_say_who_may_import_them, "shared/web/__init__.py", DOC, [1]),
+    (rules.packages_say_who_may_import_them, "shared/web/__init__.py", '"""HTTP.\n\nImported by services."""', []),
+    (rules.packages_say_who_may_import_them, "shared/web/app.py", DOC, []),
     (rules.docstrings_have_a_subject, "shared/x.py", 'def f():\n    """Of the database, for one process."""', [1]),
     (
         rules.docstrings_have_a_subject,
@@ -57,6 +60,9 @@ CASES: Sequence[tuple[Rule, str, str, list[int]]] = [
         [2],
     ),
     (rules.docstrings_have_a_subject, "shared/x.py", '"""From rows to answers."""', [1]),
+    (rules.packages_say_who_may_import_them, "shared/web/__init__.py", DOC, [1]),
+    (rules.packages_say_who_may_import_them, "shared/web/__init__.py", '"""HTTP.\n\nImported by services."""', []),
+    (rules.packages_say_who_may_import_them, "shared/web/app.py", DOC, []),
     (rules.docstrings_have_a_subject, "shared/x.py", 'def f():\n    """Offer what there is."""\ndef g(): ...', []),
     (rules.handlers_are_called_on_event, "services/review/consumers.py", "async def take(c, s, b): ...", [1]),
     (
