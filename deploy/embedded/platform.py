@@ -25,7 +25,7 @@ from services.portal import app as portal
 from services.portal.settings import PortalSettings
 from services.renewal import app as renewal
 from services.review import app as review
-from shared.messaging import InProcessBus, Relay
+from shared.messaging import Consumer, InProcessBus, Relay
 from shared.observability.metrics import Sampler
 from shared.observability.readiness import Readiness
 from shared.persistence.db import migrate
@@ -147,23 +147,26 @@ def build_platform(
 
     Settings, and what is raised for bad ones: see service_settings.
     """
-    bus = InProcessBus()
     settings = service_settings(urls, var, demo=demo, overrides=overrides)
     # The transport learns its app once that exists: the services fetch each other's keys in-process.
     transport = InProcess()
     client = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
     containers: dict[str, Any] = {}
     apps: dict[str, FastAPI] = {}
+    consumers: list[Consumer] = []
     for name, (service, build) in SERVICES.items():
         options = {"eager": True} if name == "certnumber" else {}
         containers[name] = build(settings[name], clock=clock, client=client, **options)
         apps[name] = service.create_app(containers[name])
-        for consumer in service.consumers(containers[name]):
-            bus.subscribe(consumer)
+        consumers += service.consumers(containers[name])
     pages = httpx2.AsyncClient(transport=transport, base_url=INTERNAL)
     own = PortalSettings(demo=demo, api_url=INTERNAL, public_url=public_url)
     platform = Platform(
-        containers, apps, portal.create_app(portal.build(own, client=pages, reload=reload_pages)), bus, client
+        containers,
+        apps,
+        portal.create_app(portal.build(own, client=pages, reload=reload_pages)),
+        InProcessBus(consumers),
+        client,
     )
     transport.app = platform.app
     return platform

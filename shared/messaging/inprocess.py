@@ -27,15 +27,12 @@ class Deferred(Exception):
 
 
 class InProcessBus:
-    """Publisher and dead-letter store in one. `consumers` may be added until the first publish."""
+    """Publisher and dead-letter store in one, for all `consumers` of the process."""
 
-    def __init__(self, consumers: Iterable[Consumer] = ()) -> None:
+    def __init__(self, consumers: Iterable[Consumer]) -> None:
         self._consumers = {consumer.queue.name: consumer for consumer in consumers}
         # By queue, as each has handlers of its own; a restart begins the count anew, and nothing else.
         self._attempts: Counter[tuple[str, UUID]] = Counter()
-
-    def subscribe(self, consumer: Consumer) -> None:
-        self._consumers[consumer.queue.name] = consumer
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         results: dict[int, Exception | None] = {
