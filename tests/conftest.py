@@ -3,6 +3,9 @@
 import hypothesis
 import pytest
 
+# Conftests below import some of it before it is registered.
+pytest.register_assert_rewrite("tests.support")
+
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
@@ -13,6 +16,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not all(argument.startswith("tests/unit") for argument in config.args):
         for name in ("backing", "platform", "stack"):
             config.pluginmanager.import_plugin(f"tests.support.{name}")
+    config.pluginmanager.import_plugin("tests.support.spans")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,11 +1,9 @@
 """One trace from the reviewer's request to the certificate: outbox, relay, broker, consumers, Celery task."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import httpx2
-import pytest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from deploy.journey import (
@@ -18,7 +16,6 @@ from deploy.journey import (
     submit_application,
 )
 from deploy.synthetic import id_number
-from shared.observability.tracing import export_to
 from tests.support.collector import Exported
 from tests.support.platform import BASE, ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD, Harness
 from tests.support.stack import Stack
@@ -40,14 +37,6 @@ CHAIN = {
     ("renewal", "publish renewal.certified.v1", "process renewal.numbers"),
     ("review", "process review.applications", "process renewal.numbers"),
 }
-
-
-@pytest.fixture
-def exporter() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    export_to(SimpleSpanProcessor(exporter))
-    yield exporter
-    export_to(None)
 
 
 async def approve(http: httpx2.AsyncClient, api: Api, base: str, reviewer: str) -> None:

@@ -171,3 +171,15 @@ async def frozen_at_will(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
     port = server.sockets[0].getsockname()[1]
     async with server:
         yield broker._replace(netloc=f"{broker.username}:{broker.password}@127.0.0.1:{port}").geturl(), thawed
+
+
+async def test_what_its_delay_queue_does_not_take_goes_back_to_its_own(vhost: str, database_url: str) -> None:
+    async with backbone(database_url, vhost) as bus:
+        bus.orders[FIRST.name].failures["again"] = [ValueError()]
+        await bus.emit(Pinged(name="before"))
+        # Whoever connects declares what is missing; from now on nobody does.
+        await until(lambda: bus.took(["before"]), what="all connections in use")
+        async with administrator(vhost) as channel:
+            await channel.queue_delete(FIRST.retry)
+        await bus.emit(Pinged(name="again"))
+        await until(lambda: bus.took(["before", "again"]), what="the effect, without the delay queue")

@@ -78,6 +78,13 @@ class TestOutbox:
                 OUTBOX.add(session, Pinged(name="长" * 100_000), START)
         assert await outbox_rows(database) == 0
 
+    async def test_no_events_are_no_rows_and_no_announcement(self, database: Database) -> None:
+        calls: list[str] = []
+        with OUTBOX.announced_to(lambda: calls.append("committed")):
+            async with database.transaction() as session:
+                OUTBOX.add(session, [], START)
+        assert (calls, await outbox_rows(database)) == ([], 0)
+
     async def test_announces_each_commit_that_wrote_events_once_while_somebody_listens(
         self, database: Database
     ) -> None:

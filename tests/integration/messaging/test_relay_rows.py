@@ -1,0 +1,184 @@
+"""What a relay leaves in the outbox, and what it tells operators."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+import shared.messaging.relay as module
+from shared.messaging import Outbox, Relay
+from shared.messaging.health import Stalled
+from shared.messaging.tables import OutboxMessage
+from shared.observability.metrics import PUBLISHED
+from shared.persistence.db import Database
+from tests.integration.messaging.test_relay import Recorder, running
+from tests.support.backbone import OUTBOX, Pinged, emit
+from tests.support.clock import START
+from tests.support.logs import logged_by
+from tests.support.wait import until
+
+HOUR = timedelta(hours=1)
+
+
+class Row(NamedTuple):
+    """An outbox row; `waits` are the seconds until it is due."""
+
+    lease: UUID | None
+    attempts: int
+    waits: float
+
+
+async def row(database: Database) -> Row:
+    waits = sa.extract("epoch", OutboxMessage.due_at - sa.func.now())
+    async with database.transaction() as session:
+        found = (await session.execute(sa.select(OutboxMessage.lease, OutboxMessage.attempts, waits))).one()
+    return Row(found[0], found[1], float(found[2]))
+
+
+async def change(database: Database, **values: Any) -> None:
+    async with database.transaction() as session:
+        await session.execute(sa.update(OutboxMessage).values(**values))
+
+
+def published(outcome: str) -> float:
+    return float(PUBLISHED.labels("test", outcome)._value.get())
+
+
+class TestOutbox:
+    def test_is_named_and_has_no_listener_at_first(self) -> None:
+        outbox = Outbox("named")
+        assert outbox.service == "named"
+        with outbox.announced_to(print):
+            pass
+
+    async def test_keeps_the_event_as_it_travels(self, database: Database) -> None:
+        async with database.transaction() as session:
+            Outbox("named").add(session, Pinged(name="长"), START)
+        async with database.transaction() as session:
+            kept = (await session.scalars(sa.select(OutboxMessage))).one()
+        assert kept.routing_key == "test.pinged.v1"
+        assert '"source":"/named"' in kept.envelope
+        assert f'"id":"{kept.event_id}"' in kept.envelope
+        assert '"data":{"name":"长"}' in kept.envelope
+
+    async def test_an_event_of_just_the_limit_is_taken(self, database: Database) -> None:
+        def sized(characters: int) -> Pinged:
+            return Pinged(name="x" * characters)
+
+        async with database.transaction() as session:
+            Outbox("test").add(session, sized(1), START)
+        async with database.transaction() as session:
+            rest = len((await session.scalars(sa.select(OutboxMessage.envelope))).one().encode()) - 2
+            # The name stands twice: as the event's subject and in its data.
+            fits = (256 * 1024 - rest) // 2
+            Outbox("test").add(session, sized(fits), START)
+            with pytest.raises(ValueError, match=r"^test\.pinged is over 262144 bytes$"):
+                Outbox("test").add(session, sized(fits + 1), START)
+
+
+class TestLease:
+    async def test_a_claimed_row_is_leased_for_as_long_as_is_said(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.gate.clear()
+        await emit(database, Pinged(name="a"))
+        task = asyncio.create_task(Relay(OUTBOX, database, recorder, lease=HOUR).drain())
+        await until(lambda: recorder.calls, what="the relay is publishing")
+        leased = await row(database)
+        assert leased.lease is not None
+        assert leased.attempts == 1
+        assert 3000 < leased.waits <= 3600
+        recorder.gate.set()
+        assert await task == 1
+
+    async def test_a_row_is_given_back_at_once_by_who_could_not_publish(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.error = ConnectionError()
+        await emit(database, Pinged(name="a"))
+        with pytest.raises(ConnectionError):
+            await Relay(OUTBOX, database, recorder, lease=HOUR).drain()
+        freed = await row(database)
+        assert (freed.lease, freed.attempts) == (None, 1)
+        assert freed.waits <= 0
+
+    async def test_others_leases_are_not_given_back(self, database: Database) -> None:
+        await emit(database, Pinged(name="theirs"))
+        theirs = uuid4()
+        await change(database, lease=theirs, due_at=sa.func.now() + HOUR)
+        await emit(database, Pinged(name="ours"))
+        recorder = Recorder()
+        recorder.error = ConnectionError()
+        with pytest.raises(ConnectionError):
+            await Relay(OUTBOX, database, recorder).drain()
+        recorder.error = None
+        assert await Relay(OUTBOX, database, recorder).drain() == 1
+        assert recorder.published == ["ours"]
+        assert (await row(database)).lease == theirs
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("attempts", "limit", "least", "most"),
+        [
+            # 0.1 s, doubled with each attempt up to ten of them.
+            (8, HOUR, 30, 51.2),
+            (9, HOUR, 80, 102.4),
+            (30, HOUR, 80, 102.4),
+            (30, timedelta(seconds=70), 50, 70),
+        ],
+    )
+    async def test_it_waits_twice_as_long_each_time_up_to_a_limit(
+        self, database: Database, attempts: int, limit: timedelta, least: float, most: float
+    ) -> None:
+        recorder = Recorder()
+        recorder.refused = {"bad"}
+        await emit(database, Pinged(name="bad"))
+        await change(database, attempts=attempts)
+        assert await Relay(OUTBOX, database, recorder, max_backoff=limit).drain() == 1
+        kept = await row(database)
+        assert (kept.lease, kept.attempts) == (None, attempts + 1)
+        assert least < kept.waits <= most
+
+    async def test_is_logged_and_counted_beside_what_was_confirmed(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.refused = {"bad", "worse"}
+        await emit(database, *(Pinged(name=name) for name in ("good", "bad", "worse", "better", "best")))
+        before = published("confirmed"), published("failed")
+        with logged_by(module) as lines:
+            assert await Relay(OUTBOX, database, recorder).drain() == 5
+        assert (published("confirmed"), published("failed")) == (before[0] + 3, before[1] + 2)
+        assert lines == [
+            {"event": "relay.unconfirmed", "log_level": "warning", "rows": 2, "error": "ValueError"},
+        ]
+
+    async def test_the_oldest_due_row_goes_first(self, database: Database) -> None:
+        recorder = Recorder()
+        await emit(database, Pinged(name="written first, due later"))
+        await change(database, due_at=sa.func.now() - timedelta(seconds=1))
+        await emit(database, Pinged(name="due first"))
+        async with database.transaction() as session:
+            newest = sa.select(sa.func.max(OutboxMessage.id)).scalar_subquery()
+            await session.execute(
+                sa.update(OutboxMessage).where(OutboxMessage.id == newest).values(due_at=sa.func.now() - HOUR)
+            )
+        relay = Relay(OUTBOX, database, recorder, batch=1)
+        assert [await relay.drain(), await relay.drain(), await relay.drain()] == [1, 1, 0]
+        assert recorder.published == ["due first", "written first, due later"]
+
+
+class TestHealth:
+    async def test_an_outage_is_logged_by_its_kind_only(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.error = ConnectionError("amqp://user:password@host")
+        await emit(database, Pinged(name="a"))
+        with logged_by(module) as lines:
+            async with running(Relay(OUTBOX, database, recorder)):
+                await until(lambda: lines, what="a line")
+        assert lines[0] == {"event": "relay.failed", "log_level": "warning", "error": "ConnectionError"}
+
+    async def test_is_well_until_it_gets_through_no_more(self, database: Database) -> None:
+        await Relay(OUTBOX, database, Recorder(), stall_timeout=HOUR).check()
+        with pytest.raises(Stalled):
+            await Relay(OUTBOX, database, Recorder(), stall_timeout=-HOUR).check()
