@@ -7,6 +7,9 @@ JOBS ?= 2
 ROUNDS ?= 3
 REVIEWER ?= demo-reviewer
 ORDER = $(if $(SEED),--randomly-seed $(SEED))
+PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ORDER)
+# These alone cover the pure rules and the backbone, every branch. Tracing all tests would double their time.
+COVERING := tests/unit tests/contracts tests/integration/messaging tests/integration/persistence
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
@@ -31,7 +34,8 @@ demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running
 
 test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS=, JOBS= at once, SEED= for an order)
 	@tools/install-test-packages.sh
-	@$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ORDER) $(TESTS)
+	@$(if $(TESTS),$(PYTEST) $(TESTS),$(PYTEST) $(COVERING) --cov --cov-report term-missing:skip-covered)
+	@$(if $(TESTS),,$(PYTEST) tests $(COVERING:%=--ignore %))
 
 unit: $(VENV)/.installed  ## the tests that need no server, in seconds (without deploy's; TESTS= for others)
 	@$(RUN) -m pytest --quiet $(ORDER) $(or $(TESTS),tests/unit --ignore tests/unit/deploy)

@@ -42,7 +42,7 @@ def main() -> None:
             with running():
                 changes = next(watch(*WATCHED, watch_filter=WATCHED_KINDS, debounce=DEBOUNCE_MS))
             names = sorted({str(Path(path).relative_to(ROOT)) for _, path in changes})
-            print(f"  changed: {', '.join(names)}; starting anew", flush=True)  # noqa: T201
+            print(f"  changed: {', '.join(names)}; starting anew", flush=True)
 
 
 if __name__ == "__main__":
