@@ -13,7 +13,7 @@ COVERING := tests/unit tests/contracts tests/integration/messaging tests/integra
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev demo-journey test unit manuals bench check format secrets compose-test rotate backup restore \
+.PHONY: help run dev demo-journey test unit manuals bench mutants check format secrets compose-test rotate backup restore \
 	migration asyncapi models lock clean
 
 help:  ## this list
@@ -47,6 +47,9 @@ manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print t
 bench: $(VENV)/.installed  ## measure: ratios against the raw limits (ROUNDS=, ONLY=)
 	@tools/install-test-packages.sh
 	@$(RUN) -m bench --rounds $(ROUNDS) --only $(ONLY)
+
+mutants: $(VENV)/.installed  ## put small faults into the pure rules and the backbone, and count what the tests notice
+	@$(RUN) -m tools.mutants --jobs $(JOBS)
 
 check: $(VENV)/.installed  ## lint, types, layers, rules of our own, generated documents
 	@$(VENV)/bin/ruff check .
