@@ -19,7 +19,7 @@ import httpx2
 from deploy.synthetic import id_number, jpeg, person_name, taxpayer_id
 
 IMAGES = ("id-front", "id-back", "commitment-letter")
-PATIENCE = 30.0
+PATIENCE = 120.0
 POLL = 0.05
 
 
