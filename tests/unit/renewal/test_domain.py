@@ -209,6 +209,15 @@ class TestAlreadyApplied:
         assert codes(standing(held=(SAFETY,)), SAFETY) == []
 
 
+def test_each_rule_says_in_words_what_forbids_the_renewal() -> None:
+    person = standing(held=(CIVIL_BUILDER,), live=(ROAD_CHECKER, SAFETY))
+    assert [reason.message for reason in ineligibilities(person, SAFETY, TODAY, LIMITS)] == [
+        "该人员已持有1本有效证书，另有2项换证正在办理，合计达到三本，不允许换证",
+        "同一人员不允许同时存在施工员与质量员（含已持证书和正在办理的换证）",
+        "该人员的安全员换证申请正在办理（可能由其他企业提交），不能重复申请",
+    ]
+
+
 def test_every_reason_comes_in_the_owner_s_order() -> None:
     person = standing(held=(CIVIL_BUILDER, MATERIAL), live=(ROAD_CHECKER,), sex="female", born=date(1960, 1, 1))
     reasons = ineligibilities(person, ROAD_CHECKER, TODAY, LIMITS)
