@@ -33,6 +33,8 @@ def back_up(installation: Installation, to: Path) -> Path:
     """
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     unfinished = to / f".{moment}"
+    # Asked first: what cannot even be read leaves no directory behind.
+    _ = installation.config
     unfinished.mkdir(parents=True)
     dead = dump(installation, unfinished)
     fetched = fetch_pictures(installation, to)

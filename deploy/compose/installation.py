@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -135,7 +136,10 @@ def digest(file: Path) -> str:
 
 
 def _check(arguments: tuple[str, ...], status: int, said: IO[bytes]) -> None:
+    said.seek(0)
+    words = said.read().decode(errors="replace").strip()
     if status:
-        said.seek(0)
-        words = said.read().decode(errors="replace").strip()[-QUOTED:]
-        raise OperationFailed(f"docker compose {' '.join(arguments)}: {words or f'exit status {status}'}")
+        raise OperationFailed(f"docker compose {' '.join(arguments)}: {words[-QUOTED:] or f'exit status {status}'}")
+    if words:
+        # Warnings, and what a command reports beside its output.
+        sys.stderr.write(f"{words}\n")

@@ -83,9 +83,12 @@ def read(model: type[T], content: bytes | str) -> T:
     try:
         answer: T = _reader(key).validate_json(content)
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors(include_input=False))
-        raise UnexpectedAnswer(f"{model}: {', '.join(faults)}") from None
-    return answer
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['type']}" for fault in error.errors(include_input=False)]
+    else:
+        return answer
+    # Here, because the last resort says no exception's text.
+    log.error("gateway.unexpected_answer", model=str(model), faults=faults[:20])
+    raise UnexpectedAnswer(f"{model}: {', '.join(faults)}")
 
 
 @dataclass(frozen=True)

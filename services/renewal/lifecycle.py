@@ -52,7 +52,7 @@ class Applications:
     ) -> None:
         self._container = container
         self._session = session
-        self._rows = rows
+        self.rows = rows
         self.rules = rules
         self.holdings = holdings
         self.images = images
@@ -67,9 +67,9 @@ class Applications:
 
     def __getitem__(self, application_id: UUID) -> Application:
         """Raises PredecessorMissing for one that is not here yet: events come in any order."""
-        if application_id not in self._rows:
+        if application_id not in self.rows:
             raise PredecessorMissing
-        return self._rows[application_id]
+        return self.rows[application_id]
 
     # --- judging
 
@@ -84,16 +84,15 @@ class Applications:
         post = self.rules.posts[application.post]
         return self.rules.ineligibilities(standing, post, business_day(submitted_at))
 
-    def conflict(self, application: Application, now: datetime) -> Ineligibility | None:
-        """What forbids that the application becomes live again: another one of its person that is live."""
+    def conflict(self, application: Application, now: datetime) -> tuple[str, str] | None:
+        """Code and detail of what forbids that the application becomes live again: another one of its person is."""
         post = self.rules.posts[application.post]
         live = self.holdings.standing(application.person, business_day(now), but=application).live
         other = conflicting_post(post, live)
         if other is None:
             return None
-        code, rule = ("already_applied", "T") if other == post else ("constructor_and_quality", "B")
-        message = f"该人员另有在办的{other.name}换证申请，与本申请不能同时在办，请先处理该申请再撤回"
-        return Ineligibility(code, rule, message)
+        code = "already_applied" if other == post else "constructor_and_quality"
+        return code, f"该人员另有在办的{other.name}换证申请，与本申请不能同时在办，请先处理该申请再撤回"
 
     # --- what happens to an application; each raises WrongState, with nothing changed
 

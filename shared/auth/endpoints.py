@@ -112,9 +112,17 @@ class Accounts:
     async def admitted(
         self, container: Issuer, sessions: Sessions, checked: Account
     ) -> AsyncIterator[tuple[AsyncSession, Account]]:
-        """Let an account in whose password fits: the block is the transaction in which a session is opened for it."""
+        """Let an account in whose password fits: the block is the transaction in which a session is opened for it.
+
+        Raises WrongCredentials for one that was disabled while its password was checked.
+        """
         async with container.database.transaction() as session:
-            account = await self.active(session, checked.id, WrongCredentials)
+            try:
+                account = await self.active(session, checked.id, WrongCredentials)
+            except WrongCredentials:
+                async with container.database.transaction() as own:
+                    await self.witness(container, own, checked, "log_in_failed")
+                raise
             await sessions.unlock(session, account.account_name(container.cipher))
             yield session, account
             await self.witness(container, session, account, "log_in")

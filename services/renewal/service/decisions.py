@@ -66,6 +66,5 @@ def _refusal(
         against = applications.ineligibilities(application, now)
         return (against[0].code, "；".join(each.message for each in against)) if against else None
     if action is Action.withdraw:
-        conflict = applications.conflict(application, now)
-        return (conflict.code, conflict.message) if conflict else None
+        return applications.conflict(application, now)
     return None

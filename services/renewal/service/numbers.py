@@ -5,8 +5,9 @@ at most a void certificate; word about one that is ahead of us waits. So any ord
 same state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,9 +25,16 @@ async def _load(
 ) -> Applications:
     """Raises PredecessorMissing for what is not here yet: a restored database may be behind."""
     applications = await Applications.load(container, session, (item.event.application_id for item in batch))
-    if any(item.event.decision_no > applications[item.event.application_id].decision_no for item in batch):
-        raise PredecessorMissing
+    _check_arrived(batch, applications.rows)
     return applications
+
+
+def _check_arrived(batch: Sequence[Received[NumberingEvent]], rows: Mapping[UUID, Application]) -> None:
+    """Raises PredecessorMissing for an application or an approval that is not here."""
+    for item in batch:
+        row = rows.get(item.event.application_id)
+        if row is None or item.event.decision_no > row.decision_no:
+            raise PredecessorMissing
 
 
 def _is_awaited(application: Application, event: NumberingEvent) -> bool:
@@ -74,11 +82,12 @@ async def void_certificates(
     container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[NumberVoided]]
 ) -> None:
     """The number is void in the ledger. Its certificate ended with the approval; this is the second net."""
-    applications = await _load(container, session, batch)
+    rows = await queries.lock_applications(session, (item.event.application_id for item in batch))
+    _check_arrived(batch, rows)
     certificates = await queries.certificates_by_number(session, (item.event.number for item in batch))
     now = container.clock.now()
     for received in traced(batch):
-        application = applications[received.event.application_id]
+        application = rows[received.event.application_id]
         certificate = certificates.get(received.event.number)
         if certificate and certificate.application_id == application.id and certificate.voided_at is None:
             certificate.voided_at = certificate.updated_at = received.event.voided_at

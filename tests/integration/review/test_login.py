@@ -137,12 +137,13 @@ async def test_an_account_disabled_while_its_password_is_checked_is_not_let_in(
     async def disabling(password: str, stored: str | None) -> bool:
         fits = await original(password, stored)
         async with desk.container.database.transaction() as session:
-            await session.execute(sa.text("UPDATE reviewers SET disabled_at = now()"))
+            await session.execute(sa.text("UPDATE reviewers SET disabled_at = now() WHERE username = 'li.na'"))
         return fits
 
     monkeypatch.setattr(sessions, "verify_password", disabling)
     refused = await desk.log_in("li.na")
     assert (refused.status_code, refused.json()["code"]) == (401, "wrong_credentials")
+    assert ("log_in_failed", "li.na") in [(entry["action"], entry["subject"]) for entry in await desk.audit()]
 
 
 async def test_initial_password_opens_only_its_own_change(desk: Desk) -> None:

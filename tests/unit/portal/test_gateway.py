@@ -4,6 +4,7 @@ import json
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from services.portal.api.certnumber import CertificateRead
 from services.portal.api.renewal import PostRead
@@ -58,8 +59,11 @@ def test_what_may_be_null_may_be_missing() -> None:
 
 
 def test_a_missing_field_is_named_and_nothing_is_repeated() -> None:
-    with pytest.raises(UnexpectedAnswer) as raised:
+    with capture_logs() as logged, pytest.raises(UnexpectedAnswer) as raised:
         read(CertificateRead, json.dumps({**CERTIFICATE, "number": ["secret"], "issued_on": "secret"}))
+    assert [line["event"] for line in logged] == ["gateway.unexpected_answer"]
+    assert "number: string_type" in logged[0]["faults"]
+    assert "secret" not in str(logged)
     assert "number: string_type" in str(raised.value)
     assert "issued_on: date" in str(raised.value)
     assert "secret" not in str(raised.value)
