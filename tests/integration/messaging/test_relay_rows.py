@@ -1,12 +1,15 @@
 """What a relay leaves in the outbox, and what it tells operators."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import shared.messaging.relay as module
 from shared.messaging import Outbox, Relay
@@ -29,6 +32,22 @@ class Row(NamedTuple):
     lease: UUID | None
     attempts: int
     waits: float
+
+
+class Vanishing(Database):
+    """A database that at some point no longer answers, or says that it does not."""
+
+    gone = False
+    hangs = False
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        if self.gone and self.hangs:
+            await asyncio.Event().wait()
+        if self.gone:
+            raise ConnectionResetError
+        async with super().transaction() as session:
+            yield session
 
 
 async def row(database: Database) -> Row:
@@ -116,6 +135,23 @@ class TestLease:
         assert await Relay(OUTBOX, database, recorder).drain() == 1
         assert recorder.published == ["ours"]
         assert (await row(database)).lease == theirs
+
+    @pytest.mark.parametrize("hangs", [False, True])
+    async def test_a_database_that_is_away_as_well_does_not_hide_why_it_could_not(
+        self, database_url: str, hangs: bool
+    ) -> None:
+        database = Vanishing(database_url)
+        await emit(database, Pinged(name="a"))
+        recorder = Recorder()
+        recorder.gate.clear()
+        recorder.error = ConnectionError("the broker")
+        task = asyncio.create_task(Relay(OUTBOX, database, recorder).drain())
+        await until(lambda: recorder.calls, what="the relay is publishing")
+        database.hangs, database.gone = hangs, True
+        recorder.gate.set()
+        with pytest.raises(ConnectionError, match="the broker"):
+            await task
+        await database.close()
 
 
 class TestRefused:
