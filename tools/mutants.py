@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 WORK = ROOT / "mutants"
 LIST = ROOT / "docs" / "mutants.md"
 LEAST = 0.9
+# Seconds for what a fault may keep from ever happening; without faults the same tests have to do with them.
+PATIENCE = 20
 NOTICED = {"killed", "timeout", "segfault"}
 UNTESTED = {"not checked", "check was interrupted by user"}
 _ENTRY = re.compile(r"^### `([^`]+)`\n+```diff\n(.*?)```\n+(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
@@ -112,7 +114,12 @@ def run(jobs: int) -> int:
     shutil.rmtree(WORK, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(jobs)]
     with TemporaryDirectory() as directory, EmbeddedPostgres(Path(directory) / "postgres") as postgres:
-        environment = {**os.environ, "BACKING": "env", "TEST_POSTGRES_URL": postgres.url("postgres")}
+        environment = {
+            **os.environ,
+            "BACKING": "env",
+            "TEST_POSTGRES_URL": postgres.url("postgres"),
+            "TEST_PATIENCE": str(PATIENCE),
+        }
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603
 
 
