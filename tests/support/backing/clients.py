@@ -20,7 +20,7 @@ class Postgres:
     def __init__(self, admin_url: str) -> None:
         self.admin_url = admin_url
         self._made: set[str] = set()
-        self._templates: set[str] = set()
+        self._templates: dict[str, str] = {}
 
     def url(self, database: str) -> str:
         return urlsplit(self.admin_url)._replace(path=f"/{database}").geturl()
@@ -41,11 +41,15 @@ class Postgres:
         self._made.discard(name)
 
     def template(self, name: str, build: Callable[[str], object]) -> str:
-        """`name`, a database to copy: made and handed to `build` (its URL; migrate, then disconnect) once a session."""
+        """Name a database to copy: made and handed to `build` (its URL; migrate, then disconnect) once a session.
+
+        Another session, which may have the same server, makes its own.
+        """
         if name not in self._templates:
-            build(self.create_database(name))
-            self._templates.add(name)
-        return name
+            own = f"{name}_{secrets.token_hex(6)}"
+            build(self.create_database(own))
+            self._templates[name] = own
+        return self._templates[name]
 
     @contextmanager
     def temporary(self, template: str | None = None) -> Iterator[str]:
