@@ -12,9 +12,9 @@ TAKEN = RowError("certificate_number", "certificate_taken", "该证书编号已�
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A certificate and who holds it: `owner` is the person's blind index, None for somebody the rows do not name."""
+    """A certificate and who holds it: `owner` is the person's blind index."""
 
-    owner: str | None
+    owner: str
     certificate: RegisteredCertificate
     by_platform: bool = False
 

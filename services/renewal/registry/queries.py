@@ -15,7 +15,21 @@ async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock
     statement = sa.select(Person).where(Person.id_number_index.in_(sorted(set(indexes)))).order_by(Person.id)
     if lock:
         statement = statement.with_for_update(key_share=True)
-    return {row.id_number_index: row for row in await session.scalars(statement)}
+    rows = await session.scalars(statement.execution_options(populate_existing=True))
+    return {row.id_number_index: row for row in rows}
+
+
+async def certificates_with_owners(
+    session: AsyncSession, numbers: Iterable[str]
+) -> dict[str, tuple[HeldCertificate, str]]:
+    """Certificates by number, each with its holder's blind index."""
+    statement = (
+        sa.select(HeldCertificate, Person.id_number_index)
+        .join(Person, Person.id == HeldCertificate.person_id)
+        .where(HeldCertificate.certificate_number.in_(sorted(set(numbers))))
+        .execution_options(populate_existing=True)
+    )
+    return {row[0].certificate_number: (row[0], row[1]) for row in await session.execute(statement)}
 
 
 async def insert_people(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> bool:

@@ -15,7 +15,7 @@ from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
 from services.renewal.errors import TableInvalid
 from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Person
-from services.renewal.queries import certificates_by_number, posts
+from services.renewal.queries import posts
 from services.renewal.registry import queries
 from services.renewal.registry.file import TEMPLATE_COLUMNS, RegisteredCertificate, RegistryRow, RowError, parse_row
 from services.renewal.registry.plan import Change, Holding, Snapshot, plan
@@ -139,25 +139,25 @@ class _Known:
     """What the database holds of the people and the certificates that a chunk names."""
 
     people: dict[str, Person]
-    certificates: dict[str, HeldCertificate]
+    certificates: dict[str, tuple[HeldCertificate, str]]
 
     @classmethod
     async def load(cls, session: AsyncSession, good: Mapping[int, tuple[str, RegistryRow]], *, lock: bool) -> Self:
         people = await queries.people_by_index(session, [index for index, _ in good.values()], lock=lock)
         numbers = [row.certificate.number for _, row in good.values() if row.certificate]
-        return cls(people, await certificates_by_number(session, numbers))
+        # With the holders as they are: somebody who came after the people were read is not a stranger.
+        return cls(people, await queries.certificates_with_owners(session, numbers))
 
     def under(self, ahead: Snapshot) -> Snapshot:
         """As it will be after what is `ahead`, which takes up what changes from here on."""
-        owners = {person.id: index for index, person in self.people.items()}
         names = {index: person.name for index, person in self.people.items()}
         holdings = {
             number: Holding(
-                owners.get(held.person_id),
+                owner,
                 RegisteredCertificate(held.post, number, held.valid_until),
                 by_platform=held.application_id is not None,
             )
-            for number, held in self.certificates.items()
+            for number, (held, owner) in self.certificates.items()
         }
         return Snapshot(ChainMap(ahead.names, names), ChainMap(ahead.holdings, holdings))
 
@@ -225,7 +225,7 @@ async def _write(
     new_certificates = [
         {
             "id": uuid4(),
-            "person_id": ids[holding.owner or ""],
+            "person_id": ids[holding.owner],
             "post": holding.certificate.post,
             "certificate_number": number,
             "valid_until": holding.certificate.valid_until,
@@ -243,7 +243,7 @@ async def _write(
         person = known.people[index]
         person.name, person.updated_at = ahead.names[index], now
     for number in ahead.holdings.keys() & known.certificates.keys():
-        held, certificate = known.certificates[number], ahead.holdings[number].certificate
+        (held, _), certificate = known.certificates[number], ahead.holdings[number].certificate
         held.post, held.valid_until, held.updated_at = certificate.post, certificate.valid_until, now
     return True
 

@@ -17,6 +17,12 @@ from tests.support.platform import REVIEWER_PASSWORD, Harness
 from tests.support.wait import until
 
 
+@pytest.fixture
+async def platform(embedded: Harness) -> Harness:
+    """Its own for each test: they count all that there is."""
+    return embedded
+
+
 def day(back: int, approved: int = 0, rejected: int = 0, withdrawn: int = 0) -> DayRead:
     asked = date(2026, 3, 31) - timedelta(back)
     return DayRead(day=asked, approved=approved, rejected=rejected, withdrawn=withdrawn)
