@@ -11,7 +11,7 @@ import aio_pika
 import pytest
 
 from shared.messaging import Consumer, DeadLetter, Outcome, QueueMonitor, RabbitMQ, Verdict
-from shared.messaging.health import Activity
+from shared.messaging.health import Activity, Stalled
 from tests.support.backbone import FIRST, QUEUES, Pinged
 from tests.support.events import message
 from tests.support.wait import until
@@ -74,6 +74,21 @@ async def test_a_monitor_ends_with_its_channel(channel: AsyncMock) -> None:
     channel.is_closed = True
     with pytest.raises(ConnectionError):
         await QueueMonitor({FIRST.name: FIRST.states}).poll(channel)
+
+
+async def test_a_consumer_that_has_let_go_is_stalled_though_the_broker_still_counts_it(channel: AsyncMock) -> None:
+    def read_once(_: str) -> Mock:
+        channel.is_closed = True
+        return Mock(declaration_result=SimpleNamespace(message_count=0, consumer_count=1))
+
+    channel.get_queue.side_effect = read_once
+    monitor, activity = QueueMonitor({FIRST.name: FIRST.states}, poll_interval=0), Activity()
+    with pytest.raises(ConnectionError):
+        await monitor.poll(channel)
+    with activity.subscription():
+        await monitor.check_consumer(FIRST.name, activity)
+    with pytest.raises(Stalled):
+        await monitor.check_consumer(FIRST.name, activity)
 
 
 async def test_what_the_delay_queue_does_not_take_goes_back_to_its_own(channel: AsyncMock) -> None:
