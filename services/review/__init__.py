@@ -3,5 +3,5 @@
 Owns reviewers with their captcha login, the searchable projection of applications, decisions and the audit trail.
 Hears renewal.*. Says review.approved, review.rejected, review.approval_withdrawn: what it asks `renewal` to do.
 
-Imported by deploy, which runs it, and by tests; never by another service.
+Imported by deploy, which runs it, and by bench and tests; never by another service.
 """

@@ -12,6 +12,7 @@ from services.portal import words
 from services.portal.api.review import (
     DecisionResult,
     DecisionResults,
+    ImageRead,
     ItemDetail,
     ItemRead,
     NeighboursRead,
@@ -214,6 +215,11 @@ async def show_item(context: DeskReader, application_id: UUID) -> Response:
     return await _item(context, application_id, _filters(context, context.request.url.query))
 
 
+def _place(image: ImageRead) -> int:
+    """Find the picture's place in a row; a kind of a later version is shown last."""
+    return PICTURES.index(image.kind) if image.kind in PICTURES else len(PICTURES)
+
+
 async def _item(
     context: SignedIn,
     application_id: UUID,
@@ -228,7 +234,7 @@ async def _item(
         context.get(NeighboursRead, f"{ITEMS}/{application_id}/neighbours", params=filters.search),
     )
     for images in (item.images, *(revision.images for revision in item.revisions)):
-        images.sort(key=lambda image: PICTURES.index(image.kind))
+        images.sort(key=_place)
     return context.page(
         "desk/item.html",
         status,

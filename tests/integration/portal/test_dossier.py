@@ -47,6 +47,24 @@ async def test_shows_everything_with_two_calls(reviewing: Browser, desk: Desk, m
     assert (await reviewing.get(f"{LIST}/{one}/images/passport")).status == 404
 
 
+async def test_shows_a_kind_of_picture_that_only_later_versions_know(
+    reviewing: Browser, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await desk.add()
+    stream = Gateway.stream
+
+    @asynccontextmanager
+    async def later(self: Gateway, method: str, path: str, **request: Any) -> AsyncIterator[httpx2.Response]:
+        async with stream(self, method, path, **request) as response:
+            content = (await response.aread()).replace(b'"id-front"', b'"safety-diploma"')
+            yield httpx2.Response(response.status_code, content=content, request=response.request)
+
+    monkeypatch.setattr(Gateway, "stream", later)
+    page = await reviewing.get(f"{LIST}/{one}")
+    assert page.status == 200
+    assert re.findall(r"<figcaption>(\S+)", page.html) == ["身份证反面", "承诺书", "safety-diploma"]
+
+
 async def test_marks_what_changed_since_the_rejection(reviewing: Browser, desk: Desk) -> None:
     one = await desk.add()
     await desk.decided(one, "reject", "rejected", reason_code="other", comment="请更换承诺书")
