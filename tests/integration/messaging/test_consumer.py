@@ -60,6 +60,14 @@ class TestBatches:
         await unreachable.close()
 
 
+class TestActivity:
+    async def test_a_consumer_that_no_transport_serves_yet_is_not_subscribed(self, database: Database) -> None:
+        activity = consumer(database).activity
+        assert not activity.subscribed
+        with activity.subscription():
+            assert activity.subscribed
+
+
 class TestTrace:
     async def test_an_event_carries_the_trace_that_wrote_it(self) -> None:
         traceparent = new_traceparent()
