@@ -137,6 +137,11 @@ def possible_actions(status: str, decision_pending: bool) -> list[Action]:
     return [] if decision_pending else [action for action, states in ACTS_ON.items() if status in states]
 
 
+def is_withdrawn(status: str, reason_code: str | None) -> bool:
+    """Tell whether an application waits because its approval was withdrawn: a submission carries no reason."""
+    return status == "pending_review" and reason_code is not None
+
+
 def _wrong_state_detail(status: str, last: LastDecision | None) -> str:
     if status == "pending_review":
         return "该申请尚未审核通过，不能撤回"

@@ -104,6 +104,7 @@ class ItemRead(BaseModel):
     actions: list[Action] = Field(description="what may be asked for now; nothing while a decision is pending")
     refusal: Note | None
     numbering_failure: Note | None
+    withdrawal: Note | None = Field(description="why its approval was withdrawn, while it waits for review anew")
 
 
 class ImageRead(BaseModel):

@@ -15,6 +15,7 @@ from services.review.domain import (
     Submission,
     age_on,
     changed_parts,
+    is_withdrawn,
     possible_actions,
 )
 from services.review.models import Decision, DeskItem, Item, ItemPerson, ItemRevision, Neighbour, Reviewer
@@ -105,6 +106,7 @@ def item(found: DeskItem, person: ItemPerson) -> ItemRead:
         actions=possible_actions(row.status, decision_pending),
         refusal=_refusal(row),
         numbering_failure=_numbering_failure(row),
+        withdrawal=_withdrawal(row),
     )
 
 
@@ -125,6 +127,15 @@ def _numbering_failure(row: Item) -> Note | None:
     if row.status != "approved" or row.numbering_decision_no != row.decision_no:
         return None
     return Note(code=row.numbering_code or "", detail=row.numbering_detail or "")
+
+
+def _withdrawal(row: Item) -> Note | None:
+    if not is_withdrawn(row.status, row.reason_code):
+        return None
+    # The platform's own withdrawal has a reason that is in no list, and says why in its comment.
+    reason = REASONS.get(row.reason_code or "")
+    told = "：".join(filter(None, (reason.label if reason else None, row.comment)))
+    return Note(code=row.reason_code or "", detail=told)
 
 
 def detail(cipher: FieldCipher, dossier: Dossier) -> ItemDetail:

@@ -48,7 +48,7 @@ async def draft(site: Site, someone: MakeUser, name: str) -> User:
     [
         (answering(500, "<h1>系统错误</h1>"), "系统暂时无法处理"),
         (answering(200, WHOLE_PAGE), "系统暂时无法处理"),
-        (answering(413, "too large", "text/plain"), "系统暂时无法处理"),
+        (answering(413, "too large", "text/plain"), "内容过大，系统没有接收"),
         (
             answering(403, '{"detail": "请先修改初始密码", "login": "/password"}', "application/json"),
             "请先修改初始密码",

@@ -212,6 +212,7 @@ class ItemDetail(Answer):
     actions: list[Known[Literal["approve", "reject", "withdraw"]]]
     refusal: Note | None = None
     numbering_failure: Note | None = None
+    withdrawal: Note | None = None
     id_number: str
     sex: Known[Literal["male", "female"]]
     birth_date: date
@@ -243,6 +244,7 @@ class ItemRead(Answer):
     actions: list[Known[Literal["approve", "reject", "withdraw"]]]
     refusal: Note | None = None
     numbering_failure: Note | None = None
+    withdrawal: Note | None = None
 
 
 class PageItemRead(Answer):

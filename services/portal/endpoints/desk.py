@@ -105,7 +105,8 @@ async def show_list(context: DeskReader, ticked: str = "") -> Response:
         if problem.status != 422:
             raise
         return await _list(context, filters, PageItemRead(items=[]), 422, problem=problem.detail, errors=problem.errors)
-    every = frozenset(item.application_id for item in page.items)
+    # An approval that was withdrawn is looked into again one by one.
+    every = frozenset(item.application_id for item in page.items if not item.withdrawal)
     return await _list(context, filters, page, ticked=every if ticked == "all" else frozenset())
 
 

@@ -39,6 +39,12 @@ class Desk:
         await decide(self.api, self.reviewer, action, application_id, 1, **reason)
         return await self.reaches(application_id, status)
 
+    async def withdraw(self, application_id: str, reason_code: str, comment: str) -> None:
+        """Another reviewer's withdrawal of a certificate, once it waits for review again."""
+        decided = {"reason_code": reason_code, "comment": comment}
+        await decide(self.api, self.reviewer, "withdraw", application_id, 1, **decided)
+        await self.reaches(application_id, "pending_review")
+
     async def cancel(self, application_id: str) -> None:
         path = f"/applications/{application_id}/cancellation"
         await self.api.call("POST", "renewal", path, token=self.token, json={"revision": 1})

@@ -105,6 +105,25 @@ class TestList:
         page = await reviewing.get(link.replace("&amp;", "&"))
         assert ticked(page) == desk.ids
 
+    async def test_a_withdrawn_application_is_no_new_one(self, reviewing: Browser, desk: Desk) -> None:
+        withdrawn, new = await desk.add(), await desk.add()
+        await desk.decided(withdrawn, "approve", "certified")
+        await desk.withdraw(withdrawn, "approved_in_error", "照片与本人不符")
+        page = await find(reviewing, desk)
+        assert "待审核（撤回）" in row(page, withdrawn)
+        assert "原审核已撤回，须重新审核。原因：审核有误：照片与本人不符" in row(page, withdrawn)
+        assert "撤回" not in row(page, new)
+        assert "逐条核对后勾选" in page.text
+        (link,) = re.findall(r'href="([^"]*ticked=all)"', page.html)
+        page = await reviewing.get(link.replace("&amp;", "&"))
+        assert ticked(page) == [new]
+        # Ticked by hand it is approved like any other, and is a new one's equal after that.
+        page = await reviewing.send(page, BATCH, ("action", "approve"), add=tick(withdrawn))
+        assert "证书审核：2 条已受理" in page.text
+        await desk.reaches(withdrawn, "certified")
+        page = await reviewing.get(f"{LIST}/{withdrawn}")
+        assert "须重新审核" not in page.text
+
 
 class TestBatch:
     async def test_approves_what_can_be_and_keeps_the_rest_ticked(self, reviewing: Browser, desk: Desk) -> None:
@@ -152,7 +171,9 @@ class TestBatch:
         await desk.decided(one, "approve", "certified")
         page = await find(reviewing, desk)
         assert buttons(page) == {"withdraw"}
+        number = (await desk.item(one))["certificate_number"]
         page = await reviewing.send(page, BATCH, ("action", "withdraw"), add=tick(one))
+        assert f"证书编号 {number} 随即作废" in page.text
         page = await reviewing.send(page, BATCH, ("action", "withdraw"), reason_code="approved_in_error")
         assert "撤回资质审核：1 条已受理" in page.text
         await desk.reaches(one, "pending_review")

@@ -154,12 +154,16 @@ async def test_stays_and_follows_the_number(reviewing: Browser, desk: Desk) -> N
     page = await reviewing.get(f"{LIST}/{one}")
     assert "data-live=" not in page.html
     assert buttons(page) == {"withdraw"}
+    assert f"证书编号 {item['certificate_number']} 随即作废" in page.text
     page = await reviewing.send(page, f"{page.path}/decision", ("action", "withdraw"), go_on="")
     assert "驳回或撤回时必须选择原因" in page.text
     page = await reviewing.send(page, f"{LIST}/{one}/decision", ("action", "withdraw"), reason_code="other")
     page = await reviewing.send(page, f"{LIST}/{one}/decision", ("action", "withdraw"), comment="核对有误")
     item = await desk.reaches(one, "pending_review")
     assert item["decisions"][0]["comment"] == "核对有误"
+    page = await reviewing.get(f"{LIST}/{one}")
+    assert "原审核已撤回，须重新审核。原因：其他原因：核对有误" in page.text
+    assert "随即作废" not in page.text
 
 
 async def test_what_does_not_exist_is_not_found(reviewing: Browser) -> None:

@@ -45,6 +45,7 @@ async def test_item_shows_what_the_list_needs(desk: Desk) -> None:
         "actions": ["approve", "reject"],
         "refusal": None,
         "numbering_failure": None,
+        "withdrawal": None,
     }
 
 

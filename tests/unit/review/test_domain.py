@@ -29,6 +29,7 @@ from services.review.domain import (
     changed_parts,
     check_decision,
     contains_id_number,
+    is_withdrawn,
     normalise_captcha_answer,
     normalise_username,
     possible_actions,
@@ -107,6 +108,13 @@ class TestCheckDecision:
         assert check_decision("reject", 2, 1, stage, last("approve", 2, 0, asked=True)) is None
         assert check_decision("reject", 2, 1, stage, last("approve", 1, 1, asked=True)) is None
         assert check_decision("reject", 2, 1, stage, last("approve", 2, 1, asked=False)) is None
+
+
+@pytest.mark.parametrize("status", STATUS_LABELS)
+def test_only_what_waits_for_a_reason_was_withdrawn(status: str) -> None:
+    assert is_withdrawn(status, "approved_in_error") == (status == "pending_review")
+    assert is_withdrawn(status, "number_taken") == (status == "pending_review")
+    assert not is_withdrawn(status, None)
 
 
 def test_changed_parts_names_what_differs() -> None:
