@@ -27,7 +27,7 @@ from services.renewal import app as renewal
 from services.review import app as review
 from shared.messaging import Consumer, InProcessBus, Relay
 from shared.observability.metrics import Sampler
-from shared.observability.readiness import Readiness
+from shared.observability.readiness import Readiness, Verdict
 from shared.persistence.db import migrate
 from shared.runtime.container import Container
 from shared.runtime.maintenance import keep_clean
@@ -123,9 +123,11 @@ class Platform:
         return JSONResponse({"status": "ok"})
 
     async def _readyz(self, _request: Request) -> Response:
-        failed = {name: await container.failing_dependencies() for name, container in self.containers.items()}
-        failed = {name: dependencies for name, dependencies in failed.items() if dependencies}
-        return JSONResponse({"status": "unavailable" if failed else "ok", "failed": failed}, 503 if failed else 200)
+        verdicts = {name: await container.judge() for name, container in self.containers.items()}
+        failed = {name: verdict.failed for name, verdict in verdicts.items() if verdict.failed}
+        passes = {name: not verdict.failed for name, verdict in verdicts.items()}
+        whole = Verdict(passes, all(verdict.ready for verdict in verdicts.values()))
+        return JSONResponse({"status": whole.status, "failed": failed}, 200 if whole.ready else 503)
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pages for people, problem documents for programs."""

@@ -62,7 +62,6 @@ _CONFIGURATION: dict[str, Any] = {
     "worker_soft_shutdown_timeout": 30,
     "worker_hijack_root_logger": False,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
-    "broker_heartbeat": 20,
     "broker_connection_timeout": 4,
     "broker_connection_retry": True,
     "broker_connection_retry_on_startup": True,
@@ -99,7 +98,7 @@ def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None, o
     """Make the Celery application with its one task, whose events go through `outbox`."""
     numbering = Numbering(settings, clock or SystemClock(), outbox or Outbox("certnumber"))
     app = Celery("certnumber", broker=settings.numbering_broker_url, set_as_current=False)
-    app.conf.update(_CONFIGURATION)
+    app.conf.update(_CONFIGURATION, broker_heartbeat=settings.broker_heartbeat)
 
     # A shared task would be registered with every other application of the process too, and number there.
     @app.task(name=TASK, shared=False, bind=True, Request="services.certnumber.numbering.worker_health:CountedRequest")

@@ -62,6 +62,7 @@ def build(
     store = build_store(settings)
     container = build_container(RenewalContainer, "renewal", settings, clock=clock, client=client, store=store)
     container.dependencies["store"] = store.ready
+    container.partial.add("store")
     return container
 
 

@@ -53,18 +53,19 @@ class _Reading:
 
 
 class QueueMonitor:
-    """Polls queues of the broker: `queues` are the states of each and the broker's names for them; times in seconds."""
+    """Polls queues of the broker: `queues` are the states of each and the broker's names for them. Times are in
+    seconds; the interval is a fourth of the time-out where it is not given."""
 
     def __init__(
         self,
         queues: Mapping[str, Mapping[str, str]],
         *,
         stall_timeout: float = STALL_TIMEOUT,
-        poll_interval: float = 5.0,
+        poll_interval: float | None = None,
     ) -> None:
         self._queues = queues
         self._stall_timeout = stall_timeout
-        self._poll_interval = poll_interval
+        self._poll_interval = stall_timeout / 4 if poll_interval is None else poll_interval
         self._readings: dict[str, _Reading] = {}
         self._polled_at = float("-inf")
 
@@ -73,6 +74,8 @@ class QueueMonitor:
         answered with."""
         while not channel.is_closed:
             async with asyncio.timeout(self._stall_timeout):
+                # An answer of the broker, also where there is no queue to ask for.
+                await channel.set_qos(prefetch_count=1)
                 for queue, states in self._queues.items():
                     self._readings[queue] = await self._read(channel, queue, states)
             self._polled_at = time.monotonic()

@@ -44,8 +44,10 @@ SESSION_OPTIONS = " ".join(
 )
 # Serialization failure, deadlock, lock timeout, statement timeout, idle transaction ended.
 CONTENTION = frozenset({"40001", "40P01", "55P03", "57014", "25P03"})
-# Connection exceptions, insufficient resources, operator intervention.
-OUTAGE_CLASSES = ("08", "53", "57P")
+# A standby, or a primary that another one takes over from.
+READ_ONLY = "25006"
+# Connection exceptions, insufficient resources, operator intervention, trouble of the server's own machine.
+OUTAGE_STATES = ("08", "53", "57P", "58", READ_ONLY)
 
 _AFTER_COMMIT = "after_commit"
 
@@ -66,19 +68,34 @@ def connect_args() -> dict[str, Any]:
     return {"options": SESSION_OPTIONS, "connect_timeout": 5}
 
 
+class ReadOnlyDatabase(ConnectionError):
+    """The database answers and takes no writes."""
+
+
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the database is away or has no connection left, so that all work fails, whatever it is."""
+    """Tell whether the database is away, starting, read-only or has no connection left, so that all work fails,
+    whatever it is."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, ConnectionError | TimeoutError | sa.exc.TimeoutError)
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is not None:
-        return str(sqlstate).startswith(OUTAGE_CLASSES)
+        return str(sqlstate).startswith(OUTAGE_STATES)
     return error.connection_invalidated or isinstance(error, InterfaceError | OperationalError)
 
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same work can succeed later: an outage, a deadlock, a lock or statement timeout."""
     return is_outage(error) or (isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONTENTION)
+
+
+def leave_old_primary(engine: sa.Engine) -> None:
+    """Let the first write that a server refuses as read-only renew all connections of the engine's pool: they may
+    still lead to a server that is no longer the primary, and would go on doing so for as long as it runs."""
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _notice(context: sa.engine.ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
 
 
 def after_commit(session: AsyncSession | Session, callback: Callable[[], None]) -> None:
@@ -126,6 +143,7 @@ class Database:
             hide_parameters=True,
             connect_args=connect_args(),
         )
+        leave_old_primary(self.engine.sync_engine)
         self._pool = cast(AsyncAdaptedQueuePool, self.engine.pool)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -144,9 +162,12 @@ class Database:
         return self._pool.checkedout(), self._pool.size()
 
     async def ping(self) -> None:
-        """Ask the database whether it answers. Raises the driver's error when it does not."""
+        """Ask the database whether it takes writes. Raises the driver's error when it does not answer, and
+        ReadOnlyDatabase."""
         async with self.engine.connect() as connection:
-            await connection.execute(sa.text("SELECT 1"))
+            if await connection.scalar(sa.text("SELECT current_setting('transaction_read_only')::boolean")):
+                await connection.invalidate()
+                raise ReadOnlyDatabase
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -44,9 +44,8 @@ def samplers_of(readiness: Readiness) -> list[Sampler]:
 
 
 async def _sample_checks(readiness: Readiness) -> None:
-    failing = await readiness.failing_dependencies()
-    for name in readiness.dependencies:
-        CHECK_OK.labels(readiness.service, name).set(name not in failing)
+    for name, passes in (await readiness.judge()).passes.items():
+        CHECK_OK.labels(readiness.service, name).set(passes)
 
 
 async def _sample_pool(container: Container) -> None:

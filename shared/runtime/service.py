@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from shared.contracts.topology import QUEUES
-from shared.messaging import Consumer, DeadLetters, Queue, QueueMonitor, RabbitMQ, Relay, Subscription
+from shared.messaging import BrokerTimings, Consumer, DeadLetters, Queue, QueueMonitor, RabbitMQ, Relay, Subscription
 from shared.observability.metrics import Sampler
 from shared.observability.telemetry import configure_logging, get_logger
 from shared.observability.tracing import configure_tracing
@@ -64,16 +65,17 @@ async def run_worker(service: Service, container: Container) -> None:
 
     Raises an ExceptionGroup when a job fails or the broker holds a topology that differs from ours.
     """
-    broker = _broker(service, container.settings)
-    relay = Relay(container.outbox, container.database, broker)
+    settings = container.settings
+    broker = _broker(service, settings)
+    relay = Relay(container.outbox, container.database, broker, stall_timeout=timedelta(seconds=settings.stall_seconds))
     consumers = service.consumers(container)
-    monitor = QueueMonitor({consumer.queue.name: consumer.queue.states for consumer in consumers})
+    queues = {consumer.queue.name: consumer.queue.states for consumer in consumers}
+    monitor = QueueMonitor(queues, stall_timeout=settings.stall_seconds)
     container.dependencies |= {"broker": monitor.check, "relay": relay.check}
     for consumer in consumers:
         name = consumer.queue.name
         container.dependencies[f"consumer {name}"] = partial(monitor.check_consumer, name, consumer.activity)
     samplers = [*samplers_of(container), monitor.sample, *service.own_samplers(container)]
-    settings = container.settings
     try:
         async with operations(container, samplers, settings.host, settings.metrics_port), asyncio.TaskGroup() as group:
             group.create_task(broker.declare())
@@ -93,7 +95,8 @@ async def run_worker(service: Service, container: Container) -> None:
 def _broker(service: Service, settings: Settings) -> RabbitMQ:
     if settings.broker_url is None:
         raise SystemExit("GANZHENG_BROKER_URL is not set")
-    return RabbitMQ(settings.broker_url.get_secret_value(), QUEUES, name=service.name)
+    timings = BrokerTimings(heartbeat=settings.broker_heartbeat)
+    return RabbitMQ(settings.broker_url.get_secret_value(), QUEUES, name=service.name, timings=timings)
 
 
 def serve(app: FastAPI, settings: ProcessSettings) -> None:

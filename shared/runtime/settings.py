@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import make_url
 
+from shared.messaging.health import STALL_TIMEOUT
 from shared.persistence.cipher import KEY_BYTES
 
 PRINTABLE = range(0x20, 0x7F)
@@ -146,6 +147,10 @@ class Settings(ProcessSettings):
     database_url: SecretStr
     database_pool: int = Field(default=10, ge=1, le=200)
     broker_url: BrokerUrl | None = None
+    broker_heartbeat: int = Field(default=10, ge=1, le=60, description="seconds; two missed ones end a connection")
+    stall_seconds: float = Field(
+        default=STALL_TIMEOUT, ge=1, le=60, description="what stands still so long is not ready"
+    )
     data_keys: SecretStr
     index_key: SecretStr
     jwks_urls: Annotated[dict[str, JwksUrl], NoDecode, BeforeValidator(_parse_object)] = Field(

@@ -5,6 +5,7 @@ from typing import Protocol
 from fastapi import Request
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from shared.observability.readiness import Verdict
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
 
@@ -37,4 +38,4 @@ class WebContainer(Protocol):
     @property
     def limiter(self) -> MovingWindowRateLimiter | None: ...
 
-    async def failing_dependencies(self) -> list[str]: ...
+    async def judge(self) -> Verdict: ...

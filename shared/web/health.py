@@ -3,9 +3,12 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from shared.observability.readiness import Verdict
+
 
 def health_router() -> APIRouter:
-    """Make GET /healthz (the process lives, nothing is asked) and /readyz (503 with the names of what fails)."""
+    """Make GET /healthz (the process lives, nothing is asked) and /readyz (with the names of what fails: 503, or 200 if
+    the process can do the most of its work without)."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -14,8 +17,7 @@ def health_router() -> APIRouter:
 
     @router.get("/readyz")
     async def readyz(request: Request) -> Response:
-        failed = await request.app.state.container.failing_dependencies()
-        body = {"status": "unavailable" if failed else "ok", "failed": failed}
-        return JSONResponse(body, 503 if failed else 200)
+        verdict: Verdict = await request.app.state.container.judge()
+        return JSONResponse({"status": verdict.status, "failed": verdict.failed}, 200 if verdict.ready else 503)
 
     return router

@@ -1,10 +1,12 @@
-"""What a test sees of the SQL that the code under test sends."""
+"""What a test sees of the SQL that the code under test sends, and a database that takes no writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 
 from shared.persistence.db import Database
 
@@ -27,3 +29,21 @@ def statements(database: Database | None = None, *, unrolled: bool = False) -> I
         yield sent
     finally:
         sa.event.remove(target, "before_cursor_execute", note)
+
+
+@contextmanager
+def read_only(database: Database) -> Iterator[None]:
+    """The database as a failover leaves it: everybody is thrown out, and who comes back may only read, as long as the
+    block lasts."""
+    url = database.engine.url.set(drivername="postgresql")
+    name = sql.Identifier(str(url.database))
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))

@@ -29,7 +29,7 @@ from shared.contracts.certnumber import NumberAssigned, NumberingFailed
 from shared.messaging import Outbox
 from shared.observability.telemetry import current_traceparent
 from shared.observability.tracing import SpanKind, span
-from shared.persistence.db import connect_args
+from shared.persistence.db import connect_args, leave_old_primary
 from shared.values.clock import Clock, business_day
 
 # A burst comes faster than the planner's statistics of it: no batch may read a whole table or a whole index.
@@ -41,13 +41,15 @@ _PLANS = "".join(f" -c {name}=off" for name in (
 def create_engine(url: str) -> sa.Engine:
     """Make an engine for one worker process; it connects when first used."""
     arguments = connect_args()
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=1,
         pool_pre_ping=True,
         hide_parameters=True,
         connect_args={**arguments, "options": arguments["options"] + _PLANS},
     )
+    leave_old_primary(engine)
+    return engine
 
 
 def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> int:

@@ -12,8 +12,8 @@ from celery.signals import worker_process_init, worker_process_shutdown, worker_
 from celery.worker.request import Request
 
 from services.certnumber.settings import CertnumberSettings
-from shared.messaging import QueueMonitor, RabbitMQ
-from shared.messaging.health import STALL_TIMEOUT, Stalled
+from shared.messaging import BrokerTimings, QueueMonitor, RabbitMQ
+from shared.messaging.health import Stalled
 from shared.observability.metrics import TASKS
 from shared.observability.readiness import Check, Readiness
 from shared.observability.tracing import configure_tracing, flush
@@ -54,8 +54,8 @@ class Pulse(StartStopStep):
         cls.beaten_at = time.monotonic()
 
     @classmethod
-    async def check(cls) -> None:
-        if time.monotonic() - cls.beaten_at > STALL_TIMEOUT:
+    async def check(cls, stall_timeout: float) -> None:
+        if time.monotonic() - cls.beaten_at > stall_timeout:
             raise Stalled
 
 
@@ -72,14 +72,15 @@ def install(app: Celery, settings: CertnumberSettings, queue: str) -> None:
 
 async def _answer(settings: CertnumberSettings, queue: str) -> None:
     database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    monitor = QueueMonitor({queue: {"ready": queue}})
+    monitor = QueueMonitor({queue: {"ready": queue}}, stall_timeout=settings.stall_seconds)
     checks: dict[str, Check] = {
         "database": database.ping,
         "broker": monitor.check,
-        "loop": Pulse.check,
+        "loop": partial(Pulse.check, settings.stall_seconds),
         f"consumer {queue}": partial(monitor.check_subscribed, queue),
     }
     readiness = Readiness(service=NAME, dependencies=checks)
     samplers = [*samplers_of(readiness), monitor.sample]
     async with operations(readiness, samplers, settings.host, settings.metrics_port):
-        await RabbitMQ(str(settings.numbering_broker_url), (), name=NAME).monitor(monitor)
+        timings = BrokerTimings(heartbeat=settings.broker_heartbeat)
+        await RabbitMQ(str(settings.numbering_broker_url), (), name=NAME, timings=timings).monitor(monitor)

@@ -119,12 +119,12 @@ async def test_celery(operators: Operators, url: str, vhost: str, tmp_path: Path
 async def test_a_main_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pulse, "beaten_at", float("-inf"))
     with pytest.raises(Stalled):
-        await Pulse.check()
+        await Pulse.check(STALL_TIMEOUT)
     Pulse.beat()
-    await Pulse.check()
+    await Pulse.check(STALL_TIMEOUT)
     monkeypatch.setattr(Pulse, "beaten_at", time.monotonic() - STALL_TIMEOUT)
     with pytest.raises(Stalled):
-        await Pulse.check()
+        await Pulse.check(STALL_TIMEOUT)
 
 
 async def _is_consumed(vhost: str) -> bool:

@@ -14,7 +14,7 @@ from shared.runtime.maintenance import INBOX_RETENTION, clean
 from tests.support.backbone import FIRST, Orders, Pinged, Ponged, count, effects, subscription
 from tests.support.clock import START
 from tests.support.events import message
-from tests.support.sql import statements
+from tests.support.sql import read_only, statements
 
 
 def consumer(database: Database) -> Consumer:
@@ -58,6 +58,16 @@ class TestBatches:
         outcomes = await consumer(unreachable).process(batch(3))
         assert [(outcome.verdict, outcome.counted) for outcome in outcomes] == [(Verdict.retry, False)] * 3
         await unreachable.close()
+
+    async def test_a_read_only_database_is_an_outage_and_costs_no_attempt(self, database: Database) -> None:
+        messages = batch(3)
+        with read_only(database):
+            for _ in range(FIRST.max_attempts + 1):
+                outcomes = await consumer(database).process(messages)
+                assert [(outcome.verdict, outcome.counted) for outcome in outcomes] == [(Verdict.retry, False)] * 3
+        outcomes = await consumer(database).process(messages)
+        assert {outcome.verdict for outcome in outcomes} == {Verdict.done}
+        assert await count(database, InboxMessage) == 3
 
 
 class TestActivity:

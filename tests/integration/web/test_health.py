@@ -1,5 +1,6 @@
 """Health, readiness and what a database that is away means for requests."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from psycopg import sql
 
 from tests.integration.web.service import Service
 from tests.support.backing import Postgres
+from tests.support.sql import read_only
 
 
 @contextmanager
@@ -37,6 +39,34 @@ async def test_away_and_back(service: Service, postgres: Postgres) -> None:
     retried = await service.http.post("/things", json={"name": "x"}, headers={"Idempotency-Key": "k"})
     assert retried.status_code == 201
     assert await service.names() == ["x"]
+
+
+async def test_a_read_only_database_is_away_too(service: Service) -> None:
+    """As after a failover, when the old primary still answers."""
+    with read_only(service.container.database):
+        for _ in range(2):
+            refused = await service.http.post("/things", json={"name": "x"}, headers={"Idempotency-Key": "k"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+            assert refused.headers["retry-after"] == "2"
+        ready = await service.http.get("/readyz")
+        assert (ready.status_code, ready.json()) == (503, {"status": "unavailable", "failed": ["database"]})
+    assert (await service.http.get("/readyz")).status_code == 200
+    retried = await service.http.post("/things", json={"name": "x"}, headers={"Idempotency-Key": "k"})
+    assert retried.status_code == 201
+    assert await service.names() == ["x"]
+
+
+async def test_what_only_a_part_needs_degrades(service: Service) -> None:
+    """Also when it does not answer at all."""
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    service.container.patience = 0.1
+    service.container.dependencies = {"store": hang}
+    service.container.partial.add("store")
+    ready = await service.http.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "degraded", "failed": ["store"]})
 
 
 async def test_any_dependency_counts(service: Service) -> None:

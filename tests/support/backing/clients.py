@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -108,6 +108,15 @@ class RabbitMQ:
     async def start(self) -> None:
         """Back on the same ports with the same data; returns when it answers. No harm when it runs."""
         await asyncio.to_thread(self._provider.start_rabbitmq)
+
+    @asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        """Its connections stay open and nothing comes back on them, as long as the block lasts."""
+        await asyncio.to_thread(self._provider.freeze_rabbitmq)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._provider.thaw_rabbitmq)
 
     async def restart(self) -> None:
         await self.stop()

