@@ -29,7 +29,7 @@ from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import CONTAINER, Session, transactional_router
-from shared.web.validation import PRINTABLE
+from shared.web.validation import CertificateNumber
 
 router = transactional_router()
 
@@ -37,7 +37,7 @@ router = transactional_router()
 OwnContainer = Annotated[CertnumberContainer, CONTAINER]
 Administrator = Annotated[Principal, allow("admin")]
 Staff = Annotated[Principal, allow("reviewer", "registrar", "admin")]
-NumberText = Annotated[str, Path(min_length=1, max_length=MAX_NUMBER, pattern=PRINTABLE)]
+NumberText = Annotated[CertificateNumber, Path(max_length=MAX_NUMBER)]
 
 
 @router.get(
@@ -46,7 +46,7 @@ NumberText = Annotated[str, Path(min_length=1, max_length=MAX_NUMBER, pattern=PR
     dependencies=[Depends(rate_limit("60/minute"))],
 )
 async def verify_certificate(session: Session, number: NumberText) -> CertificateRead:
-    """What anyone may know of a certificate's number. Full-width and half-width characters are the same."""
+    """What anyone may know of a certificate's number. Width, spaces, kinds of bracket and dash make no difference."""
     return views.certificate(await certificates.find_certificate(session, number))
 
 

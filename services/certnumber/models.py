@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.certnumber.domain import ApprovalStatus
 from shared.persistence.db import new_registry
+from shared.persistence.search import search_key
 
 NOW = sa.func.now()
 
@@ -139,6 +140,7 @@ class LedgerEntry(Base):
         ),
         sa.UniqueConstraint("application_id", "decision_no", name="uq_ledger_approval"),
         sa.UniqueConstraint("series_id", "period", "serial", name="uq_ledger_serial"),
+        sa.Index("ix_ledger_number_key", search_key(sa.column("number"))),
         sa.Index("uq_ledger_valid", "application_id", unique=True, postgresql_where=sa.text("state = 'valid'")),
         sa.CheckConstraint("serial > 0", name="serial"),
         sa.CheckConstraint("state IN ('valid', 'void')", name="state"),

@@ -19,6 +19,8 @@ from services.certnumber.models import (
     SeriesCount,
     WithdrawnApproval,
 )
+from shared.persistence.search import search_key
+from shared.values.text import search
 from shared.web.pagination import PageRequest, keyset
 
 Key = tuple[UUID, int]
@@ -129,7 +131,10 @@ async def numbering_figures(session: AsyncSession) -> NumberingFigures:
 
 
 async def find_entry(session: AsyncSession, number: str) -> LedgerEntry | None:
-    return await session.scalar(sa.select(LedgerEntry).where(LedgerEntry.lookup == lookup_key(number)))
+    """Find the number in whatever form; of two that differ in case or kind of bracket the one that was typed."""
+    statement = sa.select(LedgerEntry).where(search_key(LedgerEntry.number) == search_key(search(number)))
+    exact = LedgerEntry.lookup == lookup_key(number)
+    return await session.scalar(statement.order_by(exact.desc(), LedgerEntry.number).limit(1))
 
 
 async def find_successor(session: AsyncSession, number: str) -> LedgerEntry | None:

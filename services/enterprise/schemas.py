@@ -6,23 +6,21 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from shared.auth.passwords import MAX_LENGTH
-from shared.web.validation import RequestModel, Text
-
-PHONE = r"^\+?[0-9][0-9 -]{4,18}[0-9]$"
+from shared.web.validation import EnterpriseName, Identifier, PersonName, Phone, RequestModel, Text
 
 
 class EnterpriseRegistration(RequestModel):
-    taxpayer_id: Text = Field(max_length=40, description="15, 17, 18 or 20 characters, spaces tolerated")
-    name: Text = Field(max_length=100)
-    contact_name: Text = Field(max_length=50)
-    contact_phone: str = Field(pattern=PHONE)
+    taxpayer_id: Identifier = Field(max_length=40, description="15, 17, 18 or 20 characters, spaces tolerated")
+    name: EnterpriseName = Field(max_length=100)
+    contact_name: PersonName = Field(max_length=50)
+    contact_phone: Phone
     address: Text | None = Field(default=None, max_length=200)
 
 
 class EnterpriseChange(RequestModel):
-    name: Text | None = Field(default=None, max_length=100)
-    contact_name: Text | None = Field(default=None, max_length=50)
-    contact_phone: str | None = Field(default=None, pattern=PHONE)
+    name: EnterpriseName | None = Field(default=None, max_length=100)
+    contact_name: PersonName | None = Field(default=None, max_length=50)
+    contact_phone: Phone | None = None
     address: Text | None = Field(default=None, max_length=200)
 
 
@@ -43,5 +41,5 @@ class EnterpriseAccount(EnterpriseRead):
 
 
 class LoginRequest(RequestModel):
-    taxpayer_id: str = Field(min_length=1, max_length=40)
+    taxpayer_id: Identifier = Field(max_length=40)
     password: str = Field(min_length=1, max_length=MAX_LENGTH)

@@ -38,7 +38,7 @@ from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import CONTAINER, Session, transactional_router
-from shared.web.validation import PRINTABLE, FromMoment, Ids, ToMoment
+from shared.web.validation import FromMoment, Ids, Sought, ToMoment
 
 router = transactional_router()
 BINARY = {"type": "string", "format": "binary"}
@@ -82,7 +82,7 @@ async def list_applications(
     principal: Enterprise,
     page: Paging,
     status: Status | None = None,
-    name: Annotated[str | None, Query(max_length=50, pattern=PRINTABLE)] = None,
+    name: Annotated[Sought | None, Query(max_length=50)] = None,
     added_from: FromMoment | None = None,
     added_to: ToMoment | None = None,
     application_ids: Annotated[Ids | None, Query(description="repeated, or with commas between")] = None,

@@ -16,7 +16,8 @@ from services.renewal import models
 from services.renewal.domain import LIVE, AgeLimit, Post
 from services.renewal.models import Application, Change, Enterprise, HeldCertificate, Image, Person, Submission
 from services.renewal.schemas import ApplicationSearch
-from shared.web.pagination import PageRequest, apply_filters, contains, keyset
+from shared.persistence.search import contains
+from shared.web.pagination import PageRequest, apply_filters, keyset
 
 
 async def posts(session: AsyncSession) -> dict[str, Post]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.renewal.domain import ImageKind, Status
-from shared.web.validation import RequestModel, Revision, Text
+from shared.web.validation import Identifier, RequestModel, Revision, Text
 
 REASON_FIELD = 'the part of the application that the reason is about: "post" or a kind of image'
 
@@ -21,7 +21,7 @@ class PostRead(BaseModel):
 
 
 class EligibilityRequest(RequestModel):
-    id_number: Text = Field(max_length=40)
+    id_number: Identifier = Field(max_length=40)
     post: Text | None = Field(default=None, max_length=20)
 
 
@@ -53,7 +53,7 @@ class EligibilityRead(BaseModel):
 
 
 class ApplicationDraft(RequestModel):
-    id_number: Text = Field(max_length=40)
+    id_number: Identifier = Field(max_length=40)
     post: Text = Field(max_length=20)
 
 

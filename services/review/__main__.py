@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from services.review.app import SERVICE, build
-from services.review.domain import ROLES, normalise_username
+from services.review.domain import ROLES
 from services.review.errors import ReviewerExists
 from services.review.schemas import ReviewerCreation
 from services.review.service.reviewers import add_reviewer
@@ -33,7 +33,7 @@ async def _add_reviewer(arguments: argparse.Namespace) -> None:
     password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else None
     if password is not None:
         try:
-            check_new_password(password, "", normalise_username(account.username))
+            check_new_password(password, "", account.username)
         except WeakPassword as error:
             raise SystemExit(error.detail) from None
     container = build(ReviewSettings())
@@ -41,7 +41,7 @@ async def _add_reviewer(arguments: argparse.Namespace) -> None:
         async with container.database.transaction() as session:
             _, initial = await add_reviewer(container, session, None, account, password)
     except ReviewerExists:
-        raise SystemExit(f"the username {normalise_username(account.username)} exists") from None
+        raise SystemExit(f"the username {account.username} exists") from None
     finally:
         await container.close()
     if password is None:

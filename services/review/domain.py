@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -174,24 +173,14 @@ def age_on(birth_date: date, day: date) -> int:
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
 
 
-def normalise_username(text: str) -> str:
-    """Give the form under which a login name is unique: full-width forms and capitals make no difference."""
-    return unicodedata.normalize("NFKC", text).casefold().strip()
-
-
 def random_text(length: int) -> str:
     """Draw random characters that people do not confuse."""
     return "".join(secrets.choice(UNMISTAKABLE) for _ in range(length))
 
 
-def normalise_captcha_answer(typed: str) -> str:
-    """Give the form in which answers are compared: case, width and surrounding spaces make no difference."""
-    return unicodedata.normalize("NFKC", typed).strip().upper()
-
-
 def contains_id_number(text: str, today: date) -> bool:
     """Tell whether a valid identity number hides in free text, which travels in events in the clear."""
-    for match in re.finditer(r"(?=([0-9]{17}[0-9X]))", idnumber.compact(text)):
+    for match in re.finditer(r"(?=([0-9]{17}[0-9X]))", idnumber.normalise(text)):
         try:
             idnumber.parse(match[1], today)
         except idnumber.InvalidIdNumber:

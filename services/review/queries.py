@@ -28,11 +28,11 @@ from services.review.models import (
     RefusedDecision,
     Reviewer,
     SubmittedRevision,
-    characters,
 )
 from services.review.schemas import ItemSearch
+from shared.persistence.search import contains_by_index, search_key
 from shared.values.clock import SHANGHAI
-from shared.web.pagination import PageRequest, apply_filters, contains, keyset
+from shared.web.pagination import PageRequest, apply_filters, keyset
 
 # --- reviewers and captchas
 
@@ -165,21 +165,20 @@ async def _matching(session: AsyncSession, statement: sa.Select[Any], search: It
         await session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
     return apply_filters(
         statement,
-        (Item.name, _contains, search.name),
+        (Item.name, contains_by_index, search.name),
         (Item.id_number_index, eq, search.id_number_index),
-        (Item.certificate_number, eq, search.certificate_number),
+        (Item.certificate_number, _is, search.certificate_number),
         (Item.post, eq, search.post),
         (Item.status, eq, search.status),
-        (Item.enterprise_name, _contains, search.enterprise),
+        (Item.enterprise_name, contains_by_index, search.enterprise),
         (Item.added_at, ge, search.added_from),
         (Item.added_at, le, search.added_to),
         (Item.application_id, in_op, search.application_ids),
     )
 
 
-def _contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
-    # By the index first, which says only that all the characters occur.
-    return sa.and_(characters(column).op("@>")(characters(fragment)), contains(column, fragment))
+def _is(column: Any, text: str) -> sa.ColumnElement[bool]:
+    return search_key(column) == search_key(text)
 
 
 async def find_item(session: AsyncSession, application_id: UUID) -> DeskItem | None:

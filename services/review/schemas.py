@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.review.domain import Action, ItemStatus, Role
 from shared.auth.passwords import MAX_LENGTH
-from shared.web.validation import RequestModel, Revision, Text
+from shared.values.text import login_name
+from shared.web.validation import Identifier, LoginName, Paragraph, PersonName, RequestModel, Revision, Text, cleaned
 
-# Printable ASCII, its full-width forms tolerated.
-USERNAME = "^[!-~\uff01-\uff5e]{3,40}$"
+Username = Annotated[str, StringConstraints(pattern="^[!-~]{3,40}$"), cleaned(login_name)]
 
 
 class CaptchaRead(BaseModel):
@@ -24,10 +24,10 @@ class CaptchaRead(BaseModel):
 
 
 class LoginRequest(RequestModel):
-    username: Text = Field(max_length=100)
+    username: LoginName = Field(max_length=100)
     password: str = Field(min_length=1, max_length=MAX_LENGTH)
     captcha_id: UUID = Field(description="checked first, and spent whatever the outcome")
-    captcha_answer: str = Field(min_length=1, max_length=20)
+    captcha_answer: Identifier = Field(max_length=20)
 
 
 class ReviewerRead(BaseModel):
@@ -44,13 +44,13 @@ class ReviewerAccount(ReviewerRead):
 
 
 class ReviewerCreation(RequestModel):
-    username: str = Field(pattern=USERNAME, description="full-width forms and capitals make no difference")
-    name: Text = Field(max_length=50)
+    username: Username = Field(description="full-width forms and capitals make no difference")
+    name: PersonName = Field(max_length=50)
     roles: list[Role] = Field(min_length=1, max_length=3)
 
 
 class ReviewerChange(RequestModel):
-    name: Text | None = Field(default=None, max_length=50)
+    name: PersonName | None = Field(default=None, max_length=50)
     roles: list[Role] | None = Field(default=None, min_length=1, max_length=3)
     disabled: bool | None = None
 
@@ -213,7 +213,7 @@ class DecisionRequest(RequestModel):
     action: Action
     items: list[DecisionItem] = Field(min_length=1, max_length=500)
     reason_code: Text | None = Field(default=None, max_length=50)
-    comment: Text | None = Field(default=None, max_length=500)
+    comment: Paragraph | None = Field(default=None, max_length=500)
 
 
 class DecisionResult(BaseModel):

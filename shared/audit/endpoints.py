@@ -10,10 +10,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from sqlalchemy.sql.operators import in_op
 
 from shared.audit.trail import AuditEntry
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
+from shared.values.text import person_name
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging, apply_filters, keyset, split_page
 from shared.web.routing import Session, transactional_router
@@ -53,7 +55,7 @@ def audit_router(actions: type[Action], labels: Mapping[Action, str]) -> APIRout
         """Who did what when, newest first."""
         statement = apply_filters(
             sa.select(AuditEntry),
-            (AuditEntry.actor_name, eq, actor),
+            (AuditEntry.actor_name, in_op, actor and {actor, person_name(actor)}),
             (AuditEntry.action, eq, action),
             (AuditEntry.subject, eq, subject),
             (AuditEntry.at, ge, since),

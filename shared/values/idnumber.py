@@ -5,18 +5,17 @@ residents 9xxxxx. No message of this module contains a number.
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from stdnum.iso7064 import mod_11_2
 
+from shared.values.text import identifier
+
 Sex = Literal["male", "female"]
 Reason = Literal["length", "characters", "birth_date", "check_digit"]
 
-# White space, hyphens and dashes, and the invisible marks that come along when text is pasted from chats and sheets.
-_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060\ufeff]+")
 _SHAPE = re.compile(r"[0-9]{17}[0-9X]")
 _FIRST_GENERATION = re.compile(r"[0-9]{15}")
 # Area, birth date, sequence; the first generation has neither the century nor the check character.
@@ -53,14 +52,9 @@ class IdNumber:
         return f"IdNumber({mask(self.value)})"
 
 
-def compact(text: str) -> str:
-    """Make the text upper-case, with full-width forms made ASCII and without spaces, hyphens and invisible marks."""
-    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
-
-
 def normalise(text: str) -> str:
     """Bring a number into the form in which it is stored and compared; not checked."""
-    return compact(text)
+    return identifier(text)
 
 
 def looks_like_id_number(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 from stdnum.cn import uscc
 
 from shared.values import idnumber
+from shared.values.text import identifier
 
 Reason = Literal["length", "characters", "check_digit"]
 
@@ -38,7 +39,7 @@ class InvalidTaxpayerId(ValueError):
 
 def normalise(text: str) -> str:
     """Bring an id into the form in which it is stored and compared; not checked."""
-    return idnumber.compact(text)
+    return identifier(text)
 
 
 def validate(text: str) -> str:

@@ -52,6 +52,7 @@ _WIDE = dict.fromkeys(map(ord, OPENING), "（") | dict.fromkeys(map(ord, CLOSING
 # What is folded in every field of one line, and in numbers, names and searches.
 _PLAIN = _PRIVATE_USE | dict.fromkeys(map(ord, APOSTROPHES), "'") | _DASH
 _NAMED = _PLAIN | _DOT | dict.fromkeys(map(ord, ZEROS), "〇")
+_SOUGHT = _ROUND | dict.fromkeys(map(ord, ".。"), "·")
 
 _AREA = r"(?:10|2[0-9]|[3-9][0-9]{2})"
 _MOBILE = re.compile(r"(?:\+?86|0086|0)?(1[3-9][0-9]{9})")
@@ -90,6 +91,11 @@ def identifier(text: str) -> str:
     return _composed(_visible(text, _PLAIN).replace(" ", "").replace("-", "").upper())
 
 
+def login_name(text: str) -> str:
+    """Give a login name the form under which it is unique: width and capitals make no difference."""
+    return _composed(_visible(text, _DASH).casefold())
+
+
 def phone(text: str) -> str:
     """+86 138 0000 0000 -> 13800000000, （0791）88888888 转 8001 -> 0791-88888888转8001; foreign ones keep their +."""
     number = re.sub(r"[-.()/]+", "-", _visible(text, _PLAIN).translate(_ROUND).replace(" ", "")).strip("-")
@@ -118,9 +124,8 @@ def paragraph(text: str) -> str:
 
 
 def search(text: str) -> str:
-    """What stored and searched text is compared by: no spaces, one dot, dash, bracket and case."""
-    key = _visible(text, _NAMED).translate(_ROUND).replace(" ", "")
-    return _composed(_DOT_BETWEEN_HAN.sub("·", key).lower())
+    """What stored and searched text is compared by, whatever its case: no spaces, one dot, dash and bracket."""
+    return _composed(_visible(text, _NAMED).translate(_SOUGHT).replace(" ", ""))
 
 
 def private_use(text: str) -> str | None:

@@ -84,9 +84,3 @@ def apply_filters(
 ) -> sa.Select[Any]:
     """Narrow a search: (column, comparison, value) counts unless the value is None."""
     return statement.where(*(compare(column, value) for column, compare, value in conditions if value is not None))
-
-
-def contains(column: Any, fragment: str) -> sa.ColumnElement[bool]:
-    """Tell whether `fragment`, taken literally, stands anywhere in the text, whatever the case of its letters."""
-    found: sa.ColumnElement[bool] = column.icontains(fragment, autoescape=True)
-    return found

@@ -1,22 +1,65 @@
 """Types for request fields that keep the database and people safe, and Chinese words for what is wrong with a field."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
+from shared.values import text
 from shared.values.clock import end_of_business_day, start_of_business_day
 
 PRINTABLE = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
 MAX_REVISION = 2**31 - 1
 YEARS = (1900, 2999)
 
+_PHONE = "^\\+?[0-9][0-9-]{4,18}[0-9](转[0-9]{1,8})?$"
+_SEEN = StringConstraints(min_length=1, pattern=PRINTABLE)
 
-# A trimmed, non-empty string without control characters; the field adds its max_length.
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=PRINTABLE)]
+
+def cleaned(clean: Callable[[str], str]) -> BeforeValidator:
+    """Clean a string before its constraints are looked at; one of which nothing is left is missing."""
+
+    def validate(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if seen := clean(value):
+            return seen
+        raise PydanticCustomError("missing", "nothing that can be seen")
+
+    return BeforeValidator(validate)
+
+
+def _known_characters(value: str) -> str:
+    if text.private_use(value):
+        raise PydanticCustomError("private_use", "a character of private use")
+    return value
+
+
+# Non-empty strings without control characters, cleaned as their kind of field is (shared.values.text); the field adds
+# its max_length. `Text` is one line, `Paragraph` may have several.
+Text = Annotated[str, _SEEN, cleaned(text.line)]
+Paragraph = Annotated[str, _SEEN, cleaned(text.paragraph)]
+PersonName = Annotated[str, _SEEN, AfterValidator(_known_characters), cleaned(text.person_name)]
+EnterpriseName = Annotated[str, _SEEN, AfterValidator(_known_characters), cleaned(text.enterprise_name)]
+CertificateNumber = Annotated[str, _SEEN, cleaned(text.certificate_number)]
+# Of an id number or a taxpayer id.
+Identifier = Annotated[str, _SEEN, cleaned(text.identifier)]
+LoginName = Annotated[str, _SEEN, cleaned(text.login_name)]
+Phone = Annotated[str, StringConstraints(pattern=_PHONE), cleaned(text.phone)]
+# Part of a stored name; compared by shared.persistence.search.
+Sought = Annotated[str, _SEEN, cleaned(text.search)]
 Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
 
 
@@ -61,6 +104,7 @@ MESSAGES = {
     "string_too_short": "内容过短",
     "string_too_long": "内容过长",
     "string_pattern_mismatch": "含有不允许的字符或格式不正确",
+    "private_use": "含有只在本机显示的自造字，请用输入法的生僻字或手写输入重新录入该字",
     "instant": "应为日期（2026-01-31）或带时区的时间",
     "too_short": "条目过少",
     "too_long": "条目过多",

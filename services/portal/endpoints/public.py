@@ -17,6 +17,7 @@ from services.portal.routing import page_router
 from shared.errors import NotFound
 from shared.values.clock import SystemClock
 from shared.values.idnumber import looks_like_id_number
+from shared.values.text import certificate_number
 
 router = page_router()
 
@@ -83,9 +84,9 @@ async def search_certificate(context: Anyone) -> Response:
 
 
 async def _search(context: PageContext, number: str) -> Response:
-    if not number.strip():
+    if not certificate_number(number):
         return _ask(context, "请输入证书编号")
-    return await _certificate(context, number.strip())
+    return await _certificate(context, number)
 
 
 @router.get("/certificates/{number}")

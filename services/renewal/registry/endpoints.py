@@ -19,6 +19,7 @@ from shared.auth.tokens import Principal
 from shared.web.openapi import problems
 from shared.web.problems import problem_document, problem_of
 from shared.web.routing import Session, transactional_router
+from shared.web.validation import Identifier
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NDJSON = "application/x-ndjson"
@@ -98,7 +99,7 @@ async def read_person(
     container: OwnContainer,
     session: Session,
     principal: Registrar,
-    id_number: Annotated[str, Query(min_length=1, max_length=40)],
+    id_number: Annotated[Identifier, Query(max_length=40)],
 ) -> RegistryPersonRead:
     """What the platform knows of a person. The audit trail notes who looked."""
     found = await service.read_person(container, session, principal, id_number)

@@ -5,7 +5,6 @@ One row per held certificate; a person who holds none has the last three columns
 
 import io
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 
 from shared.values import idnumber
+from shared.values.text import certificate_number, person_name, private_use, search
 
 TEMPLATE_COLUMNS = ("id_number", "name", "post", "certificate_number", "valid_until")
 
@@ -34,10 +34,9 @@ RowErrorCode = Literal[
 ]
 
 _DATE = re.compile(r"(\d{4})(?:年(\d{1,2})月(\d{1,2})日|([-/.])(\d{1,2})\4(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
-_MIDDLE_DOTS = re.compile(r"[•‧・]")
-_NAME_MARKS = " ·.'’-"
+_NAME_MARKS = " ·.,'-"
 _DIGITS = frozenset("0123456789")
-_NUMBER_MARKS = _DIGITS | frozenset("()-/.[]")
+_NUMBER_MARKS = _DIGITS | frozenset("()-/.[]〔〕【】〖〗·_")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
 
 
@@ -65,7 +64,10 @@ class RegistryRow:
 
 
 def parse_row(row: Mapping[str, str], posts: Mapping[str, str], today: date) -> RegistryRow | list[RowError]:
-    """Check one row; `posts` maps every post's code and name to its code. All the row's errors come back together."""
+    """Check one row; `posts` maps every post's code and name, as searched for, to its code.
+
+    All the row's errors come back together.
+    """
     errors: list[RowError] = []
     person: idnumber.IdNumber | None = None
     try:
@@ -78,12 +80,13 @@ def parse_row(row: Mapping[str, str], posts: Mapping[str, str], today: date) -> 
 
 
 def _name(text: str, errors: list[RowError]) -> str:
-    words = _MIDDLE_DOTS.sub("·", unicodedata.normalize("NFKC", text)).split()
-    name = " ".join(words)
-    if not name.isascii():  # 张　三 is padded for looks only
-        name = "".join(words)
+    name = person_name(text)
     if not name:
         errors.append(RowError("name", "name_missing", "请填写姓名"))
+    elif unknown := private_use(name):
+        place = name.index(unknown) + 1
+        message = f"姓名的第{place}个字是只在原电脑上显示的自造字，请用输入法的生僻字或手写输入重新录入"
+        errors.append(RowError("name", "name_invalid", message))
     elif (
         len(name) > MAX_NAME_CHARACTERS
         or not _is_letter(name[0])
@@ -96,9 +99,8 @@ def _name(text: str, errors: list[RowError]) -> str:
 def _certificate(
     row: Mapping[str, str], posts: Mapping[str, str], errors: list[RowError]
 ) -> RegisteredCertificate | None:
-    post_text, number, until_text = (
-        "".join(unicodedata.normalize("NFKC", row[column]).split()) for column in TEMPLATE_COLUMNS[2:]
-    )
+    post_text, number = search(row["post"]), certificate_number(row["certificate_number"])
+    until_text = certificate_number(row["valid_until"])
     if not (post_text or number or until_text):
         return None
     post = posts.get(post_text)
@@ -144,7 +146,7 @@ def _valid_until(text: str, errors: list[RowError]) -> date | None:
 
 def _is_letter(character: str) -> bool:
     # Rare ideographs of names are newer than the interpreter's Unicode tables: take those two planes whole.
-    return character.isalpha() or 0x20000 <= ord(character) <= 0x3FFFD
+    return character.isalpha() or character == "〇" or 0x20000 <= ord(character) <= 0x3FFFD
 
 
 _NOTES = (

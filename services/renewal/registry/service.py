@@ -26,6 +26,7 @@ from shared.files import tabular
 from shared.files.tabular import TableError
 from shared.values.clock import business_day
 from shared.values.idnumber import mask
+from shared.values.text import search
 
 MAX_ROWS = 100_000
 MAX_REPORTED_ERRORS = 1_000
@@ -78,7 +79,7 @@ async def import_registry(
     """
     async with container.database.transaction() as reading:
         known = await posts(reading)
-    codes = {code: code for code in known} | {post.name: code for code, post in known.items()}
+    codes = {code: code for code in known} | {search(post.name): code for code, post in known.items()}
     report = ImportReport()
     ahead = Snapshot({}, {})
     today = business_day(container.clock.now())

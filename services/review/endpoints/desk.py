@@ -1,6 +1,5 @@
 """Routes of the desk: list, dossier, statistics, reasons, decisions."""
 
-import unicodedata
 from typing import Annotated
 from uuid import UUID
 
@@ -31,19 +30,19 @@ from services.review.service import decisions, desk
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.routing import Session, transactional_router
-from shared.web.validation import FromMoment, Ids, Text, ToMoment
+from shared.web.validation import FromMoment, Identifier, Ids, Sought, Text, ToMoment
 
 router = transactional_router()
 
 
 def item_search(
     container: OwnContainer,
-    name: Annotated[Text | None, Query(max_length=50, description="any part of the name")] = None,
-    id_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
-    certificate_number: Annotated[Text | None, Query(max_length=40, description="the whole number")] = None,
+    name: Annotated[Sought | None, Query(max_length=50, description="any part of the name")] = None,
+    id_number: Annotated[Identifier | None, Query(max_length=40, description="the whole number")] = None,
+    certificate_number: Annotated[Sought | None, Query(max_length=40, description="the whole number")] = None,
     post: Annotated[Text | None, Query(max_length=20, description="a post's code")] = None,
     status: ItemStatus | None = None,
-    enterprise: Annotated[Text | None, Query(max_length=100, description="any part of the name")] = None,
+    enterprise: Annotated[Sought | None, Query(max_length=100, description="any part of the name")] = None,
     added_from: FromMoment | None = None,
     added_to: ToMoment | None = None,
     application_ids: Annotated[Ids | None, Query(description="repeated, or with commas between")] = None,
@@ -52,7 +51,7 @@ def item_search(
     return ItemSearch(
         name=name,
         id_number_index=desk.index_id_number(container, id_number) if id_number else None,
-        certificate_number=unicodedata.normalize("NFKC", certificate_number) if certificate_number else None,
+        certificate_number=certificate_number,
         post=post,
         status=status,
         enterprise=enterprise,

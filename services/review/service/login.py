@@ -14,8 +14,6 @@ from services.review.audit import AuditAction, record
 from services.review.domain import (
     CAPTCHA_LENGTH,
     CAPTCHA_LIFETIME,
-    normalise_captcha_answer,
-    normalise_username,
     random_text,
 )
 from services.review.errors import WrongCaptcha
@@ -56,12 +54,11 @@ async def log_in(container: Container, sessions: Sessions, login: LoginRequest) 
     Raises WrongCaptcha, AccountLocked, WrongCredentials.
     """
     await _spend_captcha(container, login.captcha_id, login.captcha_answer)
-    username = normalise_username(login.username)
     async with container.database.transaction() as session:
-        account = await queries.find_reviewer_by_username(session, username)
+        account = await queries.find_reviewer_by_username(session, login.username)
     known = account.username if account else None
     try:
-        return await sessions.check_login(account, username, login.password)
+        return await sessions.check_login(account, login.username, login.password)
     except (AccountLocked, WrongCredentials) as refusal:
         async with container.database.transaction() as own:
             record(container, own, None, AuditAction.log_in_failed, known, code=refusal.code)
@@ -91,7 +88,7 @@ async def _spend_captcha(container: Container, captcha_id: UUID, typed: str) -> 
     if taken is None:
         raise WrongCaptcha
     answer_hash, expires_at = taken
-    fits = hmac.compare_digest(_hash(container, captcha_id, normalise_captcha_answer(typed)), answer_hash)
+    fits = hmac.compare_digest(_hash(container, captcha_id, typed), answer_hash)
     if not fits or expires_at <= container.clock.now():
         raise WrongCaptcha
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
 from services.review.audit import AuditAction, record
-from services.review.domain import INITIAL_PASSWORD_LENGTH, ROLES, Role, normalise_username, random_text
+from services.review.domain import INITIAL_PASSWORD_LENGTH, ROLES, Role, random_text
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
 from services.review.models import Reviewer
 from services.review.schemas import ReviewerChange, ReviewerCreation
@@ -52,7 +52,7 @@ async def add_reviewer(
 
 async def ensure_reviewer(session: AsyncSession, creation: ReviewerCreation, password: str) -> None:
     """Add an account whose password is known and stays, for the demo. An account that is there stays as it is."""
-    if await queries.find_reviewer_by_username(session, normalise_username(creation.username)) is None:
+    if await queries.find_reviewer_by_username(session, creation.username) is None:
         reviewer = await _new(creation, password, SystemClock().now())
         reviewer.must_change_password = False
         session.add(reviewer)
@@ -126,7 +126,7 @@ async def _lock(session: AsyncSession, actor: Principal, reviewer_id: UUID) -> R
 async def _new(creation: ReviewerCreation, password: str, now: datetime) -> Reviewer:
     return Reviewer(
         id=uuid4(),
-        username=normalise_username(creation.username),
+        username=creation.username,
         name=creation.name,
         roles=_sorted(creation.roles),
         password_hash=await hash_password(password),

@@ -30,13 +30,12 @@ from services.review.domain import (
     check_decision,
     contains_id_number,
     is_withdrawn,
-    normalise_captcha_answer,
-    normalise_username,
     possible_actions,
     random_text,
 )
 from shared.contracts.review import ReviewDecision
 from shared.values import idnumber
+from shared.values.text import identifier
 
 TODAY = date(2026, 3, 2)
 
@@ -167,18 +166,12 @@ def test_rows_that_are_no_decision_say_so() -> None:
     assert Refusal("duplicate_item", "同一申请在本次提交中重复出现") == DUPLICATE
 
 
-def test_usernames_are_one_whatever_their_width_and_case() -> None:
-    assert normalise_username(" Ｌi．Na ") == normalise_username("LI.NA") == "li.na"
-    assert normalise_username("STRASSE") == normalise_username("straße")
-
-
 def test_captcha_text_has_no_look_alikes_and_survives_its_own_comparison() -> None:
     assert not set(UNMISTAKABLE) & set("0O1IL2Z5S8BUV")
     text = random_text(200)
     assert set(text) <= set(UNMISTAKABLE)
     assert len(text) == 200
-    assert normalise_captcha_answer(f" {text.lower()} ") == text
-    assert normalise_captcha_answer("ａ3Ｃ") == "A3C"
+    assert identifier(f" {text.lower()} ") == text
     assert random_text(12) != random_text(12)
 
 

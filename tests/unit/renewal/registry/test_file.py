@@ -108,6 +108,11 @@ def test_every_date_in_every_form(day: date, form: str) -> None:
         (" 张　三 ", "张三"),
         ("阿依古丽•买买提", "阿依古丽·买买提"),
         ("John  SMITH", "John SMITH"),
+        ("SMITH， JOHN", "SMITH, JOHN"),
+        ("李〇", "李〇"),
+        ("张\u200b三", "张三"),
+        ("\ue863某", "䶮某"),
+        ("古丽努尔·艾力⋅买买提 • 阿不都", "古丽努尔·艾力·买买提·阿不都"),
         ("𠮷野", "𠮷野"),
         ("王\U00031350", "王\U00031350"),  # newer than the interpreter's tables
     ],
@@ -116,13 +121,19 @@ def test_names(text: str, name: str) -> None:
     assert good(name=text).name == name
 
 
-@pytest.mark.parametrize("text", ["#N/A", "张3", "张\u200b三", "张三(离职)", "·张三", "张" * 51, "\ue000三"])
+@pytest.mark.parametrize("text", ["#N/A", "张3", "张三(离职)", "·张三", "张" * 51, "\ue000三"])
 def test_names_refused(text: str) -> None:
     assert codes(name=text) == ["name_invalid"]
 
 
-def test_name_missing() -> None:
-    assert codes(name="　") == ["name_missing"]
+def test_a_character_of_one_computer_only_is_named() -> None:
+    (error,) = refused(name="张\ue000三")
+    assert error.message.startswith("姓名的第2个字是")
+
+
+@pytest.mark.parametrize("text", ["　", "\u200b", "\u202d\u202c\ufeff"])
+def test_name_missing(text: str) -> None:
+    assert codes(name=text) == ["name_missing"]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +142,10 @@ def test_name_missing() -> None:
         ("００７０７", "00707"),
         ("赣建安Ｃ（2019）0012345", "赣建安C(2019)0012345"),
         (" 0070 710 ", "0070710"),
+        ("0070\u200b7", "00707"),
+        ("赣建安C〔2021〕0000003", "赣建安C〔2021〕0000003"),
+        ("赣建安C【2021】0000004", "赣建安C【2021】0000004"),
+        ("赣建安C（二〇二一）—0000007", "赣建安C(二〇二一)-0000007"),
         ("9" * 50, "9" * 50),
     ],
 )
@@ -138,7 +153,7 @@ def test_certificate_numbers(text: str, number: str) -> None:
     assert held(certificate_number=text).number == number
 
 
-@pytest.mark.parametrize("text", ["无", "---", "7.07E+11", "9" * 51, "0070\u200b7", "007;07", "=00707", "٠٠٧٠٧"])
+@pytest.mark.parametrize("text", ["无", "---", "7.07E+11", "9" * 51, "007;07", "=00707", "٠٠٧٠٧"])
 def test_certificate_numbers_refused(text: str) -> None:
     assert codes(certificate_number=text) == ["certificate_number_invalid"]
 
