@@ -27,7 +27,15 @@ TRAILS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "renewal": (
         "申请与人员数据",
-        {"image_viewed": "查看申请图片", "registry_imported": "导入人员名册", "person_viewed": "查询人员信息"},
+        {
+            "image_viewed": "查看申请图片",
+            "registry_imported": "导入人员名册",
+            "person_viewed": "查询人员信息",
+            "person_corrected": "更正人员姓名",
+            "certificate_corrected": "更正证书",
+            "certificate_removed": "移除证书",
+            "certificate_restored": "恢复证书",
+        },
     ),
     "certnumber": ("编号规则", {"series_created": "新增编号规则", "series_changed": "修改编号规则"}),
 }
@@ -46,7 +54,18 @@ _CODES = {
     "already_decided": "他人已提交审核决定",
 }
 _FIELDS = {"name": "姓名", "roles": "角色", "disabled": "停用"}
-_RULE = {"name": "名称", "layout": "编号格式", "posts": "适用岗位", "yearly": "按年重新编号", "active": "启用"}
+# What has an old and a new value: of a rule for numbers, of a person, of a certificate.
+_CHANGED = {
+    "name": "名称",
+    "layout": "编号格式",
+    "posts": "适用岗位",
+    "yearly": "按年重新编号",
+    "active": "启用",
+    "holder": "姓名",
+    "certificate_number": "证书编号",
+    "post": "岗位",
+    "valid_until": "有效期至",
+}
 
 
 def _yes(value: object) -> str:
@@ -79,6 +98,7 @@ _DETAILS: Mapping[str, tuple[str, Callable[[object], str]]] = {
     "updated": ("更新", _counted),
     "unchanged": ("未变", _counted),
     "failed": ("有问题", _counted),
+    "certificate_number": ("证书编号", str),
 }
 
 
@@ -91,21 +111,30 @@ def details(
             yield label, words(detail[name])
     if "reason_code" in detail:
         yield "审核原因", _named(detail["reason_code"], reasons)
-    yield from _rule_changes(detail.get("old"), detail.get("new"), posts)
+    for name in ("post", "valid_until"):
+        if name in detail:
+            yield _CHANGED[name], _value(name, detail[name], posts)
+    yield from _changes(detail.get("old"), detail.get("new"), posts)
+    if "reason" in detail:
+        yield "原因", str(detail["reason"])
 
 
-def _rule_changes(old: object, new: object, posts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _changes(old: object, new: object, posts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if not isinstance(new, dict):
         return
     if not isinstance(old, dict):
         old = {}
-    for name, label in _RULE.items():
+    for name, label in _CHANGED.items():
         if name in new and (not old or old[name] != new[name]):
-            words = _rule_words(name, new[name], posts)
-            yield label, f"{_rule_words(name, old[name], posts)} → {words}" if old else words
+            words = _value(name, new[name], posts)
+            yield label, f"{_value(name, old[name], posts)} → {words}" if old else words
 
 
-def _rule_words(name: str, value: object, posts: Mapping[str, str]) -> str:
+def _value(name: str, value: object, posts: Mapping[str, str]) -> str:
     if name == "posts":
         return _all_named(value, posts) or "其余岗位（默认）"
+    if name == "post":
+        return _named(value, posts)
+    if name == "valid_until" and not value:
+        return "长期"
     return value if isinstance(value, str) else _yes(value)

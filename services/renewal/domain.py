@@ -22,6 +22,12 @@ IMAGE_LABELS: dict[ImageKind, str] = {
 
 CONSTRUCTOR, QUALITY = "施工员", "质量员"
 MAX_CERTIFICATES = 3
+# Of the platform's own numbers, as long as it has given none: docs/rules.md, section 6.
+NUMBER_DIGITS = 14
+# What two writings of one certificate number may differ in: capitals, Chinese digits of years; and marks, left out.
+FOLDED = ("abcdefghijklmnopqrstuvwxyz〇零一二三四五六七八九", "ABCDEFGHIJKLMNOPQRSTUVWXYZ00123456789")
+MARKS = "()（）[]〔〕【】〖〗-—/._· "
+_FOLDING = str.maketrans(*FOLDED, MARKS)
 
 
 class Status(StrEnum):
@@ -236,6 +242,14 @@ def replaceable(certificates: Iterable[C], post: str) -> list[C]:
     """Those that a new certificate for `post` takes the place of, expired ones too; the platform's own first."""
     found = [c for c in certificates if c.post == post and c.voided_at is None and c.replaced_by is None]
     return sorted(found, key=lambda c: (c.application_id is None, c.certificate_number))
+
+
+def number_key(number: str) -> str:
+    """What is left of a certificate number that lost its leading zeros or is written with other marks.
+
+    models.NUMBER_KEY is the same in SQL.
+    """
+    return number.translate(_FOLDING).lstrip("0")
 
 
 def application_number(sequence: int) -> str:

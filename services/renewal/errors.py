@@ -61,6 +61,61 @@ class WrongState(Conflict):
     detail = "该申请当前的状态不允许此操作"
 
 
+class CertificateNotFound(NotFound):
+    code = "certificate_not_found"
+    detail = "未找到该证书"
+
+
+class PlatformCertificate(Conflict):
+    """A certificate that the platform gave is not the registry's to change."""
+
+    code = "platform_certificate"
+    detail = "本平台编号的证书不能在此更正或移除；如需作废，请由审核人员撤回资质审核"
+
+
+class CertificateVoid(Conflict):
+    """A certificate that was removed, or a number that was put right, is no more to be changed."""
+
+    code = "certificate_void"
+    detail = "该证书已移除或已更正，不能再作此操作"
+
+
+class CertificateNotRemoved(Conflict):
+    code = "certificate_not_removed"
+    detail = "该证书没有被移除，无需恢复"
+
+
+class CertificateTaken(Conflict):
+    code = "certificate_taken"
+    detail = "该证书编号已登记在其他人员名下，请核对"
+
+
+class RegistryChanged(Conflict):
+    """Somebody else has changed the certificate or person that the client saw."""
+
+    code = "registry_changed"
+    detail = "该信息已被他人更改，请刷新后核对再操作"
+
+
+class BeingNumbered(Conflict):
+    """The number about to be given would tell of what is being changed."""
+
+    code = "being_numbered"
+    detail = "该人员有换证申请已审核通过、正在编号，请待编号完成后再操作"
+
+
+class NothingToCorrect(Invalid):
+    code = "nothing_to_correct"
+    detail = "内容与登记的相同，没有需要更正的"
+
+
+class RegistryValueInvalid(Invalid):
+    """Some fields cannot be what a row of an import cannot be either; their codes are those of an import's rows."""
+
+    code = "registry_value_invalid"
+    detail = "填写的内容有误，请检查后重试"
+
+
 class ImageTooLargeProblem(TooLarge):
     code = "image_too_large"
     detail = "照片不能超过 5 MB，请压缩后重新上传"

@@ -206,6 +206,11 @@ class Applications:
         record(self._session, application, "numbering_failed", PLATFORM, at, comment=detail)
         self._announce(contract.RenewalNumberingFailed, application, at, code=code, detail=detail)
 
+    def restate(self, application: Application, actor: str, at: datetime) -> None:
+        """Tell the desk what is known of the person by now. Nothing has happened to the application itself."""
+        record(self._session, application, "restate", actor, at)
+        self._announce(contract.RenewalRestated, application, at)
+
     def refuse(
         self, application: Application, reviewer: str, code: str, detail: str, at: datetime, decision_id: UUID
     ) -> None:

@@ -8,7 +8,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Composite, DeclarativeBase, Mapped, composite, mapped_column, relationship
 
-from services.renewal.domain import CONSTRUCTOR, LIVE, QUALITY, DecisionReason, ImageKind, Sex, Status
+from services.renewal.domain import (
+    CONSTRUCTOR,
+    FOLDED,
+    LIVE,
+    MARKS,
+    QUALITY,
+    DecisionReason,
+    ImageKind,
+    Sex,
+    Status,
+)
 from shared.persistence.db import new_registry
 
 STATUS = sa.Enum(
@@ -17,6 +27,11 @@ STATUS = sa.Enum(
 IS_LIVE = sa.text(f"status IN ({', '.join(repr(str(status)) for status in LIVE)})")
 IS_LIVE_AND_EXCLUSIVE = sa.text(f"{IS_LIVE.text} AND post_family IN ('{CONSTRUCTOR}', '{QUALITY}')")
 
+
+# domain.number_key of a held certificate's number; written out, because a plan for any parameters finds no index.
+NUMBER_KEY: sa.ColumnElement[str] = sa.literal_column(
+    f"ltrim(translate(certificate_number, '{FOLDED[0]}{MARKS}', '{FOLDED[1]}'), '0')"
+)
 
 # Context of the encrypted column `Person.id_number`.
 ID_NUMBER = "renewal.id_number"
@@ -56,6 +71,8 @@ class Enterprise(Base):
 
 
 class Person(Base):
+    """Somebody of the platform's data. `superseded_names` are those that a registrar has put right."""
+
     __tablename__ = "people"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     id_number: Mapped[str]
@@ -63,6 +80,7 @@ class Person(Base):
     name: Mapped[str]
     sex: Mapped[Sex] = mapped_column(sa.Text)
     birth_date: Mapped[date]
+    superseded_names: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -70,7 +88,10 @@ class Person(Base):
 class HeldCertificate(Base):
     """A certificate of the registry, or of the platform (`application_id`). Valid: not void, replaced or expired.
 
-    `replaced_by` is the application whose certificate of the same post took its place.
+    `replaced_by` is the application whose certificate of the same post took its place. One of the registry is void when
+    a registrar has removed it (`void_reason`), or when its number was put right: then it is the wrong number, kept so
+    that a table that still has it is noticed, and `corrected_to` is the certificate. `superseded` are the values
+    {post, valid_until} that were put right.
     """
 
     __tablename__ = "held_certificates"
@@ -82,8 +103,13 @@ class HeldCertificate(Base):
     application_id: Mapped[UUID | None]
     replaced_by: Mapped[UUID | None]
     voided_at: Mapped[datetime | None]
+    void_reason: Mapped[str | None]
+    corrected_to: Mapped[UUID | None]
+    superseded: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    __table_args__ = (sa.Index("ix_held_certificates_number_key", NUMBER_KEY),)
 
 
 class Application(Base):

@@ -16,6 +16,7 @@ from shared.contracts.renewal import (
     RenewalDecisionRefused,
     RenewalNumberingFailed,
     RenewalRejected,
+    RenewalRestated,
     RenewalSubmitted,
 )
 from shared.contracts.topology import REVIEW_APPLICATIONS
@@ -67,6 +68,10 @@ async def on_numbering_failed(
     await projection.keep_numbering_failures(container, session, batch)
 
 
+async def on_restated(container: Container, session: AsyncSession, batch: Sequence[Received[RenewalRestated]]) -> None:
+    await projection.keep_states(container, session, batch)
+
+
 SUBSCRIPTIONS = (
     Subscription(
         REVIEW_APPLICATIONS,
@@ -79,6 +84,7 @@ SUBSCRIPTIONS = (
             RenewalCancelled: on_cancelled,
             RenewalDecisionRefused: on_decision_refused,
             RenewalNumberingFailed: on_numbering_failed,
+            RenewalRestated: on_restated,
         },
     ),
 )

@@ -142,3 +142,9 @@ class RenewalNumberingFailed(ApplicationState):
 
     code: str
     detail: str
+
+
+class RenewalRestated(ApplicationState):
+    """Something about the person has changed: the name was put right, or what the person holds is another."""
+
+    type: ClassVar[str] = "renewal.restated"

@@ -10,6 +10,7 @@ from shared.contracts.renewal import (
     RenewalDecisionRefused,
     RenewalNumberingFailed,
     RenewalRejected,
+    RenewalRestated,
     RenewalSubmitted,
 )
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewRejected
@@ -30,6 +31,7 @@ REVIEW_APPLICATIONS = Queue(
         RenewalCancelled,
         RenewalDecisionRefused,
         RenewalNumberingFailed,
+        RenewalRestated,
     ),
 )
 CERTNUMBER_APPROVALS = Queue("certnumber.approvals", "certnumber", (RenewalApproved, RenewalApprovalWithdrawn))

@@ -84,6 +84,7 @@ class World:
         item = {"application_id": self.pending, "revision": 1, "decision_no": 0}
         enterprise = {"name": "某某建设", "contact_name": "联系人", "contact_phone": "0791-88888888", "address": "南昌"}
         layout = {"name": "测试编号", "layout": "T{post}{serial:05}", "posts": ["10"], "yearly": False, "active": False}
+        change = {"reason": "与原件不符", "updated_at": "2026-01-31T00:00:00Z"}
         enterprise_login = {"taxpayer_id": "91360199MA00000012", "password": "no password"}
         review_login = {
             "username": "nobody",
@@ -105,6 +106,10 @@ class World:
             ("renewal", "PATCH", "/applications/{application_id}"): {"post": "40", "revision": 0},
             ("renewal", "POST", "/applications/{application_id}/submission"): {"revision": 0},
             ("renewal", "POST", "/applications/{application_id}/cancellation"): {"revision": 7},
+            ("renewal", "PATCH", "/registry/people/{person_id}"): {"name": "某某", **change},
+            ("renewal", "PATCH", "/registry/certificates/{certificate_id}"): {"valid_until": "2031-05-31", **change},
+            ("renewal", "POST", "/registry/certificates/{certificate_id}/removal"): change,
+            ("renewal", "POST", "/registry/certificates/{certificate_id}/restoration"): change,
             ("review", "POST", "/sessions"): review_login,
             ("review", "POST", "/sessions/refresh"): {"refresh_token": "no token"},
             ("review", "POST", "/browser-sessions"): review_login,
@@ -140,7 +145,8 @@ async def seed(harness: Harness) -> World:
     enterprise, reviewer = await harness.enterprise(), await harness.reviewer()
     await harness.reviewer("other-reviewer", ("reviewer",))
     lines = [f"{person(n)},{person_name(n)},,," for n in range(5)]
-    await import_people(api, reviewer, lines)
+    await import_people(api, reviewer, [*lines, f"{person(0)},{person_name(0)},30,旧0000000009,"])
+    known = await api.call("GET", "renewal", f"/registry/people?id_number={person(0)}", token=reviewer)
     body = {"id_number": person(1), "post": "10"}
     draft = await api.call("POST", "renewal", "/applications", token=enterprise, json=body, expect=201)
     pending = await submit_application(api, enterprise, person(2), "40", seed=1)
@@ -164,6 +170,8 @@ async def seed(harness: Harness) -> World:
             "kind": "id-front",
             "number": number,
             "series_id": series["items"][0]["id"],
+            "person_id": known["id"],
+            "certificate_id": known["certificates"][0]["id"],
             "reviewer_id": next(r["id"] for r in reviewers["items"] if r["username"] == "other-reviewer"),
         },
         draft["id"],

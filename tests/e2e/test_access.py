@@ -40,6 +40,11 @@ ALLOWED = {
     "renewal POST /registry/imports": "registrar",
     "renewal GET /registry/imports/template": "registrar",
     "renewal GET /registry/people": "registrar",
+    "renewal GET /registry/people/{person_id}": "registrar",
+    "renewal PATCH /registry/people/{person_id}": "registrar",
+    "renewal PATCH /registry/certificates/{certificate_id}": "registrar",
+    "renewal POST /registry/certificates/{certificate_id}/removal": "registrar",
+    "renewal POST /registry/certificates/{certificate_id}/restoration": "registrar",
     "renewal GET /audit": "admin",
     "review POST /captchas": ANYONE,
     "review POST /sessions": ANYONE,
@@ -72,7 +77,13 @@ ALLOWED = {
 # What opens before the initial password is changed: whoever has no business there is refused for that alone.
 OPEN_AT_FIRST = {key for key, callers in ALLOWED.items() if "new-" in callers}
 NOWHERE = str(uuid4())
-IDS = {"application_id": NOWHERE, "reviewer_id": NOWHERE, "series_id": NOWHERE, "number": "0", "kind": "id-front"}
+IDS = {
+    "application_id": NOWHERE,
+    "reviewer_id": NOWHERE,
+    "series_id": NOWHERE,
+    "number": "0",
+    "kind": "id-front",
+} | dict.fromkeys(("person_id", "certificate_id"), NOWHERE)
 
 
 async def _tokens(harness: Harness) -> dict[str, str]:

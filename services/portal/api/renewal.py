@@ -21,6 +21,7 @@ class AuditRead(Answer):
 
 
 class HeldCertificateRead(Answer):
+    id: UUID
     certificate_number: str
     post: str
     post_name: str
@@ -28,6 +29,9 @@ class HeldCertificateRead(Answer):
     source: Known[Literal["registry", "platform"]]
     replaced: bool
     voided_at: AwareDatetime | None = None
+    void_reason: str | None = None
+    corrected_to: str | None = None
+    updated_at: AwareDatetime
 
 
 class HistoryEntry(Answer):
@@ -91,6 +95,8 @@ class RegistryPersonRead(Answer):
     id_number_masked: str
     sex: Known[Literal["male", "female"]]
     birth_date: date
+    id: UUID
+    updated_at: AwareDatetime
     certificates: list[HeldCertificateRead]
     applications: list[PersonApplicationRead]
 
@@ -156,7 +162,9 @@ class ImportRead(Answer):
     updated: int
     unchanged: int
     failed: int
+    flagged: int
     errors: list[RowErrorRead]
+    warnings: list[RowErrorRead]
 
 
 class PageApplicationRead(Answer):

@@ -4,15 +4,37 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
 from services.renewal.endpoints import BINARY, OwnContainer
-from services.renewal.errors import IdNumberInvalid, PersonNotFound, TableInvalid
-from services.renewal.registry import service, views
+from services.renewal.errors import (
+    BeingNumbered,
+    CertificateNotFound,
+    CertificateNotRemoved,
+    CertificateTaken,
+    CertificateVoid,
+    IdNumberInvalid,
+    NothingToCorrect,
+    PersonNotFound,
+    PlatformCertificate,
+    RegistryChanged,
+    RegistryValueInvalid,
+    TableInvalid,
+)
+from services.renewal.registry import people, service, views
 from services.renewal.registry.file import template_xlsx
-from services.renewal.registry.schemas import ImportDone, ImportProgress, ImportRead, RegistryPersonRead
+from services.renewal.registry.schemas import (
+    CertificateCorrection,
+    ImportDone,
+    ImportProgress,
+    ImportRead,
+    PersonCorrection,
+    RegistryChange,
+    RegistryPersonRead,
+)
 from services.renewal.registry.service import ImportReport
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
@@ -102,5 +124,60 @@ async def read_person(
     id_number: Annotated[Identifier, Query(max_length=40)],
 ) -> RegistryPersonRead:
     """What the platform knows of a person. The audit trail notes who looked."""
-    found = await service.read_person(container, session, principal, id_number)
-    return views.person(found)
+    return views.person(await people.find_person(container, session, principal, id_number))
+
+
+@router.get("/people/{person_id}", responses=problems(PersonNotFound))
+async def read_known_person(
+    container: OwnContainer, session: Session, principal: Registrar, person_id: UUID
+) -> RegistryPersonRead:
+    """The same of a person found before."""
+    return views.person(await people.read_person(container, session, principal, person_id))
+
+
+CORRECTION_PROBLEMS = (RegistryChanged, BeingNumbered, NothingToCorrect, RegistryValueInvalid)
+CERTIFICATE_PROBLEMS = (CertificateNotFound, PlatformCertificate, RegistryChanged, BeingNumbered)
+
+
+@router.patch("/people/{person_id}", responses=problems(PersonNotFound, *CORRECTION_PROBLEMS))
+async def correct_person(
+    container: OwnContainer, session: Session, principal: Registrar, person_id: UUID, body: PersonCorrection
+) -> RegistryPersonRead:
+    """Put a person's name right. Certificates that have been given keep the name they were given for."""
+    return views.person(await people.correct_person(container, session, principal, person_id, body))
+
+
+@router.patch(
+    "/certificates/{certificate_id}",
+    responses=problems(
+        *CERTIFICATE_PROBLEMS, CertificateVoid, CertificateTaken, NothingToCorrect, RegistryValueInvalid
+    ),
+)
+async def correct_certificate(
+    container: OwnContainer, session: Session, principal: Registrar, certificate_id: UUID, body: CertificateCorrection
+) -> RegistryPersonRead:
+    """Put an imported certificate right. A table that has what was wrong changes it back no more: its row is refused.
+
+    One that the platform gave ends by withdrawing its approval.
+    """
+    return views.person(await people.correct_certificate(container, session, principal, certificate_id, body))
+
+
+@router.post("/certificates/{certificate_id}/removal", responses=problems(*CERTIFICATE_PROBLEMS, CertificateVoid))
+async def remove_certificate(
+    container: OwnContainer, session: Session, principal: Registrar, certificate_id: UUID, body: RegistryChange
+) -> RegistryPersonRead:
+    """Remove an imported certificate that the person does not hold. It stays on record as void, and a row of an import
+    does not bring it back; imported for another person, the number is that person's."""
+    return views.person(await people.remove_certificate(container, session, principal, certificate_id, body))
+
+
+@router.post(
+    "/certificates/{certificate_id}/restoration",
+    responses=problems(*CERTIFICATE_PROBLEMS, CertificateNotRemoved, CertificateTaken),
+)
+async def restore_certificate(
+    container: OwnContainer, session: Session, principal: Registrar, certificate_id: UUID, body: RegistryChange
+) -> RegistryPersonRead:
+    """Take a removal back."""
+    return views.person(await people.restore_certificate(container, session, principal, certificate_id, body))

@@ -13,6 +13,7 @@ from typing import Literal
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 
+from services.renewal.domain import Post
 from shared.values import idnumber
 from shared.values.text import certificate_number, person_name, private_use, search
 
@@ -31,6 +32,12 @@ RowErrorCode = Literal[
     "valid_until_invalid",
     "incomplete_certificate",
     "certificate_taken",
+    "certificate_duplicate",
+    "certificate_removed",
+    "certificate_corrected",
+    "name_corrected",
+    "certificate_number_similar",
+    "certificate_number_short",
 ]
 
 _DATE = re.compile(r"(\d{4})(?:年(\d{1,2})月(\d{1,2})日|([-/.])(\d{1,2})\4(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
@@ -61,6 +68,11 @@ class RegistryRow:
     person: idnumber.IdNumber
     name: str
     certificate: RegisteredCertificate | None
+
+
+def codes_of(posts: Mapping[str, Post]) -> dict[str, str]:
+    """Every post's code by code and by name as searched for, from the posts by code."""
+    return {code: code for code in posts} | {search(post.name): code for code, post in posts.items()}
 
 
 def parse_row(row: Mapping[str, str], posts: Mapping[str, str], today: date) -> RegistryRow | list[RowError]:

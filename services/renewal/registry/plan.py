@@ -1,65 +1,154 @@
 """What the rows of a registry import change, each judged from what is known before it. Pure."""
 
-from collections.abc import Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
+from services.renewal.domain import number_key
 from services.renewal.registry.file import RegisteredCertificate, RegistryRow, RowError
 
 Outcome = Literal["created", "updated", "unchanged"]
-TAKEN = RowError("certificate_number", "certificate_taken", "该证书编号已登记在其他人员名下")
+
+COLUMN = "certificate_number"
+TAKEN = RowError(COLUMN, "certificate_taken", "该证书编号已登记在其他人员名下")
+REMOVED = RowError(
+    COLUMN, "certificate_removed", "该证书已由登记员移除，没有重新登记；如确应恢复，请在“人员查询”中恢复该证书"
+)
+CORRECTED = RowError(
+    COLUMN, "certificate_corrected", "该证书的岗位或有效期已由登记员更正，此行仍是更正前的内容，没有采用；请修改表格"
+)
+NAME_CORRECTED = RowError(
+    "name", "name_corrected", "该人员的姓名已由登记员更正，此行仍是更正前的姓名，没有采用；请修改表格"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A certificate and who holds it: `owner` is the person's blind index."""
+    """A certificate and who holds it: `owner` is the person's blind index.
+
+    `removed` and `corrected_to`, the right number of a wrong one, are what a registrar has made of it. `superseded` are
+    the posts and last days that were put right.
+    """
 
     owner: str
     certificate: RegisteredCertificate
     by_platform: bool = False
+    removed: bool = False
+    corrected_to: str | None = None
+    superseded: tuple[tuple[str, date | None], ...] = ()
+
+    @property
+    def number(self) -> str:
+        return self.certificate.number
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another person's row may have the number."""
+        return self.removed or self.corrected_to is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a row changes of the person `index`: the name and the holding, None where that stays as it is."""
+    """What a row changes of the person `index`: the name and the holding, None where that stays as it is.
+
+    `warning` is what somebody should look at.
+    """
 
     outcome: Outcome
     index: str
     name: str | None
     holding: Holding | None
+    warning: RowError | None = None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Names by blind index and holdings by certificate number, at one moment of an import."""
+    """What is known at one moment of an import.
+
+    Names by blind index, holdings by their numbers' `number_key`, and by blind index the names that were put right.
+    `digits` is how long the platform's own numbers are, None if they are not digits only.
+    """
 
     names: MutableMapping[str, str]
-    holdings: MutableMapping[str, Holding]
+    holdings: MutableMapping[str, tuple[Holding, ...]]
+    superseded_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    digits: int | None = None
 
     def assess(self, index: str, row: RegistryRow) -> Change | RowError:
-        """Judge a row; nothing is changed. A certificate stays with who had it first, and one that the platform gave
-        is not the import's to change."""
+        """Judge a row; nothing is changed. A certificate stays with who had it first, and neither one that the platform
+        gave nor what a registrar has put right is the import's to change."""
         known_name, is_known = self.names.get(index), index in self.names
         name = row.name if row.name != known_name else None
-        holding = None
-        is_new_certificate = False
-        if row.certificate is not None:
-            known = self.holdings.get(row.certificate.number)
-            if known is not None and known.owner != index:
-                return TAKEN
-            is_new_certificate = known is None
-            if known is None or (not known.by_platform and known.certificate != row.certificate):
-                holding = Holding(index, row.certificate)
-        if not is_known or is_new_certificate:
-            return Change("created", index, name, holding)
-        return Change("unchanged" if name is None and holding is None else "updated", index, name, holding)
+        if name is not None and name in self.superseded_names.get(index, ()):
+            return NAME_CORRECTED
+        holding, warning, is_new = None, None, False
+        if (certificate := row.certificate) is not None:
+            alike = self.holdings.get(number_key(certificate.number), ())
+            known = next((each for each in alike if each.number == certificate.number), None)
+            refusal = _refusal(index, certificate, known) or (_duplicate(index, alike) if known is None else None)
+            if refusal is not None:
+                return refusal
+            is_new = known is None or known.owner != index
+            if is_new:
+                warning = self._warning(certificate.number, alike)
+            if is_new or (known and not known.by_platform and known.certificate != certificate):
+                holding = Holding(index, certificate, superseded=() if is_new or known is None else known.superseded)
+        if not is_known or is_new:
+            return Change("created", index, name, holding, warning)
+        return Change("unchanged" if name is None and holding is None else "updated", index, name, holding, warning)
+
+    def _warning(self, number: str, alike: Iterable[Holding]) -> RowError | None:
+        other = next((each for each in alike if each.number != number and not each.is_free), None)
+        if other is not None:
+            message = f"与另一人员已登记的证书编号 {other.number} 只差开头的0或书写方式，请核对 {number} 是否正确"
+            return RowError(COLUMN, "certificate_number_similar", message)
+        if self.digits and number.isdecimal() and len(number) < self.digits:
+            message = (
+                f"证书编号 {number} 只有{len(number)}位，本平台的编号为{self.digits}位，请核对开头的0是否丢失；"
+                "如已丢失，请将该列设为文本格式并补全后再导入"
+            )
+            return RowError(COLUMN, "certificate_number_short", message)
+        return None
 
     def take(self, change: Change) -> None:
         """Go on to the moment after the change."""
         if change.name is not None:
             self.names[change.index] = change.name
-        if change.holding is not None:
-            self.holdings[change.holding.certificate.number] = change.holding
+        if (holding := change.holding) is not None:
+            key = number_key(holding.number)
+            others = (each for each in self.holdings.get(key, ()) if each.number != holding.number)
+            self.holdings[key] = (*others, holding)
+
+
+def _refusal(index: str, certificate: RegisteredCertificate, known: Holding | None) -> RowError | None:
+    if known is None:
+        return None
+    if known.owner != index:
+        return None if known.is_free else TAKEN
+    if known.removed:
+        return REMOVED
+    if known.corrected_to is not None:
+        message = f"该证书编号已由登记员更正为 {known.corrected_to}，请修改表格"
+        return RowError(COLUMN, "certificate_corrected", message)
+    if (certificate.post, certificate.valid_until) in known.superseded:
+        return CORRECTED
+    return None
+
+
+def _duplicate(index: str, alike: Iterable[Holding]) -> RowError | None:
+    """What forbids a number that the same person holds in another writing."""
+    own = [each for each in alike if each.owner == index]
+    if not own:
+        return None
+    if all(each.removed for each in own):
+        return REMOVED
+    number = next((each.corrected_to or each.number for each in own if not each.removed), "")
+    message = (
+        f"该人员已登记证书 {number}，与此编号只差开头的0或书写方式，应为同一本证书，没有重复登记；"
+        "请在表格中改为该编号，如登记的编号有误，请在“人员查询”中更正"
+    )
+    return RowError(COLUMN, "certificate_duplicate", message)
 
 
 def plan(rows: Iterable[tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Change | RowError]:

@@ -4,10 +4,11 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from services.renewal.domain import Status
 from services.renewal.schemas import PersonRead
+from shared.web.validation import RequestModel, Text
 
 
 class RowErrorRead(BaseModel):
@@ -18,14 +19,17 @@ class RowErrorRead(BaseModel):
 
 
 class ImportRead(BaseModel):
-    """`failed` counts every bad row; `errors` holds at most the first 1,000 errors."""
+    """`failed` counts every bad row, `flagged` those taken that somebody should look at; of `errors` and `warnings` at
+    most the first 1,000 each are listed."""
 
     rows: int
     created: int
     updated: int
     unchanged: int
     failed: int
+    flagged: int
     errors: list[RowErrorRead]
+    warnings: list[RowErrorRead]
 
 
 class ImportProgress(BaseModel):
@@ -38,6 +42,9 @@ class ImportDone(BaseModel):
 
 
 class HeldCertificateRead(BaseModel):
+    """A void certificate of the registry was removed, or is a number that was put right: `corrected_to`."""
+
+    id: UUID
     certificate_number: str
     post: str
     post_name: str
@@ -45,6 +52,9 @@ class HeldCertificateRead(BaseModel):
     source: Literal["registry", "platform"]
     replaced: bool
     voided_at: datetime | None
+    void_reason: str | None
+    corrected_to: str | None
+    updated_at: datetime
 
 
 class PersonApplicationRead(BaseModel):
@@ -56,5 +66,26 @@ class PersonApplicationRead(BaseModel):
 
 
 class RegistryPersonRead(PersonRead):
+    id: UUID
+    updated_at: datetime
     certificates: list[HeldCertificateRead]
     applications: list[PersonApplicationRead]
+
+
+class RegistryChange(RequestModel):
+    """Why something is put right, and what the client saw of it."""
+
+    reason: Text = Field(max_length=200)
+    updated_at: AwareDatetime = Field(description="as it was shown; another means that somebody has changed it since")
+
+
+class PersonCorrection(RegistryChange):
+    name: Text = Field(max_length=100)
+
+
+class CertificateCorrection(RegistryChange):
+    """What is right, written as in an import; what is left out stays as it is."""
+
+    certificate_number: Text | None = Field(default=None, max_length=100)
+    post: Text | None = Field(default=None, max_length=50, description="code or name")
+    valid_until: str | None = Field(default=None, max_length=20, description="a date; empty for no expiry")

@@ -1,8 +1,8 @@
-"""Import of people and the certificates they hold, and the registrar's look at one person."""
+"""Import of people and the certificates they hold."""
 
-from collections import ChainMap
+from collections import ChainMap, defaultdict
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
 from typing import BinaryIO, Self
@@ -13,24 +13,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
+from services.renewal.domain import NUMBER_DIGITS, number_key
 from services.renewal.errors import TableInvalid
-from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Person
+from services.renewal.models import ID_NUMBER, HeldCertificate, Person
 from services.renewal.queries import posts
 from services.renewal.registry import queries
-from services.renewal.registry.file import TEMPLATE_COLUMNS, RegisteredCertificate, RegistryRow, RowError, parse_row
+from services.renewal.registry.file import (
+    TEMPLATE_COLUMNS,
+    RegisteredCertificate,
+    RegistryRow,
+    RowError,
+    codes_of,
+    parse_row,
+)
+from services.renewal.registry.people import restate, superseded_values
 from services.renewal.registry.plan import Change, Holding, Snapshot, plan
-from services.renewal.service.eligibility import get_person
 from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.files import tabular
 from shared.files.tabular import TableError
 from shared.values.clock import business_day
-from shared.values.idnumber import mask
-from shared.values.text import search
 
 MAX_ROWS = 100_000
-MAX_REPORTED_ERRORS = 1_000
-
+MAX_REPORTED = 1_000
 
 # What a row changes, or what is wrong with it.
 Judged = Change | Sequence[RowError]
@@ -38,23 +43,30 @@ Judged = Change | Sequence[RowError]
 
 @dataclass
 class ImportReport:
-    """`failed` counts all bad rows; `errors` holds the first thousand as (row number in the sheet, error)."""
+    """`failed` counts all bad rows, `flagged` those taken that somebody should look at; of `errors` and `warnings` the
+    first thousand each are held, as (row number in the sheet, what is wrong)."""
 
     rows: int = 0
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    flagged: int = 0
     errors: list[tuple[int, RowError]] = field(default_factory=list)
+    warnings: list[tuple[int, RowError]] = field(default_factory=list)
 
     def count(self, number: int, judged: Judged) -> None:
         """Count the row of this number in the sheet."""
         self.rows += 1
         if isinstance(judged, Change):
             setattr(self, judged.outcome, getattr(self, judged.outcome) + 1)
+            if judged.warning is not None:
+                self.flagged += 1
+                if len(self.warnings) < MAX_REPORTED:
+                    self.warnings.append((number, judged.warning))
         else:
             self.failed += 1
-            room = MAX_REPORTED_ERRORS - len(self.errors)
+            room = MAX_REPORTED - len(self.errors)
             self.errors += [(number, error) for error in islice(judged, room)]
 
 
@@ -78,10 +90,10 @@ async def import_registry(
     Raises TableInvalid; rows before the place where a table breaks off, or before a caller who leaves, are kept.
     """
     async with container.database.transaction() as reading:
-        known = await posts(reading)
-    codes = {code: code for code in known} | {search(post.name): code for code, post in known.items()}
+        codes = codes_of(await posts(reading))
+        digits = await _digits(reading)
     report = ImportReport()
-    ahead = Snapshot({}, {})
+    ahead = Snapshot({}, {}, digits=digits)
     today = business_day(container.clock.now())
     reader = tabular.rows(file, TEMPLATE_COLUMNS, MAX_ROWS)
     try:
@@ -90,7 +102,7 @@ async def import_registry(
                 if dry_run:
                     planned = await _rehearse(own, chunk, ahead)
                 else:
-                    planned = await _import(container, own, chunk)
+                    planned = await _import(container, own, principal, chunk, digits)
             # Only what is committed counts.
             for parsed, judged in zip(chunk, planned, strict=True):
                 report.count(parsed.number, judged)
@@ -135,32 +147,53 @@ def _next_chunk(
     return chunk
 
 
+async def _digits(session: AsyncSession) -> int | None:
+    """How many digits the platform's own numbers have; None if they have other characters too."""
+    number = await queries.newest_platform_number(session)
+    if number is None:
+        return NUMBER_DIGITS
+    return len(number) if number.isdecimal() else None
+
+
 @dataclass(frozen=True)
 class _Known:
     """What the database holds of the people and the certificates that a chunk names."""
 
     people: dict[str, Person]
-    certificates: dict[str, tuple[HeldCertificate, str]]
+    certificates: dict[str, queries.Known]
 
     @classmethod
     async def load(cls, session: AsyncSession, good: Mapping[int, tuple[str, RegistryRow]], *, lock: bool) -> Self:
         people = await queries.people_by_index(session, [index for index, _ in good.values()], lock=lock)
         numbers = [row.certificate.number for _, row in good.values() if row.certificate]
         # With the holders as they are: somebody who came after the people were read is not a stranger.
-        return cls(people, await queries.certificates_with_owners(session, numbers))
+        return cls(people, await queries.certificates_like(session, numbers))
 
     def under(self, ahead: Snapshot) -> Snapshot:
         """As it will be after what is `ahead`, which takes up what changes from here on."""
         names = {index: person.name for index, person in self.people.items()}
-        holdings = {
-            number: Holding(
-                owner,
-                RegisteredCertificate(held.post, number, held.valid_until),
-                by_platform=held.application_id is not None,
-            )
-            for number, (held, owner) in self.certificates.items()
-        }
-        return Snapshot(ChainMap(ahead.names, names), ChainMap(ahead.holdings, holdings))
+        superseded = {index: frozenset(person.superseded_names) for index, person in self.people.items()}
+        holdings: defaultdict[str, tuple[Holding, ...]] = defaultdict(tuple)
+        for number, known in self.certificates.items():
+            holdings[number_key(number)] += (_holding(*known),)
+        return replace(
+            ahead,
+            names=ChainMap(ahead.names, names),
+            holdings=ChainMap(ahead.holdings, dict(holdings)),
+            superseded_names=superseded,
+        )
+
+
+def _holding(held: HeldCertificate, owner: str, right_number: str | None) -> Holding:
+    by_platform = held.application_id is not None
+    return Holding(
+        owner,
+        RegisteredCertificate(held.post, held.certificate_number, held.valid_until),
+        by_platform=by_platform,
+        removed=held.voided_at is not None and not by_platform and right_number is None,
+        corrected_to=right_number,
+        superseded=tuple(superseded_values(held)),
+    )
 
 
 def _good(chunk: Sequence[Parsed]) -> dict[int, tuple[str, RegistryRow]]:
@@ -185,18 +218,33 @@ async def _rehearse(session: AsyncSession, chunk: Sequence[Parsed], ahead: Snaps
     return _judge(chunk, good, known.under(ahead))
 
 
-async def _import(container: RenewalContainer, session: AsyncSession, chunk: Sequence[Parsed]) -> list[Judged]:
-    """Judge the chunk and write what it changes."""
+async def _import(
+    container: RenewalContainer,
+    session: AsyncSession,
+    principal: Principal,
+    chunk: Sequence[Parsed],
+    digits: int | None,
+) -> list[Judged]:
+    """Judge the chunk, write what it changes, and tell of whose applications that is."""
     good = _good(chunk)
     while True:
         known = await _Known.load(session, good, lock=True)
-        ahead = Snapshot({}, {})
-        judged = _judge(chunk, good, known.under(ahead))
+        judged = _judge(chunk, good, known.under(Snapshot({}, {}, digits=digits)))
+        changes = [each for each in judged if isinstance(each, Change)]
         async with session.begin_nested() as savepoint:
-            if await _write(container, session, good, known, ahead):
-                return judged
+            if await _write(container, session, good, known, changes):
+                break
             # Somebody else has written a row in the meantime: judge again from that.
             await savepoint.rollback()
+    ids = {index: person.id for index, person in known.people.items()}
+    await restate(
+        container,
+        session,
+        principal,
+        renamed={ids[each.index] for each in changes if each.name is not None and each.index in ids},
+        changed={ids[each.index] for each in changes if each.holding is not None and each.index in ids},
+    )
+    return judged
 
 
 async def _write(
@@ -204,24 +252,26 @@ async def _write(
     session: AsyncSession,
     good: Mapping[int, tuple[str, RegistryRow]],
     known: _Known,
-    ahead: Snapshot,
+    changes: Sequence[Change],
 ) -> bool:
-    """Write what is `ahead` of what is known; False if something new is there by now."""
+    """Write the changes of what is known; False if something new is there by now."""
     now = container.clock.now()
     stamps = {"created_at": now, "updated_at": now}
+    names = {change.index: change.name for change in changes if change.name is not None}
+    holdings = {change.holding.number: change.holding for change in changes if change.holding is not None}
     ids = {index: person.id for index, person in known.people.items()}
     new_people = {
         index: {
             "id": ids.setdefault(index, uuid4()),
             "id_number": container.cipher.encrypt(row.person.value, ID_NUMBER),
             "id_number_index": index,
-            "name": ahead.names[index],
+            "name": names[index],
             "sex": row.person.sex,
             "birth_date": row.person.birth_date,
             **stamps,
         }
         for index, row in good.values()
-        if index in ahead.names and index not in known.people
+        if index in names and index not in known.people
     }
     new_certificates = [
         {
@@ -232,40 +282,22 @@ async def _write(
             "valid_until": holding.certificate.valid_until,
             **stamps,
         }
-        for number, holding in sorted(ahead.holdings.items())
+        for number, holding in sorted(holdings.items())
         if number not in known.certificates
     ]
     # In one order, so that two imports with the same rows wait for each other and do not deadlock.
     if not await queries.insert_people(session, [row for _, row in sorted(new_people.items())]):
         return False
+    for number in sorted(holdings.keys() & known.certificates.keys()):
+        (held, owner, _), new_owner = known.certificates[number], holdings[number].owner
+        if owner != new_owner and not await queries.hand_over(session, held, ids[new_owner]):
+            return False
     if not await queries.insert_certificates(session, new_certificates):
         return False
-    for index in ahead.names.keys() & known.people.keys():
+    for index in names.keys() & known.people.keys():
         person = known.people[index]
-        person.name, person.updated_at = ahead.names[index], now
-    for number in ahead.holdings.keys() & known.certificates.keys():
-        (held, _), certificate = known.certificates[number], ahead.holdings[number].certificate
-        held.post, held.valid_until, held.updated_at = certificate.post, certificate.valid_until, now
+        person.name, person.updated_at = names[index], now
+    for number in holdings.keys() & known.certificates.keys():
+        (held, *_), holding = known.certificates[number], holdings[number]
+        held.post, held.valid_until, held.updated_at = holding.certificate.post, holding.certificate.valid_until, now
     return True
-
-
-@dataclass(frozen=True)
-class RegistryPerson:
-    person: Person
-    id_number: str
-    certificates: Sequence[tuple[HeldCertificate, str]]
-    applications: Sequence[tuple[Application, str]]
-
-
-async def read_person(
-    container: RenewalContainer, session: AsyncSession, principal: Principal, id_number: str
-) -> RegistryPerson:
-    """Leaves an audit entry. Raises IdNumberInvalid, PersonNotFound."""
-    person, number = await get_person(container, session, id_number)
-    trail.add(session, container.clock.now(), principal, AuditAction.person_viewed, mask(number), {})
-    return RegistryPerson(
-        person,
-        number,
-        await queries.certificates_of(session, person),
-        await queries.applications_of(session, person),
-    )

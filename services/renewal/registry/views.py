@@ -1,6 +1,8 @@
 """Makes of the registry's rows and results what registrars see."""
 
 from services.renewal.domain import LABELS
+from services.renewal.registry.file import RowError
+from services.renewal.registry.people import RegistryPerson
 from services.renewal.registry.schemas import (
     HeldCertificateRead,
     ImportRead,
@@ -8,7 +10,7 @@ from services.renewal.registry.schemas import (
     RegistryPersonRead,
     RowErrorRead,
 )
-from services.renewal.registry.service import ImportReport, RegistryPerson
+from services.renewal.registry.service import ImportReport
 from shared.values.idnumber import mask
 
 
@@ -19,21 +21,27 @@ def import_report(report: ImportReport) -> ImportRead:
         updated=report.updated,
         unchanged=report.unchanged,
         failed=report.failed,
-        errors=[
-            RowErrorRead(row=row, column=error.column, code=error.code, message=error.message)
-            for row, error in report.errors
-        ],
+        flagged=report.flagged,
+        errors=[_row(*each) for each in report.errors],
+        warnings=[_row(*each) for each in report.warnings],
     )
+
+
+def _row(number: int, error: RowError) -> RowErrorRead:
+    return RowErrorRead(row=number, column=error.column, code=error.code, message=error.message)
 
 
 def person(found: RegistryPerson) -> RegistryPersonRead:
     return RegistryPersonRead(
+        id=found.person.id,
+        updated_at=found.person.updated_at,
         name=found.person.name,
         id_number_masked=mask(found.id_number),
         sex=found.person.sex,
         birth_date=found.person.birth_date,
         certificates=[
             HeldCertificateRead(
+                id=row.id,
                 certificate_number=row.certificate_number,
                 post=row.post,
                 post_name=post_name,
@@ -41,8 +49,11 @@ def person(found: RegistryPerson) -> RegistryPersonRead:
                 source="registry" if row.application_id is None else "platform",
                 replaced=row.replaced_by is not None,
                 voided_at=row.voided_at,
+                void_reason=row.void_reason,
+                corrected_to=right_number,
+                updated_at=row.updated_at,
             )
-            for row, post_name in found.certificates
+            for row, post_name, right_number in found.certificates
         ],
         applications=[
             PersonApplicationRead(

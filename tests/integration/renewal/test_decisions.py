@@ -35,7 +35,9 @@ class TestThroughThePlatform:
         assert application["status_label"] == "通过"
         [held] = (await office.known(person))["certificates"]
         today = business_day(office.harness.clock.now())
-        assert held == {
+        assert held | {"id": None, "updated_at": None} == {
+            "id": None,
+            "updated_at": None,
             "certificate_number": first,
             "post": "10",
             "post_name": "土建施工员",
@@ -43,6 +45,8 @@ class TestThroughThePlatform:
             "source": "platform",
             "replaced": False,
             "voided_at": None,
+            "void_reason": None,
+            "corrected_to": None,
         }
         await office.decide("withdraw", application["id"])
         pending = await office.reach(application["id"], "pending_review")

@@ -2,11 +2,22 @@
 
 from datetime import date
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.renewal.domain import number_key
 from services.renewal.registry.file import RegisteredCertificate, RegistryRow, RowError
-from services.renewal.registry.plan import TAKEN, Change, Holding, Snapshot, plan
+from services.renewal.registry.plan import (
+    CORRECTED,
+    NAME_CORRECTED,
+    REMOVED,
+    TAKEN,
+    Change,
+    Holding,
+    Snapshot,
+    plan,
+)
 from shared.values import idnumber
 
 PERSON = idnumber.parse(idnumber.make("360199", date(1990, 1, 1), 1), date(2026, 1, 1))
@@ -23,7 +34,7 @@ def row(name: str = "王安宁", held: RegisteredCertificate | None = None) -> R
 
 def known(owner: str = "a", *, by_platform: bool = False) -> Snapshot:
     """A person `a` of the rows' name, and somebody's certificate."""
-    return Snapshot({"a": "王安宁"}, {"1": Holding(owner, certificate(), by_platform)})
+    return Snapshot({"a": "王安宁"}, {"1": (Holding(owner, certificate(), by_platform),)})
 
 
 class TestAssess:
@@ -55,6 +66,79 @@ class TestAssess:
     def test_a_certificate_of_somebody_else(self) -> None:
         assert known("b").assess("a", row("王安和", certificate())) is TAKEN
 
+    def test_a_removed_certificate_does_not_come_back(self) -> None:
+        snapshot = Snapshot({"a": "王安宁"}, {"1": (Holding("a", certificate(), removed=True),)})
+        for held in (certificate(), certificate(post="30"), certificate("001")):
+            assert snapshot.assess("a", row(held=held)) is REMOVED
+        # Whose it really is may have it.
+        assert snapshot.assess("b", row(held=certificate())) == Change(
+            "created", "b", "王安宁", Holding("b", certificate())
+        )
+
+    def test_a_number_that_was_put_right_does_not_come_back(self) -> None:
+        wrong, right = Holding("a", certificate("12"), corrected_to="21"), Holding("a", certificate("21"))
+        snapshot = Snapshot({"a": "王安宁"}, {"12": (wrong,), "21": (right,)})
+        for number in ("12", "012"):
+            refused = snapshot.assess("a", row(held=certificate(number)))
+            assert isinstance(refused, RowError)
+            assert refused.code in {"certificate_corrected", "certificate_duplicate"}
+            assert "21" in refused.message
+        assert isinstance(snapshot.assess("b", row(held=certificate("12"))), Change)
+
+    def test_what_was_put_right_is_not_put_wrong_again_but_news_are_news(self) -> None:
+        right = Holding("a", certificate(), superseded=(("30", UNTIL), ("10", None)))
+        snapshot = Snapshot({"a": "王安宁"}, {"1": (right,)}, {"a": frozenset({"王安和"})})
+        assert snapshot.assess("a", row(held=certificate(post="30"))) is CORRECTED
+        assert snapshot.assess("a", row(held=certificate(until=None))) is CORRECTED
+        assert snapshot.assess("a", row("王安和", certificate())) is NAME_CORRECTED
+        newer = certificate(until=date(2034, 5, 31))
+        assert snapshot.assess("a", row("王安定", newer)) == Change(
+            "updated", "a", "王安定", Holding("a", newer, superseded=right.superseded)
+        )
+
+    @pytest.mark.parametrize(
+        ("registered", "written"),
+        [
+            ("00707100019207", "707100019207"),
+            ("707100019207", "00707100019207"),
+            ("赣建安C(2015)0000001", "赣建安C〔2015〕0000001"),
+            ("赣建安C〔2015〕0000001", "赣建安c2015-0000001"),
+            ("A-12/3", "A123"),
+        ],
+    )
+    def test_a_number_in_another_writing(self, registered: str, written: str) -> None:
+        held: dict[str, tuple[Holding, ...]] = {number_key(registered): (Holding("a", certificate(registered)),)}
+        own = Snapshot({"a": "王安宁"}, held).assess("a", row(held=certificate(written)))
+        assert isinstance(own, RowError)
+        assert own.code == "certificate_duplicate"
+        assert registered in own.message
+        others = Snapshot({"a": "王安宁"}, held).assess("b", row(held=certificate(written)))
+        assert isinstance(others, Change)
+        assert others.warning is not None
+        assert (others.outcome, others.warning.code) == ("created", "certificate_number_similar")
+        assert registered in others.warning.message
+        assert written in others.warning.message
+
+    @pytest.mark.parametrize(
+        ("number", "digits", "flagged"),
+        [
+            ("707100019207", 14, True),
+            ("00707100019207", 14, False),
+            ("赣建安C(2015)0000001", 14, False),
+            ("707100019207", 12, False),
+            ("707100019207", None, False),
+        ],
+    )
+    def test_a_number_shorter_than_the_platform_s_own(self, number: str, digits: int | None, flagged: bool) -> None:
+        snapshot = Snapshot({}, {}, digits=digits)
+        change = snapshot.assess("a", row(held=certificate(number)))
+        assert isinstance(change, Change)
+        assert (change.warning is not None and change.warning.code) == (flagged and "certificate_number_short")
+        snapshot.take(change)
+        again = snapshot.assess("a", row(held=certificate(number)))
+        # Said once, when it is registered.
+        assert again == Change("unchanged", "a", None, None)
+
     def test_changes_nothing(self) -> None:
         snapshot = known()
         snapshot.assess("a", row("王安和", certificate("2")))
@@ -70,7 +154,7 @@ class TestPlan:
         assert again == Change("unchanged", "a", None, None)
         assert taken is TAKEN
         # The refused row has changed nothing: its person is not there.
-        assert snapshot == Snapshot({"a": "王安宁"}, {"1": Holding("a", certificate())})
+        assert snapshot == Snapshot({"a": "王安宁"}, {"1": (Holding("a", certificate()),)})
 
     def test_the_last_name_stays(self) -> None:
         snapshot = Snapshot({}, {})
@@ -87,7 +171,8 @@ class TestPlan:
                 st.builds(
                     row,
                     st.sampled_from(("甲", "乙")),
-                    st.none() | st.builds(certificate, st.sampled_from("12"), st.sampled_from(("10", "30"))),
+                    st.none()
+                    | st.builds(certificate, st.sampled_from(("1", "01", "2")), st.sampled_from(("10", "30"))),
                 ),
             )
         ),
