@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.messaging import Message, Relay
+from shared.messaging import Envelope, Event, Message, Relay
+from shared.messaging.events import MAX_ENVELOPE_BYTES
 from shared.messaging.tables import OutboxMessage
 from shared.persistence.db import Database
 from tests.support.backbone import OUTBOX, Pinged, emit, outbox_rows
@@ -22,6 +24,13 @@ from tests.support.sql import statements
 from tests.support.wait import until
 
 BRIEF = timedelta(milliseconds=200)
+
+
+class Told(Event):
+    type: ClassVar[str] = "test.told"
+    subject_field: ClassVar[str] = "key"
+    key: str = "k"
+    text: str
 
 
 class Recorder:
@@ -77,6 +86,13 @@ class TestOutbox:
             with pytest.raises(ValueError, match=r"test\.pinged is over 262144 bytes"):
                 OUTBOX.add(session, Pinged(name="长" * 100_000), START)
         assert await outbox_rows(database) == 0
+
+    async def test_an_event_of_just_the_limit_is_taken(self, database: Database) -> None:
+        empty = Envelope.wrap(Told(text=""), OUTBOX.service, START).model_dump_json()
+        async with database.transaction() as session:
+            OUTBOX.add(session, Told(text="a" * (MAX_ENVELOPE_BYTES - len(empty))), START)
+            (row,) = [row for row in session.new if isinstance(row, OutboxMessage)]
+            assert len(row.envelope) == MAX_ENVELOPE_BYTES
 
     async def test_no_events_are_no_rows_and_no_announcement(self, database: Database) -> None:
         calls: list[str] = []
@@ -139,7 +155,9 @@ class TestRelay:
             await emit(database, Pinged(name="second"))
             await until(lambda: "second" in recorder.published, what="the second event")
 
-    async def test_wakes_at_a_commit_in_another_thread(self, database: Database, database_url: str) -> None:
+    async def test_wakes_at_a_commit_in_another_thread(
+        self, database: Database, database_url: str, request: pytest.FixtureRequest
+    ) -> None:
         engine = sa.create_engine(database_url)
 
         def write(name: str) -> None:
@@ -147,6 +165,10 @@ class TestRelay:
                 OUTBOX.add(session, Pinged(name=name), START)
 
         recorder = Recorder()
+        # So the loop refuses what is not meant for other threads, which may seem to work while it is busy.
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        request.addfinalizer(lambda: loop.set_debug(False))
         async with running(Relay(OUTBOX, database, recorder, poll=timedelta(minutes=10))):
             await asyncio.to_thread(write, "first")
             await until(lambda: recorder.published == ["first"], what="the first event")
@@ -212,6 +234,26 @@ class TestRelay:
         pauses = [later - earlier for earlier, later in pairwise(recorder.called_at[:5])]
         # At least, whatever is written meanwhile; a timer may be early by its resolution.
         assert all(pause > least - 0.005 for pause, least in zip(pauses, (0.02, 0.04, 0.08, 0.16), strict=True)), pauses
+
+    async def test_goes_on_at_once_after_a_full_batch(self, database: Database) -> None:
+        await emit(database, Pinged(name="first"), Pinged(name="second"))
+        recorder = Recorder()
+        async with running(Relay(OUTBOX, database, recorder, batch=1, poll=timedelta(minutes=10))):
+            await until(lambda: recorder.published == ["first", "second"], what="both events")
+
+    async def test_survives_one_outage_after_another(self, database: Database) -> None:
+        recorder = Recorder()
+        relay = Relay(OUTBOX, database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)
+        async with running(relay):
+            for name in ("after the first", "after the second"):
+                recorder.error = ConnectionError()
+                recorder.called_at.clear()
+                await emit(database, Pinged(name=name))
+                await until(lambda: recorder.calls, what="a try that fails")
+                recorder.error = None
+                await until(lambda: nothing_left(database), what=name)
+                await relay.check()
+        assert recorder.published == ["after the first", "after the second"]
 
     async def test_survives_an_outage_of_its_database(self, database: Database) -> None:
         recorder = Recorder()
