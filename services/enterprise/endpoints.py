@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from services.enterprise import service, views
 from services.enterprise.domain import INITIAL_PASSWORD
 from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
-from services.enterprise.models import Enterprise
 from services.enterprise.schemas import (
     EnterpriseAccount,
     EnterpriseChange,
@@ -15,8 +14,9 @@ from services.enterprise.schemas import (
     EnterpriseRegistration,
     LoginRequest,
 )
-from shared.auth.access import allow
+from shared.auth.access import address_of, allow
 from shared.auth.endpoints import OwnSessions, session_routers
+from shared.auth.sessions import Checked
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
 from shared.web.openapi import problems
@@ -30,8 +30,8 @@ LoggedIn = Annotated[Principal, allow("enterprise")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
 
 
-async def _log_in(container: OwnContainer, sessions: OwnSessions, body: LoginRequest) -> Enterprise:
-    return await service.log_in(container, sessions, body)
+async def _log_in(request: Request, container: OwnContainer, sessions: OwnSessions, body: LoginRequest) -> Checked:
+    return await service.log_in(container, sessions, body, address_of(request))
 
 
 session_endpoints = session_routers(

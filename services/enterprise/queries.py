@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.enterprise.models import Enterprise
 
 
-async def find_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise | None:
-    return await session.get(Enterprise, enterprise_id)
+async def find_enterprise(session: AsyncSession, enterprise_id: UUID, *, lock: bool = False) -> Enterprise | None:
+    return await session.get(Enterprise, enterprise_id, with_for_update=lock or None)
 
 
 async def get_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.auth.passwords import MAX_LENGTH
+from shared.auth.sessions import Credentials
 from shared.web.validation import EnterpriseName, Identifier, PersonName, Phone, RequestModel, Text
 
 
@@ -40,6 +40,9 @@ class EnterpriseAccount(EnterpriseRead):
     initial_password: str = Field(description="the same for every enterprise; must be changed at the first login")
 
 
-class LoginRequest(RequestModel):
+class LoginRequest(Credentials):
     taxpayer_id: Identifier = Field(max_length=40)
-    password: str = Field(min_length=1, max_length=MAX_LENGTH)
+    captcha_id: UUID | None = Field(
+        default=None, description="needed after failed logins (`captcha_required`); checked first, and spent"
+    )
+    captcha_answer: Identifier = Field(default="", max_length=20)

@@ -10,8 +10,9 @@ from services.enterprise.domain import INITIAL_PASSWORD, account_identity
 from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
 from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
+from shared.auth.captcha import Captchas
 from shared.auth.passwords import hash_password
-from shared.auth.sessions import Sessions
+from shared.auth.sessions import Checked, Sessions
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
 from shared.persistence.db import violates
 from shared.runtime.container import Container
@@ -53,9 +54,9 @@ async def register_enterprise(
     return enterprise
 
 
-async def find_account(session: AsyncSession, enterprise_id: UUID) -> Enterprise | None:
+async def find_account(session: AsyncSession, enterprise_id: UUID, *, lock: bool = False) -> Enterprise | None:
     """Find the account of a session, for shared.auth.endpoints."""
-    return await queries.find_enterprise(session, enterprise_id)
+    return await queries.find_enterprise(session, enterprise_id, lock=lock)
 
 
 async def read_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterprise:
@@ -81,11 +82,14 @@ async def change_enterprise(
     return enterprise
 
 
-async def log_in(container: Container, sessions: Sessions, login: LoginRequest) -> Enterprise:
-    """Check a password; gives the account for which a session may now be opened.
+async def log_in(container: Container, sessions: Sessions, login: LoginRequest, address: str) -> Checked:
+    """Check captcha, if there is one, and password; gives the account for which a session may now be opened.
 
-    Raises AccountLocked, WrongCredentials.
+    Raises WrongCaptcha, CaptchaRequired, AccountLocked, LoginDelayed, WrongCredentials.
     """
+    if login.captcha_id is not None:
+        captchas = Captchas(container.database, container.clock, container.cipher)
+        await captchas.spend(login.captcha_id, login.captcha_answer)
     key = account_identity(login.taxpayer_id)
     account = None
     if key is not None:
@@ -93,4 +97,4 @@ async def log_in(container: Container, sessions: Sessions, login: LoginRequest) 
             account = await queries.find_enterprise_by_identity(session, container.cipher.blind_index(key))
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
     name = account.account_name(container.cipher) if account else key or login.taxpayer_id
-    return await sessions.check_login(account, name, login.password)
+    return await sessions.check_login(account, name, login, address)

@@ -47,6 +47,7 @@ _OUTCOMES = {"accepted": "已受理", "refused": "未受理"}
 _CODES = {
     "wrong_credentials": "账号或密码错误",
     "account_locked": "账号已锁定",
+    "login_delayed": "输错后未到可重试时间",
     "item_not_found": "未找到该申请",
     "duplicate_item": "同一申请重复出现",
     "stale_revision": "申请已有更新",

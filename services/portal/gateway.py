@@ -25,13 +25,14 @@ class FieldError(Answer):
 
 
 class ProblemDocument(Answer):
-    """Holds what RFC 9457 says, and what some refusals add: seconds to wait, kinds of pictures that are missing, posts
-    that have a series already, reasons against a person."""
+    """Holds what RFC 9457 says, and what some refusals add: seconds to wait, whether the next login needs a captcha,
+    kinds of pictures that are missing, posts that have a series already, reasons against a person."""
 
     code: str = "unavailable"
     detail: str = "服务暂时不可用，请稍后再试"
     errors: Sequence[FieldError] = ()
     retry_after: int | None = None
+    captcha_required: bool = False
     kinds: Sequence[str] = ()
     posts: Sequence[str] = ()
     reasons: Sequence[ReasonRead] = ()

@@ -8,6 +8,7 @@ from fastapi import Response
 from services.portal.addresses import HOMES, local_path
 from services.portal.api.review import CaptchaRead
 from services.portal.context import SESSION, PageContext, sign_in
+from services.portal.cookies import new_secret
 
 # Fields of the login form that hold an interrupted form: `again:<name>`.
 AGAIN = "again:"
@@ -24,9 +25,10 @@ async def login_page(
     detail: str = "",
     errors: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
+    with_captcha: bool = False,
 ) -> Response:
     """Show the login form; after it the browser goes on to `target`, or sends `again` there if that holds anything."""
-    captcha = await new_captcha(context) if issuer == "review" else None
+    captcha = await new_captcha(context, issuer) if issuer == "review" or with_captcha else None
     return context.page(
         f"login/{issuer}.html",
         status,
@@ -36,12 +38,13 @@ async def login_page(
         errors=errors or {},
         values=values or {},
         captcha=captcha,
+        issuer=issuer,
     )
 
 
-async def new_captcha(context: PageContext) -> CaptchaRead:
+async def new_captcha(context: PageContext, issuer: str) -> CaptchaRead:
     """Ask for a captcha. Raises ApiProblem."""
-    return await context.post(CaptchaRead, "/review/v1/captchas")
+    return await context.post(CaptchaRead, f"/{issuer}/v1/captchas")
 
 
 def interrupted(context: PageContext) -> tuple[str, Fields]:
@@ -56,7 +59,10 @@ def interrupted(context: PageContext) -> tuple[str, Fields]:
 
 async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, str]) -> Response:
     """Open a session and go on. Raises ApiProblem when the credentials are refused."""
-    answer = await context.post(SESSION[issuer], f"/{issuer}/v1/browser-sessions", json=dict(credentials))
+    cookies = context.portal.cookies
+    device = cookies.device(context.request) or new_secret()
+    body = {**credentials, "device": device}
+    answer = await context.post(SESSION[issuer], f"/{issuer}/v1/browser-sessions", json=body)
     signed_in = sign_in(context, issuer, answer.session_id, answer)
     target, again = interrupted(context)
     response: Response
@@ -66,5 +72,6 @@ async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, st
         response = signed_in.page("continue.html", target=target, again=again)
     else:
         response = context.redirect(target or HOMES[issuer])
-    context.portal.cookies.open(response, issuer, signed_in.session_id)
+    cookies.open(response, issuer, signed_in.session_id)
+    cookies.keep_device(response, device)
     return response

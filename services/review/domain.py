@@ -1,10 +1,9 @@
 """Pure rules of the review desk: who a reviewer is, which reasons there are, which decision is possible when."""
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal, get_args
 
 from shared.values import idnumber
@@ -31,10 +30,6 @@ ACTS_ON: Mapping[Action, tuple[str, ...]] = {
 # Where the dashboard divides the waiting by age, in days since submission.
 WAITING_DAYS = (0, 1, 3, 7, 15)
 
-# Without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B, U V.
-UNMISTAKABLE = "34679ACDEFGHJKMNPQRTWXY"
-CAPTCHA_LENGTH = 5
-CAPTCHA_LIFETIME = timedelta(seconds=120)
 INITIAL_PASSWORD_LENGTH = 16
 
 
@@ -171,11 +166,6 @@ def changed_parts(before: Submission | None, after: Submission) -> list[str]:
 def age_on(birth_date: date, day: date) -> int:
     """Count the full years of age; who is born on 29 February has the birthday on 1 March of a common year."""
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
-
-
-def random_text(length: int) -> str:
-    """Draw random characters that people do not confuse."""
-    return "".join(secrets.choice(UNMISTAKABLE) for _ in range(length))
 
 
 def contains_id_number(text: str, today: date) -> bool:

@@ -3,15 +3,6 @@
 from shared.errors import Conflict, InvalidField, NotFound
 
 
-class WrongCaptcha(InvalidField):
-    """The same answer for a wrong, an expired and a used captcha, which is spent in any case."""
-
-    code = "wrong_captcha"
-
-    def __init__(self) -> None:
-        super().__init__("captcha_answer", "验证码不正确或已失效，请重新获取")
-
-
 class IdNumberInvalid(InvalidField):
     code = "invalid_id_number"
 

@@ -42,15 +42,6 @@ class Reviewer(Account, Base):
         return self.disabled_at is None
 
 
-class Captcha(Base):
-    """A question not answered yet; the answer is kept only as a keyed hash."""
-
-    __tablename__ = "captchas"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    answer_hash: Mapped[str]
-    expires_at: Mapped[datetime] = mapped_column(index=True)
-
-
 # The context that binds a sealed ItemPerson to being stored.
 PERSON_AT_REST = "review.person"
 

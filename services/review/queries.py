@@ -14,7 +14,6 @@ from sqlalchemy.sql.operators import in_op
 from services.review.domain import WAITING_DAYS
 from services.review.models import (
     Base,
-    Captcha,
     Decision,
     DecisionCount,
     DecisionOutcome,
@@ -34,11 +33,11 @@ from shared.persistence.search import contains_by_index, search_key
 from shared.values.clock import SHANGHAI
 from shared.web.pagination import PageRequest, apply_filters, keyset
 
-# --- reviewers and captchas
+# --- reviewers
 
 
-async def find_reviewer(session: AsyncSession, reviewer_id: UUID) -> Reviewer | None:
-    return await session.get(Reviewer, reviewer_id)
+async def find_reviewer(session: AsyncSession, reviewer_id: UUID, *, lock: bool = False) -> Reviewer | None:
+    return await session.get(Reviewer, reviewer_id, with_for_update=lock or None)
 
 
 async def get_reviewer(session: AsyncSession, reviewer_id: UUID) -> Reviewer:
@@ -57,19 +56,6 @@ async def lock_reviewers(session: AsyncSession, reviewer_ids: Collection[UUID]) 
 async def list_reviewers(session: AsyncSession, page: PageRequest) -> Sequence[Reviewer]:
     statement = keyset(sa.select(Reviewer), page, Reviewer.created_at, Reviewer.id)
     return (await session.scalars(statement)).all()
-
-
-async def take_captcha(session: AsyncSession, captcha_id: UUID) -> tuple[str, datetime] | None:
-    """Delete the captcha; gives its answer's hash and its expiry."""
-    taken = sa.delete(Captcha).where(Captcha.id == captcha_id).returning(Captcha.answer_hash, Captcha.expires_at)
-    row = (await session.execute(taken)).one_or_none()
-    return None if row is None else (row.answer_hash, row.expires_at)
-
-
-async def delete_expired_captchas(session: AsyncSession, now: datetime) -> None:
-    # Rows that another request is deleting are its affair: two such deletions must not wait for each other.
-    expired = sa.select(Captcha.id).where(Captcha.expires_at <= now).with_for_update(skip_locked=True)
-    await session.execute(sa.delete(Captcha).where(Captcha.id.in_(expired)))
 
 
 # --- the projection

@@ -9,23 +9,15 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.review.domain import Action, ItemStatus, Role
-from shared.auth.passwords import MAX_LENGTH
+from shared.auth.sessions import Credentials
 from shared.values.text import login_name
 from shared.web.validation import Identifier, LoginName, Paragraph, PersonName, RequestModel, Revision, Text, cleaned
 
 Username = Annotated[str, StringConstraints(pattern="^[!-~]{3,40}$"), cleaned(login_name)]
 
 
-class CaptchaRead(BaseModel):
-    captcha_id: UUID
-    image: str = Field(description="PNG as a data URL")
-    expires_in: int
-    answer: str | None = Field(default=None, description="only in demo mode")
-
-
-class LoginRequest(RequestModel):
+class LoginRequest(Credentials):
     username: LoginName = Field(max_length=100)
-    password: str = Field(min_length=1, max_length=MAX_LENGTH)
     captcha_id: UUID = Field(description="checked first, and spent whatever the outcome")
     captcha_answer: Identifier = Field(max_length=20)
 

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from services.review.domain import (
-    CAPTCHA_LIFETIME,
     REASONS,
     STATUS_LABELS,
     WAITING_DAYS,
@@ -20,7 +19,6 @@ from services.review.domain import (
 )
 from services.review.models import Decision, DeskItem, Item, ItemPerson, ItemRevision, Neighbour, Reviewer
 from services.review.schemas import (
-    CaptchaRead,
     DayRead,
     DecisionRead,
     DecisionRequest,
@@ -44,7 +42,6 @@ from services.review.schemas import (
     WaitingRead,
 )
 from services.review.service.desk import Dossier, Statistics
-from services.review.service.login import Question
 from shared.persistence.cipher import FieldCipher
 from shared.values import idnumber
 from shared.values.clock import business_day
@@ -53,15 +50,6 @@ IMAGE_URL = "/api/renewal/v1/applications/{application_id}/images/{kind}"
 
 
 # --- accounts
-
-
-def captcha(question: Question, *, with_answer: bool) -> CaptchaRead:
-    return CaptchaRead(
-        captcha_id=question.captcha_id,
-        image=question.image,
-        expires_in=int(CAPTCHA_LIFETIME.total_seconds()),
-        answer=question.answer if with_answer else None,
-    )
 
 
 def reviewer(row: Reviewer) -> ReviewerRead:

@@ -41,7 +41,7 @@ class BearerCallers:
         token = _token(request)
         if token is None:
             # Strangers must not meet in each other's keys; and an address is personal data.
-            return f"anonymous:{self.cipher.blind_index(f'address:{_address(request)}')}"
+            return f"anonymous:{self.cipher.blind_index(f'address:{address_of(request)}')}"
         try:
             principal = await self.authenticate(request, token)
         except Unauthenticated:
@@ -57,7 +57,7 @@ class BearerCallers:
                 return str((await self.verifier.verify(token)).subject)
             except Unauthenticated:
                 pass
-        return _address(request) or "unknown"
+        return address_of(request) or "unknown"
 
 
 def _token(request: Request) -> str | None:
@@ -65,7 +65,8 @@ def _token(request: Request) -> str | None:
     return token if scheme.lower() == "bearer" else None
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Give the network address that a request comes from, or is made for; empty where that is not known."""
     return request.client.host if request.client else ""
 
 

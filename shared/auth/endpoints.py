@@ -12,31 +12,43 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.auth.access import allow
 from shared.auth.browser import BrowserAccess, BrowserSession, BrowserSessions
+from shared.auth.captcha import CaptchaRead, Captchas
 from shared.auth.errors import (
     AccountLocked,
+    CaptchaRequired,
     InvalidRefreshToken,
     InvalidSession,
     InvalidToken,
+    LoginDelayed,
     WeakPassword,
+    WrongCaptcha,
     WrongCredentials,
     WrongOldPassword,
 )
 from shared.auth.passwords import MAX_LENGTH
-from shared.auth.sessions import Sessions, TokenPair
+from shared.auth.sessions import Checked, Sessions, TokenPair
 from shared.auth.tables import Account
 from shared.auth.tokens import Principal, SigningKeys
 from shared.errors import Problem
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
+from shared.values.clock import Clock
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import CONTAINER, Session, bare_router, transactional_router
 from shared.web.validation import RequestModel
 
 # A FastAPI dependency: reads the credentials from the body, checks them and gives the account that they open. It holds
-# no connection while it does, and raises WrongCredentials or AccountLocked.
-LogIn = Callable[..., Awaitable[Account]]
-FindAccount = Callable[[AsyncSession, UUID], Awaitable[Account | None]]
+# no connection while it does, and raises what Sessions.check_login and Captchas.spend do.
+LogIn = Callable[..., Awaitable[Checked]]
+
+
+class FindAccount(Protocol):
+    """Reads an account's row; with `lock` nobody else changes it before the session's transaction ends."""
+
+    def __call__(self, session: AsyncSession, subject: UUID, /, *, lock: bool = False) -> Awaitable[Account | None]: ...
+
+
 # Told, with the service's container, what an account did to itself, in the transaction of that: "log_in", "log_out",
 # "password_changed", "password_change_failed".
 Witness = Callable[[Any, AsyncSession, Account | Principal, str], Awaitable[None]]
@@ -61,6 +73,13 @@ class PasswordChange(RequestModel):
     new_password: str = Field(min_length=1, max_length=MAX_LENGTH)
 
 
+class Demonstrable(Protocol):
+    """In demo mode a captcha's answer is told."""
+
+    @property
+    def demo(self) -> bool: ...
+
+
 class Issuer(Protocol):
     """What the routes need of an issuing service's container."""
 
@@ -69,6 +88,12 @@ class Issuer(Protocol):
 
     @property
     def cipher(self) -> FieldCipher: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def settings(self) -> Demonstrable: ...
 
     @property
     def sessions(self) -> Sessions | None: ...
@@ -103,29 +128,44 @@ class Accounts:
 
     async def active(self, session: AsyncSession, subject: UUID, refusal: type[Problem]) -> Account:
         """Find an account. Raises `refusal` for one that is missing or disabled."""
-        account = await self.find(session, subject)
-        if account is None or not account.is_active:
+        return _active(await self.find(session, subject), refusal)
+
+    async def unchanged(self, session: AsyncSession, checked: Account, refusal: type[Problem]) -> Account:
+        """Lock the account of which a password was checked, without a lock because that takes long.
+
+        Raises `refusal` if it was disabled or given another password meanwhile.
+        """
+        account = _active(await self.find(session, checked.id, lock=True), refusal)
+        if account.password_hash != checked.password_hash:
             raise refusal
         return account
 
     @asynccontextmanager
     async def admitted(
-        self, container: Issuer, sessions: Sessions, checked: Account
+        self, container: Issuer, sessions: Sessions, checked: Checked
     ) -> AsyncIterator[tuple[AsyncSession, Account]]:
         """Let an account in whose password fits: the block is the transaction in which a session is opened for it.
 
-        Raises WrongCredentials for one that was disabled while its password was checked.
+        The account stays locked until that is committed: whoever changes the password or disables the account comes
+        either before, and is seen here, or after, and ends the session. Raises WrongCredentials.
         """
-        async with container.database.transaction() as session:
-            try:
-                account = await self.active(session, checked.id, WrongCredentials)
-            except WrongCredentials:
-                async with container.database.transaction() as own:
-                    await self.witness(container, own, checked, "log_in_failed")
-                raise
-            await sessions.unlock(session, account.account_name(container.cipher))
-            yield session, account
-            await self.witness(container, session, account, "log_in")
+        try:
+            async with container.database.transaction() as session:
+                account = await self.unchanged(session, checked.account, WrongCredentials)
+                await sessions.guard.forgive(session, account.account_name(container.cipher), checked.source)
+                await sessions.guard.remember(session, account.id, checked.device)
+                yield session, account
+                await self.witness(container, session, account, "log_in")
+        except WrongCredentials:
+            async with container.database.transaction() as session:
+                await self.witness(container, session, checked.account, "log_in_failed")
+            raise
+
+
+def _active(account: Account | None, refusal: type[Problem]) -> Account:
+    if account is None or not account.is_active:
+        raise refusal
+    return account
 
 
 def session_routers(
@@ -134,19 +174,18 @@ def session_routers(
     roles: tuple[str, ...],
     *,
     initial_passwords: tuple[str, ...] = (),
-    refusals: tuple[type[Problem], ...] = (),
     witness: Witness = _unwitnessed,
 ) -> list[APIRouter]:
     """Make the routes, for create_app. `find_account(session, id)` gives the account row or None; `witness` writes into
     the session it is given.
 
-    `refusals` are what `log_in` raises besides WrongCredentials and AccountLocked.
+    Captchas are drawn for who has to show to be a person, always or after failures.
     """
     accounts = Accounts(find_account, witness)
     # Both ways of logging in share one limit: a second way must not double the guesses.
     login_options: dict[str, Any] = {
         "status_code": 201,
-        "responses": problems(*refusals, WrongCredentials, AccountLocked),
+        "responses": problems(WrongCredentials, WrongCaptcha, CaptchaRequired, AccountLocked, LoginDelayed),
         "openapi_extra": CREDENTIALS,
         "dependencies": [Depends(rate_limit("60/minute", "log_in"))],
     }
@@ -155,6 +194,18 @@ def session_routers(
     _add_session_routes(router, bare, accounts, log_in, login_options, roles)
     _add_browser_routes(router, bare, accounts, log_in, login_options)
     _add_password_route(bare, accounts, roles, initial_passwords)
+
+    @bare.post(
+        "/captchas",
+        status_code=201,
+        response_model_exclude_none=True,
+        openapi_extra=CREDENTIALS,
+        dependencies=[Depends(rate_limit("60/minute"))],
+    )
+    async def create_captcha(container: Deps) -> CaptchaRead:
+        """A picture to be read by a person. It is good for one login attempt."""
+        captchas = Captchas(container.database, container.clock, container.cipher)
+        return await captchas.draw(with_answer=container.settings.demo)
 
     @router.get("/.well-known/jwks.json")
     async def jwks(request: Request) -> dict[str, Any]:
@@ -173,7 +224,7 @@ def _add_session_routes(
     login_options: dict[str, Any],
     roles: tuple[str, ...],
 ) -> None:
-    LoggingIn = Annotated[Account, Depends(log_in)]  # noqa: N806 - a type
+    LoggingIn = Annotated[Checked, Depends(log_in)]  # noqa: N806 - a type
 
     @bare.post("/sessions", **login_options)
     async def open_session(container: Deps, sessions: OwnSessions, checked: LoggingIn) -> TokenPair:
@@ -212,7 +263,7 @@ def _add_session_routes(
 def _add_browser_routes(
     router: APIRouter, bare: APIRouter, accounts: Accounts, log_in: LogIn, login_options: dict[str, Any]
 ) -> None:
-    LoggingIn = Annotated[Account, Depends(log_in)]  # noqa: N806 - a type
+    LoggingIn = Annotated[Checked, Depends(log_in)]  # noqa: N806 - a type
 
     @bare.post("/browser-sessions", **login_options)
     async def open_browser_session(container: Deps, browsers: Browsers, checked: LoggingIn) -> BrowserSession:
@@ -237,7 +288,9 @@ def _add_browser_routes(
 def _add_password_route(
     bare: APIRouter, accounts: Accounts, roles: tuple[str, ...], initial_passwords: tuple[str, ...]
 ) -> None:
-    @bare.put("/password", status_code=204, responses=problems(WrongOldPassword, WeakPassword, AccountLocked))
+    refusals = problems(WrongOldPassword, WeakPassword, AccountLocked, LoginDelayed)
+
+    @bare.put("/password", status_code=204, responses=refusals)
     async def change_password(
         container: Deps,
         sessions: OwnSessions,
@@ -246,17 +299,19 @@ def _add_password_route(
     ) -> None:
         """Change the password. After the initial one, refresh the session to get a token that opens everything."""
         async with container.database.transaction() as session:
-            account = await accounts.active(session, principal.subject, InvalidToken)
-        name = account.account_name(container.cipher)
+            checked = await accounts.active(session, principal.subject, InvalidToken)
+        name = checked.account_name(container.cipher)
         try:
             hashed = await sessions.hash_new_password(
-                account, name, body.old_password, body.new_password, *initial_passwords
+                checked, name, principal.session, body.old_password, body.new_password, *initial_passwords
             )
-        except (WrongOldPassword, AccountLocked):
+            async with container.database.transaction() as session:
+                account = await accounts.unchanged(session, checked, WrongOldPassword)
+                if not await sessions.is_open(session, principal.session):
+                    raise InvalidToken
+                await sessions.set_password(session, account, hashed, kept=principal.session)
+                await accounts.witness(container, session, principal, "password_changed")
+        except (WrongOldPassword, AccountLocked, LoginDelayed):
             async with container.database.transaction() as session:
                 await accounts.witness(container, session, principal, "password_change_failed")
             raise
-        async with container.database.transaction() as session:
-            account = await accounts.active(session, principal.subject, InvalidToken)
-            await sessions.set_password(session, account, hashed, kept=principal.session)
-            await accounts.witness(container, session, principal, "password_changed")

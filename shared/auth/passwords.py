@@ -1,5 +1,6 @@
 """Passwords: argon2id (OWASP floor: 19 MiB, 2 passes), hashed off the event loop and few at a time."""
 
+import secrets
 import unicodedata
 
 import anyio.to_thread
@@ -11,6 +12,8 @@ from shared.auth.errors import WeakPassword
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
+# Without the look-alikes 0 O, 1 I L, 2 Z, 5 S, 8 B, U V.
+UNMISTAKABLE = "34679ACDEFGHJKMNPQRTWXY"
 
 _hasher = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))
 # Every hash takes 19 MiB, so a burst of logins must queue instead of exhausting memory.
@@ -51,6 +54,11 @@ def check_new_password(new: str, old: str, *forbidden: str) -> None:
         reason = "新密码应同时包含字母和数字（或符号）"
     if reason:
         raise WeakPassword("new_password", reason)
+
+
+def random_text(length: int) -> str:
+    """Draw random characters that people do not confuse."""
+    return "".join(secrets.choice(UNMISTAKABLE) for _ in range(length))
 
 
 def _folded(text: str) -> str:

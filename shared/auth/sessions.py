@@ -1,35 +1,30 @@
 """Sessions: opened after a checked password, continued by single-use refresh tokens, ended by logout or lock."""
 
-import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID, uuid4
-from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
-from pydantic import BaseModel
-from sqlalchemy.dialects.postgresql import insert
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.auth.errors import AccountLocked, WrongCredentials, WrongOldPassword
-from shared.auth.passwords import check_new_password, hash_password, verify_password
-from shared.auth.tables import Account, LoginFailure, LoginSession
+from shared.auth.errors import WrongCredentials, WrongOldPassword
+from shared.auth.guard import Guard, Source
+from shared.auth.passwords import MAX_LENGTH, check_new_password, hash_password
+from shared.auth.tables import Account, LoginSession
 from shared.auth.tokens import Principal, SigningKeys
-from shared.errors import Problem
-from shared.persistence.db import Database
 from shared.values.clock import Clock
-
-A = TypeVar("A", bound=Account)
+from shared.web.validation import RequestModel
 
 # A token that was given in a session's last moment outlives it, by an hour at most.
 ENDED_RETENTION = timedelta(days=1)
 
 
 class SessionPolicy(Protocol):
-    """How long what is given lives, and how many failures lock an account for how long."""
+    """How long what is given lives."""
 
     @property
     def access_minutes(self) -> int: ...
@@ -40,11 +35,31 @@ class SessionPolicy(Protocol):
     @property
     def browser_idle_minutes(self) -> int: ...
 
-    @property
-    def lockout_failures(self) -> int: ...
+
+class Credentials(RequestModel):
+    """What every login has; an issuing service adds the account's name, and a captcha that it has spent already."""
+
+    password: str = Field(min_length=1, max_length=MAX_LENGTH)
+    device: str | None = Field(
+        default=None,
+        min_length=32,
+        max_length=200,
+        description="a random secret that this browser or program keeps for good. Who has logged in with it is known by"
+        " it, and not kept out for what others have tried",
+    )
 
     @property
-    def lockout_minutes(self) -> int: ...
+    def has_captcha(self) -> bool:
+        return getattr(self, "captcha_id", None) is not None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An account whose password fits, and where that came from."""
+
+    account: Account
+    source: Source
+    device: str | None
 
 
 class AccessToken(BaseModel):
@@ -62,22 +77,24 @@ class TokenPair(AccessToken):
 class Sessions:
     """Session use cases of one issuing service."""
 
-    database: Database
     clock: Clock
     signing: SigningKeys
     policy: SessionPolicy
-    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False, repr=False)
+    guard: Guard
 
-    async def check_login(self, account: A | None, name: str, password: str) -> A:
-        """Check the password of the account that is called `name`, and give the account.
+    async def check_login(self, account: Account | None, name: str, credentials: Credentials, address: str) -> Checked:
+        """Check the password of the account that is called `name`, and let it in.
 
-        Waits for the hash, so the caller must hold no connection. Raises AccountLocked, WrongCredentials.
+        Waits for the hash, so the caller must hold no connection. Raises AccountLocked, LoginDelayed, CaptchaRequired,
+        WrongCredentials.
         """
+        source = await self.guard.source(account.id if account else None, address, credentials.device)
         stored = account.password_hash if account is not None and account.is_active else None
-        await self._check_password(name, password, stored, WrongCredentials)
+        human = credentials.has_captcha
+        await self.guard.check(name, credentials.password, stored, source, WrongCredentials, human=human)
         if account is None:
             raise WrongCredentials
-        return account
+        return Checked(account, source, credentials.device)
 
     def open(self, session: AsyncSession, account: Account) -> TokenPair:
         """Add a session for an account that may log in, and give its first tokens."""
@@ -100,17 +117,24 @@ class Sessions:
     async def refresh(self, session: AsyncSession, token: str) -> tuple[LoginSession, str] | None:
         """Spend a refresh token; gives the session and its next token, or None for a token that is not good.
 
-        One that was already spent is in two hands: its session is ended for both, which the caller has to commit.
+        One that was already spent, however long ago, is in two hands: its session is ended for both, which the caller
+        has to commit.
         """
-        spent = _hash(token)
-        row = await session.scalar(sa.select(LoginSession).where(LoginSession.secret_hash == spent).with_for_update())
-        if row is None:
-            await self._end(session, LoginSession.previous_hash == spent)
+        # The first token of a session is how all that follow it begin.
+        first = token.partition(".")[0]
+        spent, family = _hash(token), _hash(first)
+        known = sa.or_(
+            LoginSession.secret_hash == spent, LoginSession.previous_hash == spent, LoginSession.family_hash == family
+        )
+        row = await session.scalar(sa.select(LoginSession).where(known).with_for_update())
+        now = self.clock.now()
+        if row is None or row.ended_at is not None or row.expires_at <= now:
             return None
-        if row.ended_at is not None or row.expires_at <= self.clock.now():
+        if row.secret_hash != spent:
+            row.ended_at = now
             return None
-        following = secrets.token_urlsafe(32)
-        row.previous_hash, row.secret_hash = spent, _hash(following)
+        following = f"{first}.{secrets.token_urlsafe(32)}"
+        row.previous_hash, row.secret_hash, row.family_hash = spent, _hash(following), family
         return row, following
 
     async def is_open(self, session: AsyncSession, session_id: UUID) -> bool:
@@ -125,13 +149,17 @@ class Sessions:
         chosen = LoginSession.subject == subject
         await self._end(session, chosen if but is None else sa.and_(chosen, LoginSession.id != but))
 
-    async def hash_new_password(self, account: Account, name: str, old: str, new: str, *forbidden: str) -> str:
+    async def hash_new_password(
+        self, account: Account, name: str, session_id: UUID, old: str, new: str, *forbidden: str
+    ) -> str:
         """Check the old password of the account that is called `name`, and the new one, and hash that.
 
         Waits for the hashes, so the caller must hold no connection. Raises WrongOldPassword, AccountLocked,
-        WeakPassword.
+        LoginDelayed, WeakPassword.
         """
-        await self._check_password(name, old, account.password_hash, WrongOldPassword)
+        # Whatever others have tried: who is logged in goes on. And who has only found a session guesses as slowly.
+        source = Source(f"session {session_id}")
+        await self.guard.check(name, old, account.password_hash, source, WrongOldPassword, human=True)
         check_new_password(new, old, name, *forbidden)
         return await hash_password(new)
 
@@ -141,16 +169,10 @@ class Sessions:
         account.must_change_password = False
         await self.end_all(session, account.id, but=kept)
 
-    async def unlock(self, session: AsyncSession, name: str) -> bool:
-        """Forget the failed logins of an account name; gives False if there are none."""
-        forgotten = sa.delete(LoginFailure).where(LoginFailure.account_hash == _hash(name))
-        return await session.scalar(forgotten.returning(LoginFailure.account_hash)) is not None
-
     async def clean(self, session: AsyncSession) -> None:
-        """Delete sessions long over, and failures that count no more."""
+        """Delete sessions long over."""
         over = self.clock.now() - ENDED_RETENTION
         await session.execute(sa.delete(LoginSession).where(LoginSession.expires_at < over))
-        await session.execute(sa.delete(LoginFailure).where(LoginFailure.last_at <= self._window_start()))
 
     def pair(self, account: Account, session_id: UUID, refresh_token: str) -> TokenPair:
         return TokenPair(**self.access(account, session_id).model_dump(), refresh_token=refresh_token)
@@ -174,48 +196,6 @@ class Sessions:
     async def _end(self, session: AsyncSession, which: sa.ColumnElement[bool]) -> None:
         statement = sa.update(LoginSession).where(which, LoginSession.ended_at.is_(None))
         await session.execute(statement.values(ended_at=self.clock.now()))
-
-    def _window_start(self) -> datetime:
-        return self.clock.now() - timedelta(minutes=self.policy.lockout_minutes)
-
-    async def _check_password(self, name: str, password: str, stored: str | None, refusal: type[Problem]) -> None:
-        """Compare a password with the stored hash, and count a failure in a transaction of its own.
-
-        Hashing is slow and queues: with connections held meanwhile a burst of guesses would hold the whole pool.
-        Raises AccountLocked, or `refusal` where the password does not fit.
-        """
-        key = _hash(name)
-        # One guess at a time: many made at once must not be under way before the first of them is counted.
-        async with self._turns.setdefault(key, asyncio.Lock()):
-            await self._refuse_locked(key)
-            fits = await verify_password(password, stored)
-            # Again, because guesses made in other processes have been counted by now, and must not learn that one fits.
-            await self._refuse_locked(key)
-            if not fits:
-                await self._count_failure(key)
-                raise refusal
-
-    async def _refuse_locked(self, key: str) -> None:
-        locked = sa.select(LoginFailure.last_at).where(
-            LoginFailure.account_hash == key,
-            LoginFailure.failures >= self.policy.lockout_failures,
-            LoginFailure.last_at > self._window_start(),
-        )
-        async with self.database.transaction() as own:
-            last_at = await own.scalar(locked)
-        if last_at is not None:
-            raise AccountLocked(retry_after=max(1, int((last_at - self._window_start()).total_seconds())))
-
-    async def _count_failure(self, key: str) -> None:
-        now = self.clock.now()
-        statement = insert(LoginFailure).values(account_hash=key, failures=1, last_at=now)
-        counted = sa.case((LoginFailure.last_at > self._window_start(), LoginFailure.failures + 1), else_=sa.literal(1))
-        async with self.database.transaction() as own:
-            await own.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[LoginFailure.account_hash], set_={"failures": counted, "last_at": now}
-                )
-            )
 
 
 def _hash(text: str) -> str:

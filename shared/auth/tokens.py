@@ -19,6 +19,20 @@ from shared.errors import Unavailable
 from shared.values.clock import Clock
 
 AUDIENCE = "ganzheng"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Whom an issuer knows. Its keys vouch for nobody else, so that no service can make itself people of another."""
+
+    audience: str
+    roles: frozenset[str]
+
+
+ISSUERS: Mapping[str, Kind] = {
+    "enterprise": Kind("ganzheng:enterprises", frozenset({"enterprise"})),
+    "review": Kind("ganzheng:authority", frozenset({"reviewer", "registrar", "admin"})),
+}
 JWKS_LIFETIME = timedelta(minutes=5)
 JWKS_MIN_INTERVAL = timedelta(seconds=5)
 LEEWAY_SECONDS = 10
@@ -26,7 +40,7 @@ LEEWAY_SECONDS = 10
 
 @dataclass(frozen=True)
 class Principal:
-    """Who calls. `roles` holds "enterprise", or any of "reviewer", "registrar", "admin"."""
+    """Who calls. `roles` holds any of those that the issuer's Kind has."""
 
     issuer: str
     subject: UUID
@@ -49,7 +63,8 @@ class SigningKeys:
     def sign(self, principal: Principal, now: datetime, lifetime: timedelta) -> str:
         claims = {
             "iss": self.issuer,
-            "aud": AUDIENCE,
+            # The first alone is what the version before asks for, and what it says itself.
+            "aud": [AUDIENCE, ISSUERS[self.issuer].audience],
             "sub": str(principal.subject),
             "sid": str(principal.session),
             "jti": str(uuid4()),
@@ -108,8 +123,9 @@ class TokenVerifier:
             issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
         except (jwt.InvalidTokenError, ValueError):
             raise InvalidToken from None
-        key = await self._key(issuer, key_id)
-        if key is None:
+        kind = ISSUERS.get(issuer)
+        key = await self._key(issuer, key_id) if kind else None
+        if kind is None or key is None:
             raise InvalidToken
         try:
             claims = jwt.decode(
@@ -123,12 +139,17 @@ class TokenVerifier:
             # Against our own clock, so that tests of expiry need not wait.
             if claims["exp"] + LEEWAY_SECONDS < self._clock.now().timestamp():
                 raise InvalidToken
+            roles = frozenset(claims["roles"])
+            audience = {claims["aud"]} if isinstance(claims["aud"], str) else set(claims["aud"])
+            own = roles <= kind.roles and audience <= {AUDIENCE, kind.audience}
+            if not (own and isinstance(claims["roles"], list)):
+                raise InvalidToken
             return Principal(
                 issuer=issuer,
                 subject=UUID(claims["sub"]),
                 session=UUID(claims["sid"]),
                 name=str(claims["name"]),
-                roles=frozenset(claims["roles"]),
+                roles=roles,
                 must_change_password=bool(claims["pwd"]),
             )
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):

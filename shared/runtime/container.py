@@ -7,6 +7,7 @@ import httpx2
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from shared.auth.access import BearerCallers
+from shared.auth.guard import Guard
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import SigningKeys, TokenVerifier
 from shared.messaging.outbox import Outbox
@@ -52,13 +53,13 @@ def build_container(
     """Build a service's container. `client` fetches other services' JWKS, `own` are the parts only this service has."""
     clock = clock or SystemClock()
     database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool)
-    signing = sessions = None
-    if isinstance(settings, IssuerSettings):
-        signing = SigningKeys(service, parse_keys(settings.signing_keys.get_secret_value()))
-        sessions = Sessions(database, clock, signing, settings)
     cipher = FieldCipher(
         parse_keys(settings.data_keys.get_secret_value()), parse_key(settings.index_key.get_secret_value())
     )
+    signing = sessions = None
+    if isinstance(settings, IssuerSettings):
+        signing = SigningKeys(service, parse_keys(settings.signing_keys.get_secret_value()))
+        sessions = Sessions(clock, signing, settings, Guard(database, clock, cipher, settings))
     verifier = TokenVerifier(clock, settings.jwks_urls, own=signing, client=client)
     return kind(
         service=service,

@@ -26,6 +26,7 @@ async def clean(database: Database, sessions: Sessions | None = None) -> None:
         await session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < sa.func.now() - RETENTION))
         if sessions is not None:
             await sessions.clean(session)
+            await sessions.guard.clean(session)
 
 
 async def keep_clean(container: Container, interval: timedelta = CLEANING_INTERVAL) -> None:

@@ -207,7 +207,7 @@ async def _unlock(service: Service, settings: Settings) -> None:
     name = sys.stdin.readline().strip()
     try:
         async with container.database.transaction() as session:
-            unlocked = container.sessions is not None and await container.sessions.unlock(session, name)
+            unlocked = container.sessions is not None and await container.sessions.guard.unlock(session, name)
     finally:
         await container.close()
     if not unlocked:

@@ -210,7 +210,8 @@ class IssuerSettings(Settings):
     access_minutes: int = Field(default=10, ge=1, le=60)
     refresh_hours: int = Field(default=12, ge=1, le=24 * 30)
     browser_idle_minutes: int = Field(default=30, ge=5, le=24 * 60)
-    lockout_failures: int = Field(default=5, ge=1)
+    lockout_failures: int = Field(default=5, ge=1, description="of one browser, session or address at one account")
+    lockout_failures_of_strangers: int = Field(default=100, ge=1, description="at one account, from wherever")
     lockout_minutes: int = Field(default=15, ge=1)
 
     @field_validator("signing_keys")

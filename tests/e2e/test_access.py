@@ -15,6 +15,7 @@ STAFF = "reviewer registrar admin"
 # Who gets past the gate; whoever is not named must be refused.
 ALLOWED = {
     "enterprise POST /enterprises": ANYONE,
+    "enterprise POST /captchas": ANYONE,
     "enterprise POST /sessions": ANYONE,
     "enterprise POST /sessions/refresh": ANYONE,
     "enterprise POST /browser-sessions": ANYONE,

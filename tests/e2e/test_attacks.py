@@ -120,7 +120,7 @@ async def test_a_token_dies_with_its_time(harness: Harness) -> None:
     assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
 
 
-async def test_lockout_is_the_accounts_in_every_form_of_its_name(harness: Harness) -> None:
+async def test_failures_are_the_accounts_in_every_form_of_its_name(harness: Harness) -> None:
     taxpayer = _fresh()
     await _register(harness, taxpayer)
     unknown = _fresh()
@@ -132,20 +132,23 @@ async def test_lockout_is_the_accounts_in_every_form_of_its_name(harness: Harnes
             " ".join(account),
             identity(account),
         ]
-        answers = [await _log_in(harness, form, "wrong password") for form in [*forms, *forms]]
-        assert answers == [(401, "wrong_credentials")] * 5 + [(429, "account_locked")] * 5
-    assert await _log_in(harness, taxpayer, "111111") == (429, "account_locked")
+        answers = [await _log_in(harness, form, "wrong password") for form in forms]
+        assert answers == [(401, "wrong_credentials")] * 3 + [(429, "login_delayed")] * 2
+        harness.clock.advance(seconds=2)
+        answers = [await _log_in(harness, form, "wrong password") for form in forms]
+        assert answers == [(422, "captcha_required")] * 5
+    assert await _log_in(harness, taxpayer, "111111") == (422, "captcha_required")
     harness.clock.advance(minutes=16)
     assert (await _log_in(harness, taxpayer, "111111"))[0] == 201
 
 
-async def test_guessing_at_the_same_time_is_no_way_round_the_lock(harness: Harness) -> None:
+async def test_guessing_at_the_same_time_is_no_way_round_the_guard(harness: Harness) -> None:
     taxpayer = _fresh()
     await _register(harness, taxpayer)
     wrong = await asyncio.gather(*(_log_in(harness, taxpayer, "wrong password") for _ in range(24)))
-    assert sorted(wrong) == [(401, "wrong_credentials")] * 5 + [(429, "account_locked")] * 19
+    assert sorted(wrong) == [(401, "wrong_credentials")] * 3 + [(429, "login_delayed")] * 21
     right = await asyncio.gather(*(_log_in(harness, taxpayer, "111111") for _ in range(5)))
-    assert right == [(429, "account_locked")] * 5
+    assert right == [(429, "login_delayed")] * 5
 
 
 async def test_unknown_and_known_accounts_are_answered_alike(harness: Harness) -> None:

@@ -32,6 +32,13 @@ class BrowserSession(Answer):
     session_id: str
 
 
+class CaptchaRead(Answer):
+    captcha_id: UUID
+    image: str
+    expires_in: int
+    answer: str | None = None
+
+
 class EnterpriseAccount(Answer):
     id: UUID
     account: str

@@ -14,8 +14,10 @@ router = page_router()
 
 REGISTRATION = ("taxpayer_id", "name", "contact_name", "contact_phone", "address")
 PROFILE = ("name", "contact_name", "contact_phone", "address")
-ENTERPRISE_LOGIN = ("taxpayer_id", "password")
-REVIEW_LOGIN = ("username", "password", "captcha_id", "captcha_answer")
+LOGIN_NAMES = {"enterprise": "taxpayer_id", "review": "username"}
+LOGIN = ("password", "captcha_id", "captcha_answer")
+# Refusals of a login that only a captcha, or another one, helps against.
+CAPTCHA_NEEDED = {"captcha_required", "wrong_captcha"}
 
 
 def given(context: PageContext, *names: str) -> dict[str, str]:
@@ -50,24 +52,26 @@ async def login_form(context: Anyone, issuer: str, next: str = "") -> Response: 
 
 @router.post("/enterprise/login")
 async def log_in_enterprise(context: Anyone) -> Response:
-    return await _log_in(context, "enterprise", ENTERPRISE_LOGIN)
+    return await _log_in(context, "enterprise")
 
 
 @router.post("/review/login")
 async def log_in_reviewer(context: Anyone) -> Response:
+    return await _log_in(context, "review")
+
+
+async def _log_in(context: PageContext, issuer: str) -> Response:
+    target, again = interrupted(context)
+    name = LOGIN_NAMES[issuer]
     if context.field("refresh"):
-        target, again = interrupted(context)
-        return await login_page(context, "review", target=target, again=again, values=given(context, "username"))
-    return await _log_in(context, "review", REVIEW_LOGIN)
-
-
-async def _log_in(context: PageContext, issuer: str, names: tuple[str, ...]) -> Response:
+        values = given(context, name)
+        return await login_page(context, issuer, target=target, again=again, values=values, with_captcha=True)
     # A password may begin or end with a space, so it is not trimmed.
-    credentials = {**given(context, *names), "password": str(context.form.get("password", ""))}
+    credentials = {**given(context, name, *LOGIN), "password": str(context.form.get("password", ""))}
     try:
         return await log_in(context, issuer, credentials)
     except Refused as problem:
-        target, again = interrupted(context)
+        needed = problem.code in CAPTCHA_NEEDED or problem.document.captcha_required
         return await login_page(
             context,
             issuer,
@@ -77,6 +81,7 @@ async def _log_in(context: PageContext, issuer: str, names: tuple[str, ...]) -> 
             detail=problem.detail,
             errors=problem.errors,
             values=credentials,
+            with_captcha=needed or "captcha_id" in credentials,
         )
 
 
@@ -89,9 +94,11 @@ async def home(context: Staff) -> Response:
     )
 
 
-@router.get("/review/captcha")
-async def captcha(context: Anyone) -> Response:
-    return context.page("login/captcha.html", captcha=await new_captcha(context))
+@router.get("/{issuer}/captcha")
+async def captcha(context: Anyone, issuer: str) -> Response:
+    if issuer not in HOMES:
+        return context.redirect("/enterprise/login")
+    return context.page("login/captcha.html", captcha=await new_captcha(context, issuer), issuer=issuer)
 
 
 @router.post("/logout")

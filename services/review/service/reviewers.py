@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.review import queries
 from services.review.audit import AuditAction, record
-from services.review.domain import INITIAL_PASSWORD_LENGTH, ROLES, Role, random_text
+from services.review.domain import INITIAL_PASSWORD_LENGTH, ROLES, Role
 from services.review.errors import OwnAdminRole, ReviewerExists, ReviewerNotFound
 from services.review.models import Reviewer
 from services.review.schemas import ReviewerChange, ReviewerCreation
-from shared.auth.passwords import hash_password
+from shared.auth.passwords import hash_password, random_text
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Principal
 from shared.errors import Forbidden

@@ -2,109 +2,27 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import httpx2
 import jwt
 import pytest
 import sqlalchemy as sa
 
-from deploy.journey import register_enterprise
-from services.review.domain import Role
-from services.review.schemas import ReviewerCreation
-from services.review.service.reviewers import ensure_reviewer
 from shared.auth.tables import LoginSession
+from tests.integration.auth.issuer import (
+    ISSUERS,
+    LOCKED,
+    NEW_PASSWORD,
+    PASSWORD,
+    WRONG,
+    Portal,
+    change_reviewer,
+    new_reviewer,
+)
 from tests.support.backing import Postgres
 from tests.support.platform import Harness, embedded_harness
-
-ISSUERS = ("enterprise", "review")
-PASSWORD, NEW_PASSWORD = "Xiu-shui-2026-pass", "Gan-jiang-2026-pass"
-WRONG = "not the password"
-
-
-@dataclass
-class Portal:
-    """What a web portal asks of one issuing service, for an account of its own."""
-
-    harness: Harness
-    service: str
-    login: dict[str, str]
-
-    async def post(self, path: str, **body: Any) -> httpx2.Response:
-        return await self.harness.http.post(f"/api/{self.service}/v1{path}", json=body)
-
-    async def call(self, method: str, path: str, token: str, **options: Any) -> httpx2.Response:
-        return await self.harness.request(method, f"/api/{self.service}/v1{path}", token, **options)
-
-    async def credentials(self, password: str = PASSWORD) -> dict[str, str]:
-        captcha = {}
-        if self.service == "review":
-            question = await self.harness.api.call("POST", "review", "/captchas", expect=201)
-            captcha = {"captcha_id": question["captcha_id"], "captcha_answer": question["answer"]}
-        return {**self.login, "password": password, **captcha}
-
-    async def log_in(self, path: str = "/browser-sessions", password: str = PASSWORD) -> dict[str, Any]:
-        response = await self.post(path, **await self.credentials(password))
-        assert response.status_code == 201, response.text
-        body: dict[str, Any] = response.json()
-        return body
-
-    async def access(self, session_id: str) -> httpx2.Response:
-        return await self.post("/browser-sessions/access", session_id=session_id)
-
-    async def rotate(self, session_id: str) -> httpx2.Response:
-        return await self.post("/browser-sessions/rotation", session_id=session_id)
-
-    async def is_dead(self, session_id: str) -> bool:
-        answers = [await self.access(session_id), await self.rotate(session_id)]
-        refused = {(answer.status_code, answer.json().get("code")) for answer in answers}
-        assert refused in ({(401, "invalid_session")}, {(200, None)})
-        return refused == {(401, "invalid_session")}
-
-    @contextmanager
-    def session_updates(self) -> Iterator[list[int]]:
-        """How many rows each update of the sessions changed inside the block."""
-        engine = self.harness.platform.containers[self.service].database.engine.sync_engine
-        counts: list[int] = []
-
-        def note(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-            if statement.startswith("UPDATE sessions"):
-                counts.append(cursor.rowcount)
-
-        sa.event.listen(engine, "after_cursor_execute", note)
-        yield counts
-        sa.event.remove(engine, "after_cursor_execute", note)
-
-
-async def _reviewer(harness: Harness, *roles: Role) -> Portal:
-    username = f"r-{uuid4().hex[:12]}"
-    async with harness.platform.containers["review"].database.transaction() as session:
-        creation = ReviewerCreation(username=username, name="某审核员", roles=list(roles) or ["reviewer", "admin"])
-        await ensure_reviewer(session, creation, PASSWORD)
-    return Portal(harness, "review", {"username": username})
-
-
-@pytest.fixture(params=ISSUERS)
-async def portal(shared_embedded: Harness, request: pytest.FixtureRequest) -> Portal:
-    if request.param == "review":
-        return await _reviewer(shared_embedded)
-    taxpayer, _ = await register_enterprise(shared_embedded.api, "南昌一零企业", PASSWORD)
-    return Portal(shared_embedded, "enterprise", {"taxpayer_id": taxpayer})
-
-
-@pytest.fixture
-async def reviewer(shared_embedded: Harness) -> Portal:
-    return await _reviewer(shared_embedded, "reviewer", "registrar")
-
-
-async def _change(reviewer: Portal, account_id: str, **change: Any) -> None:
-    admin = await reviewer.harness.reviewer("the-admin", ("admin",))
-    assert (await reviewer.call("PATCH", f"/reviewers/{account_id}", admin, json=change)).status_code == 200
 
 
 async def test_login_gives_id_token_and_account(portal: Portal) -> None:
@@ -278,10 +196,10 @@ async def test_initial_password_of_a_reviewer(reviewer: Portal) -> None:
 @pytest.mark.parametrize("change", [{"disabled": True}, {"roles": ["reviewer"]}, {"roles": ["registrar", "admin"]}])
 async def test_disabling_or_taking_a_role_ends_all(reviewer: Portal, change: dict[str, Any]) -> None:
     sessions = [await reviewer.log_in() for _ in range(2)]
-    await _change(reviewer, sessions[0]["account"]["id"], **change)
+    await change_reviewer(reviewer, sessions[0]["account"]["id"], **change)
     for opened in sessions:
         assert await reviewer.is_dead(opened["session_id"])
-    await _change(reviewer, sessions[0]["account"]["id"], disabled=False, roles=["reviewer", "registrar"])
+    await change_reviewer(reviewer, sessions[0]["account"]["id"], disabled=False, roles=["reviewer", "registrar"])
     assert await reviewer.is_dead(sessions[0]["session_id"]), "what ended does not come back"
 
 
@@ -295,7 +213,7 @@ async def test_an_inactive_account_is_refused_whatever_its_sessions_say(reviewer
 
 async def test_access_shows_the_account_as_it_is_now(reviewer: Portal) -> None:
     opened = await reviewer.log_in()
-    await _change(reviewer, opened["account"]["id"], name="新名", roles=["reviewer", "registrar", "admin"])
+    await change_reviewer(reviewer, opened["account"]["id"], name="新名", roles=["reviewer", "registrar", "admin"])
     body = (await reviewer.access(opened["session_id"])).json()
     assert body["account"] == {
         "id": opened["account"]["id"],
@@ -308,11 +226,10 @@ async def test_access_shows_the_account_as_it_is_now(reviewer: Portal) -> None:
 async def test_both_ways_of_logging_in_share_the_lockout(portal: Portal) -> None:
     paths = ["/sessions", "/browser-sessions"]
     for attempt in range(5):
-        answer = await portal.post(paths[attempt % 2], **await portal.credentials(WRONG))
-        assert (answer.status_code, answer.json()["code"]) == (401, "wrong_credentials")
+        assert await portal.guess(paths[attempt % 2], captcha=True) == (401, "wrong_credentials")
+        portal.harness.clock.advance(seconds=4)
     for path in paths:
-        answer = await portal.post(path, **await portal.credentials())
-        assert (answer.status_code, answer.json()["code"]) == (429, "account_locked")
+        assert await portal.guess(path, password=PASSWORD, captcha=True) == LOCKED
     portal.harness.clock.advance(minutes=15)
     await portal.log_in()
 
@@ -347,7 +264,7 @@ async def strict(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Harness]:
 
 
 async def test_settings_limit_logins_and_idleness(strict: Harness) -> None:
-    portal = await _reviewer(strict)
+    portal = await new_reviewer(strict)
     session_id = (await portal.log_in())["session_id"]
     for attempt in range(1, 60):
         assert (await portal.post(["/sessions", "/browser-sessions"][attempt % 2])).status_code == 422

@@ -12,9 +12,14 @@ async def log_in_enterprise(browser: Browser, taxpayer: str, password: str = ENT
     return await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=password)
 
 
+def captcha_answer(page: Page) -> str:
+    """What demo mode shows beside the captcha."""
+    return page.html.split("data-captcha-answer>")[1].split("<")[0]
+
+
 async def log_in_reviewer(browser: Browser, username: str = REVIEWER, password: str = REVIEWER_PASSWORD) -> Page:
     page = await browser.get("/review/login")
-    answer = page.html.split("data-captcha-answer>")[1].split("<")[0]
+    answer = captcha_answer(page)
     return await browser.send(page, "/review/login", username=username, password=password, captcha_answer=answer)
 
 

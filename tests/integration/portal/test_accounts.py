@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from tests.integration.portal.gateway import browser_before, problem
 from tests.integration.portal.people import (
     NEW_PASSWORD,
     become_enterprise,
+    captcha_answer,
     change_password,
     log_in_enterprise,
     log_in_reviewer,
@@ -124,11 +126,45 @@ class TestEnterpriseLogin:
 
     async def test_tells_when_a_locked_account_opens_again(self, browser: Browser, platform: Harness) -> None:
         taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
-        for _attempt in range(5):
-            await log_in_enterprise(browser, taxpayer, "wrong password")
-        page = await log_in_enterprise(browser, taxpayer)
+        page = await browser.get("/enterprise/login")
+        for attempt in range(6):
+            answer: Any = {"captcha_answer": captcha_answer(page)} if attempt >= 3 else {}
+            password = ENTERPRISE_PASSWORD if attempt == 5 else "wrong password"
+            page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password=password, **answer)
+            platform.clock.advance(seconds=4)
         assert page.status == 429
         assert "账号已临时锁定，请稍后再试（约15分钟后）" in page.text
+
+    async def test_asks_for_a_captcha_once_it_is_needed_and_keeps_the_rest(
+        self, browser: Browser, platform: Harness
+    ) -> None:
+        taxpayer, _ = await register_enterprise(platform.api, "南昌一零企业", ENTERPRISE_PASSWORD)
+        page = await browser.get("/enterprise/login", params={"next": "/enterprise/profile"})
+        for _ in range(3):
+            assert "验证码" not in page.text
+            page = await browser.send(page, "/enterprise/login", taxpayer_id=taxpayer, password="wrong password")
+        platform.clock.advance(seconds=2)
+        page = await browser.send(page, "/enterprise/login", refresh="captcha")
+        assert f'value="{taxpayer}"' in page.html
+        typed: Any = {"taxpayer_id": taxpayer, "password": ENTERPRISE_PASSWORD}
+        page = await browser.send(page, "/enterprise/login", **typed, captcha_answer="wrong")
+        assert "验证码不正确或已失效" in page.text
+        page = await browser.send(page, "/enterprise/login", **typed, captcha_answer=captcha_answer(page))
+        assert page.path == "/enterprise/profile"
+
+    async def test_a_browser_that_has_logged_in_before_is_not_kept_out_by_others(
+        self, browser: Browser, new_browser: Callable[[], Awaitable[Browser]], platform: Harness
+    ) -> None:
+        taxpayer = await become_enterprise(browser, platform)
+        await browser.send(await browser.get("/applications"), "/logout")
+        stranger = await new_browser()
+        page = await stranger.get("/enterprise/login")
+        for attempt in range(6):
+            answer: Any = {"captcha_answer": captcha_answer(page)} if attempt >= 3 else {}
+            page = await stranger.send(page, "/enterprise/login", taxpayer_id=taxpayer, password="wrong", **answer)
+            platform.clock.advance(seconds=4)
+        assert page.status == 429
+        assert (await log_in_enterprise(browser, taxpayer)).path == "/applications"
 
 
 class TestReviewerLogin:

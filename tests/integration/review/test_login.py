@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from services.review.models import Captcha
-from shared.auth import passwords, sessions
+from shared.auth import guard, passwords, sessions
+from shared.auth.tables import Captcha
 from tests.integration.review.desk import PASSWORD, Desk
 
 NEW_PASSWORD = "Tian-qing-2026"
@@ -96,6 +96,7 @@ async def test_lockout_ends_by_itself(desk: Desk) -> None:
     await desk.add_reviewer("li.na")
     for _ in range(5):
         assert (await desk.log_in("Li.Na", "not the password")).status_code == 401
+        desk.clock.advance(seconds=4)
     locked = await desk.log_in("li.na")
     assert (locked.status_code, locked.json()["code"]) == (429, "account_locked")
     assert int(locked.headers["Retry-After"]) > 0
@@ -113,13 +114,13 @@ async def test_burst_of_failed_logins_does_not_exhaust_the_pool(desk: Desk) -> N
 async def test_no_connection_is_held_while_a_password_is_hashed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     pool = cast("sa.QueuePool", desk.container.database.engine.pool)
-    for name in ("verify_password", "hash_password"):
+    for module, name in ((guard, "verify_password"), (sessions, "hash_password")):
 
-        async def watched(*arguments: Any, original: Any = getattr(sessions, name)) -> Any:
+        async def watched(*arguments: Any, original: Any = getattr(passwords, name)) -> Any:
             held.append(pool.checkedout())
             return await original(*arguments)
 
-        monkeypatch.setattr(sessions, name, watched)
+        monkeypatch.setattr(module, name, watched)
     await desk.add_reviewer("li.na")
     token = (await desk.log_in("li.na")).json()["access_token"]
     change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -140,7 +141,7 @@ async def test_an_account_disabled_while_its_password_is_checked_is_not_let_in(
             await session.execute(sa.text("UPDATE reviewers SET disabled_at = now() WHERE username = 'li.na'"))
         return fits
 
-    monkeypatch.setattr(sessions, "verify_password", disabling)
+    monkeypatch.setattr(guard, "verify_password", disabling)
     refused = await desk.log_in("li.na")
     assert (refused.status_code, refused.json()["code"]) == (401, "wrong_credentials")
     assert ("log_in_failed", "li.na") in [(entry["action"], entry["subject"]) for entry in await desk.audit()]

@@ -1,7 +1,7 @@
 """Rules of the review desk."""
 
 import re
-from datetime import date, timedelta
+from datetime import date
 from typing import get_args
 
 import pytest
@@ -9,8 +9,6 @@ import pytest
 from deploy import synthetic
 from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.domain import (
-    CAPTCHA_LENGTH,
-    CAPTCHA_LIFETIME,
     DUPLICATE,
     INITIAL_PASSWORD_LENGTH,
     NOT_FOUND,
@@ -18,7 +16,6 @@ from services.review.domain import (
     ROLES,
     STALE,
     STATUS_LABELS,
-    UNMISTAKABLE,
     WAITING_DAYS,
     Action,
     LastDecision,
@@ -31,11 +28,9 @@ from services.review.domain import (
     contains_id_number,
     is_withdrawn,
     possible_actions,
-    random_text,
 )
 from shared.contracts.review import ReviewDecision
 from shared.values import idnumber
-from shared.values.text import identifier
 
 TODAY = date(2026, 3, 2)
 
@@ -158,21 +153,12 @@ def test_reasons_are_those_agreed() -> None:
 def test_the_limits_are_those_published() -> None:
     assert ROLES == ("reviewer", "registrar", "admin")
     assert WAITING_DAYS == (0, 1, 3, 7, 15)
-    assert (5, timedelta(minutes=2), 16) == (CAPTCHA_LENGTH, CAPTCHA_LIFETIME, INITIAL_PASSWORD_LENGTH)
+    assert INITIAL_PASSWORD_LENGTH == 16
 
 
 def test_rows_that_are_no_decision_say_so() -> None:
     assert Refusal("item_not_found", "未找到该申请") == NOT_FOUND
     assert Refusal("duplicate_item", "同一申请在本次提交中重复出现") == DUPLICATE
-
-
-def test_captcha_text_has_no_look_alikes_and_survives_its_own_comparison() -> None:
-    assert not set(UNMISTAKABLE) & set("0O1IL2Z5S8BUV")
-    text = random_text(200)
-    assert set(text) <= set(UNMISTAKABLE)
-    assert len(text) == 200
-    assert identifier(f" {text.lower()} ") == text
-    assert random_text(12) != random_text(12)
 
 
 @pytest.mark.parametrize("wrapping", ["{}", "证件号：{}。", "1{}", "{}0"])
