@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import Literal
 from uuid import UUID
 
 from stdnum.iso7064 import mod_11_10
@@ -57,6 +58,19 @@ _FAILURES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One character of a number's lookup key: of a literal, or the digit `index` of a value.
+
+    `digits` are those of the literal that count for the check digit, all with its first character.
+    """
+
+    kind: Literal["literal", "post", "year", "serial", "check"]
+    index: int = 0
+    character: str = ""
+    digits: str = ""
+
+
 class LayoutError(ValueError):
     """The layout cannot be used; the message says why, in Chinese."""
 
@@ -87,6 +101,27 @@ class Layout:
     def capacity(self) -> int:
         """Give the highest serial that fits."""
         return int(10**self.serial_width - 1)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Give what stands at each place of `lookup_key(render(…))`, which all have the same length."""
+        slots: list[Slot] = []
+        for number, part in enumerate(self._parts):
+            if _SERIAL.fullmatch(part):
+                slots += (Slot("serial", index) for index in range(self.serial_width))
+            elif part == "{post}":
+                slots += (Slot("post", index) for index in range(2))
+            elif part in {"{year}", "{year:02}"}:
+                slots += (Slot("year", index) for index in range(4 - _WIDTHS[part], 4))
+            elif part == "{check}":
+                slots.append(Slot("check"))
+            else:
+                key = unicodedata.normalize("NFKC", part)
+                key = key.lstrip() if number == 0 else key
+                key = key.rstrip() if number == len(self._parts) - 1 else key
+                digits = re.sub("[^0-9]", "", part)
+                slots += (Slot("literal", character=each, digits="" if at else digits) for at, each in enumerate(key))
+        return tuple(slots)
 
     def render(self, post: str, year: int, serial: int) -> str:
         """Raises ValueError for a serial that does not fit: a number must never silently grow."""

@@ -11,6 +11,7 @@ from services.certnumber.domain import MAX_NUMBER
 from services.certnumber.errors import (
     CertificateNotFound,
     LayoutInvalid,
+    SeriesClash,
     SeriesConflict,
     SeriesInUse,
     SeriesNotFound,
@@ -20,6 +21,8 @@ from services.certnumber.schemas import (
     Proof,
     SeriesChange,
     SeriesCreation,
+    SeriesDraft,
+    SeriesPreview,
     SeriesRead,
 )
 from services.certnumber.service import certificates, proof, series
@@ -53,12 +56,12 @@ async def verify_certificate(session: Session, number: NumberText) -> Certificat
 @router.get("/series", responses=problems(InvalidCursor))
 async def list_series(container: OwnContainer, session: Session, _: Administrator, page: Paging) -> Page[SeriesRead]:
     """How numbers are written, the newest series first."""
-    rows, next_cursor = await series.list_series(session, page)
+    rows, next_cursor = await series.list_series(container, session, page)
     now = container.clock.now()
     return Page(items=[views.series(row, now) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("/series", status_code=201, responses=problems(LayoutInvalid, SeriesConflict))
+@router.post("/series", status_code=201, responses=problems(LayoutInvalid, SeriesConflict, SeriesClash))
 async def create_series(
     container: OwnContainer, session: Session, principal: Administrator, body: SeriesCreation
 ) -> SeriesRead:
@@ -67,7 +70,18 @@ async def create_series(
     return views.series(created, container.clock.now())
 
 
-@router.patch("/series/{series_id}", responses=problems(SeriesNotFound, SeriesInUse, LayoutInvalid, SeriesConflict))
+@router.post("/series/preview", responses=problems(SeriesNotFound, SeriesInUse, LayoutInvalid))
+async def preview_series(
+    container: OwnContainer, session: Session, _: Administrator, body: SeriesDraft
+) -> SeriesPreview:
+    """The numbers a series would give next, and whether it could be saved. Nothing is saved."""
+    return views.preview(await series.preview_series(container, session, body), container.clock.now())
+
+
+@router.patch(
+    "/series/{series_id}",
+    responses=problems(SeriesNotFound, SeriesInUse, LayoutInvalid, SeriesConflict, SeriesClash),
+)
 async def change_series(
     container: OwnContainer, session: Session, principal: Administrator, series_id: UUID, body: SeriesChange
 ) -> SeriesRead:

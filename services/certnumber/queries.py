@@ -1,6 +1,8 @@
 """All SQL of the certnumber service but the numbering's own (numbering/queries.py)."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,11 +21,14 @@ from services.certnumber.models import (
     SeriesCount,
     WithdrawnApproval,
 )
+from services.certnumber.overlap import Output
 from shared.persistence.search import search_key
 from shared.values.text import search
 from shared.web.pagination import PageRequest, keyset
 
 Key = tuple[UUID, int]
+
+_LIKE = re.compile(r"[%_\\]")
 
 # Numbering takes SHARE: it never sees half of a change, and a change waits for the numbers being given.
 LOCK_SERIES = sa.text("LOCK TABLE series IN SHARE ROW EXCLUSIVE MODE")
@@ -155,9 +160,48 @@ async def find_series(session: AsyncSession, series_id: UUID) -> Series | None:
     return await session.get(Series, series_id)
 
 
-async def other_active_series(session: AsyncSession, series_id: UUID) -> Sequence[Series]:
-    statement = sa.select(Series).where(Series.active, Series.id != series_id)
-    return (await session.scalars(statement)).all()
+async def active_series(session: AsyncSession) -> Sequence[Series]:
+    return (await session.scalars(sa.select(Series).where(Series.active))).all()
+
+
+async def find_given(session: AsyncSession, printed: Sequence[Output]) -> str | None:
+    """Find a number of the ledger that one of these outputs would print again. Reads the ledger once."""
+    return await _find_printed(session, LedgerEntry.number, LedgerEntry.lookup, printed)
+
+
+async def find_replaced(session: AsyncSession, printed: Sequence[Output]) -> str | None:
+    """Find a number of the registry, as far as renewals name what they replace, that one of these would print."""
+    columns = (Approval.replaces, LedgerEntry.replaces)
+    known = sa.union_all(*(sa.select(column).where(column.is_not(None)) for column in columns)).subquery().c.replaces
+    return await _find_printed(session, known, sa.func.normalize(known, sa.literal_column("NFKC")), printed)
+
+
+async def _find_printed(session: AsyncSession, number: Any, key: Any, printed: Sequence[Output]) -> str | None:
+    # The conditions leave hardly more than what is printed; what they cannot say is asked of the output itself.
+    rows = await session.stream_scalars(
+        sa.select(number).where(sa.or_(*(_may_print(output, key) for output in printed)))
+    )
+    async for found in rows:
+        if any(output.prints(found) for output in printed):
+            await rows.close()
+            return str(found)
+    return None
+
+
+def _may_print(output: Output, key: Any) -> sa.ColumnElement[bool]:
+    def piece(at: int, width: int) -> Any:
+        return sa.func.substr(key, at + 1, width).collate("C")
+
+    pattern = "".join(_LIKE.sub(r"\\\g<0>", slot.character) or "_" for slot in output.slots)
+    texts = (piece(at, len(next(iter(texts)))).in_(texts) for at, texts in output.texts)
+    serial = piece(output.serial_at, len(output.lowest)) >= output.lowest
+    return sa.and_(key.like(pattern, escape="\\"), serial, *texts)
+
+
+async def count_failed(session: AsyncSession) -> dict[str, int]:
+    """Count the approvals that could not be numbered, by post."""
+    statement = sa.select(Approval.post, sa.func.count()).where(Approval.status == "failed").group_by(Approval.post)
+    return dict((await session.execute(statement)).all())
 
 
 async def list_series(session: AsyncSession, page: PageRequest) -> Sequence[Series]:

@@ -42,6 +42,12 @@ class SeriesChange(RequestModel):
     active: bool | None = None
 
 
+class SeriesDraft(SeriesCreation):
+    """A series to look at before it is saved: a new one, or `series_id` as it would be."""
+
+    series_id: UUID | None = None
+
+
 class CounterRead(BaseModel):
     """`period` is 0, or the year of approval in a yearly series; `last` the last serial given."""
 
@@ -49,8 +55,20 @@ class CounterRead(BaseModel):
     last: int
 
 
+class ClashRead(BaseModel):
+    """A number that another active series would give as well."""
+
+    number: str
+    series_id: UUID
+    series: str
+
+
 class SeriesRead(BaseModel):
-    """`capacity` is the highest serial that fits; `example` what the series' next number might be."""
+    """`capacity` is the highest serial that fits; `example` what the series' next number might be.
+
+    `clash` is with another active series, saved before that was refused; `failed` counts the approvals of its posts
+    that could not be numbered.
+    """
 
     id: UUID
     name: str
@@ -61,8 +79,27 @@ class SeriesRead(BaseModel):
     counters: list[CounterRead]
     capacity: int
     example: str
+    clash: ClashRead | None
+    failed: int = 0
     created_at: datetime
     updated_at: datetime
+
+
+class RefusalRead(BaseModel):
+    """Why the series cannot be saved: as the refusal would say it, and for which `field`."""
+
+    code: str
+    detail: str
+    field: str
+
+
+class SeriesPreview(BaseModel):
+    """The next numbers the series would give for the first of its posts; none when its serials are used up."""
+
+    post: str
+    numbers: list[str]
+    capacity: int
+    refusal: RefusalRead | None
 
 
 class CertificateRead(BaseModel):

@@ -1,26 +1,30 @@
 """Makes of rows what clients see; answers are built nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 from services.certnumber.domain import NOT_YEARLY, Layout, NumberState, is_gapless
-from services.certnumber.models import Approval, SeriesCount
+from services.certnumber.models import Approval, Series, SeriesCount
 from services.certnumber.schemas import (
     CertificateRead,
+    ClashRead,
     CounterRead,
     Proof,
+    RefusalRead,
+    SeriesPreview,
     SeriesProof,
     SeriesRead,
     UnnumberedApproval,
 )
 from services.certnumber.service.certificates import Certificate
 from services.certnumber.service.proof import Evidence
-from services.certnumber.service.series import CountedSeries
+from services.certnumber.service.series import CountedSeries, Preview
 from shared.values.clock import business_day
 
 # Of a series that serves all posts the example shows this one.
 EXAMPLE_POST = "10"
+PREVIEWED = 3
 
 
 def certificate(found: Certificate) -> CertificateRead:
@@ -41,9 +45,9 @@ def certificate(found: Certificate) -> CertificateRead:
 
 def series(counted: CountedSeries, now: datetime) -> SeriesRead:
     """`now` decides the year of the example."""
-    row, year = counted.series, business_day(now).year
-    layout = Layout(row.layout)
-    serial = counted.last.get(year if row.yearly else NOT_YEARLY, 0) + 1
+    row, layout = counted.series, Layout(counted.series.layout)
+    post, year, serial = _next(row, counted.last, now)
+    clash = counted.clash
     return SeriesRead(
         id=row.id,
         name=row.name,
@@ -53,10 +57,31 @@ def series(counted: CountedSeries, now: datetime) -> SeriesRead:
         active=row.active,
         counters=[CounterRead(period=period, last=last) for period, last in counted.last.items()],
         capacity=layout.capacity,
-        example=layout.render((row.posts or [EXAMPLE_POST])[0], year, min(serial, layout.capacity)),
+        example=layout.render(post, year, min(serial, layout.capacity)),
+        clash=ClashRead(number=clash.number, series_id=clash.other.id, series=clash.other.name) if clash else None,
+        failed=counted.failed,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def preview(found: Preview, now: datetime) -> SeriesPreview:
+    """`now` decides the year of the numbers."""
+    layout, refusal = Layout(found.series.layout), found.refusal
+    post, year, serial = _next(found.series, found.last, now)
+    serials = range(serial, min(serial + PREVIEWED, layout.capacity + 1))
+    return SeriesPreview(
+        post=post,
+        numbers=[layout.render(post, year, each) for each in serials],
+        capacity=layout.capacity,
+        refusal=RefusalRead(code=refusal.code, detail=refusal.detail, field=refusal.field) if refusal else None,
+    )
+
+
+def _next(row: Series, last: Mapping[int, int], now: datetime) -> tuple[str, int, int]:
+    """Give post, year and serial of a number that may come next."""
+    year = business_day(now).year
+    return (row.posts or [EXAMPLE_POST])[0], year, last.get(year if row.yearly else NOT_YEARLY, 0) + 1
 
 
 def proof(evidence: Evidence) -> Proof:

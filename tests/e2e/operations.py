@@ -125,6 +125,7 @@ class World:
             ("review", "POST", "/reviewers"): {"username": "someone", "name": "某某", "roles": ["reviewer"]},
             ("review", "PATCH", "/reviewers/{reviewer_id}"): {"name": "某某", "roles": ["reviewer"], "disabled": False},
             ("certnumber", "POST", "/series"): layout,
+            ("certnumber", "POST", "/series/preview"): layout,
             ("certnumber", "PATCH", "/series/{series_id}"): layout,
         }
 

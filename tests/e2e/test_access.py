@@ -71,6 +71,7 @@ ALLOWED = {
     "certnumber GET /certificates/{number}": ANYONE,
     "certnumber GET /series": "admin",
     "certnumber POST /series": "admin",
+    "certnumber POST /series/preview": "admin",
     "certnumber PATCH /series/{series_id}": "admin",
     "certnumber GET /proof": STAFF,
     "certnumber GET /audit": "admin",

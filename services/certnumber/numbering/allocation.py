@@ -4,7 +4,7 @@ One short transaction per batch. What waits for nobody comes first and the count
 two batches both want.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -101,20 +101,27 @@ def _allocate(
         else:
             period = period_of(item.approved_at, yearly=rule.yearly)
             groups.setdefault((rule.id, period), []).append(item)
+    # What this batch gives is not in the ledger yet: of two series that print one number, one number twice would undo
+    # the whole batch, and the next one likewise.
+    given: set[str] = set()
     # Sorted: two batches that want the same two counters must not wait for each other.
     for series_id, period in sorted(groups):
         items = groups[series_id, period]
-        numbers = _allocate_serials(session, by_id[series_id], period, items)
+        numbers = _allocate_serials(session, by_id[series_id], period, items, given)
         for item, number in zip(items, numbers, strict=True):
-            yield item, number if isinstance(number, Failure) else Allocation(series_id, period, number)
+            if isinstance(number, Failure):
+                yield item, number
+            else:
+                given.add(lookup_key(number.text))
+                yield item, Allocation(series_id, period, number)
 
 
 def _allocate_serials(
-    session: Session, rule: SeriesRule, period: int, items: Sequence[Waiting]
+    session: Session, rule: SeriesRule, period: int, items: Sequence[Waiting], given: Collection[str]
 ) -> list[Number | Failure]:
     wanted = [(item.post, approval_year(item.approved_at)) for item in items]
     serials = queries.reserve_serials(session, rule.id, period, len(items), rule.layout.capacity)
-    taken: set[str] = set()
+    taken = set(given)
     while True:
         allocated = allocate(rule.layout, wanted, serials, taken)
         numbers = [outcome.text for outcome in allocated if isinstance(outcome, Number)]

@@ -32,6 +32,12 @@ class CertificateRead(Answer):
     replaced_by: str | None = None
 
 
+class ClashRead(Answer):
+    number: str
+    series_id: UUID
+    series: str
+
+
 class CounterRead(Answer):
     period: int
     last: int
@@ -40,6 +46,19 @@ class CounterRead(Answer):
 class PageAuditRead(Answer):
     items: list[AuditRead]
     next_cursor: str | None = None
+
+
+class RefusalRead(Answer):
+    code: str
+    detail: str
+    field: str
+
+
+class SeriesPreview(Answer):
+    post: str
+    numbers: list[str]
+    capacity: int
+    refusal: RefusalRead | None = None
 
 
 class SeriesProof(Answer):
@@ -67,6 +86,8 @@ class SeriesRead(Answer):
     counters: list[CounterRead]
     capacity: int
     example: str
+    clash: ClashRead | None = None
+    failed: int = 0
     created_at: AwareDatetime
     updated_at: AwareDatetime
 

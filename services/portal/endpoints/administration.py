@@ -170,23 +170,40 @@ async def _series_page(
     values: Mapping[str, object] | certnumber.SeriesRead,
     series: certnumber.SeriesRead | None,
     problem: Refused | None = None,
+    preview: certnumber.SeriesPreview | None = None,
 ) -> Response:
     """Show the form for a new series, or for the `series` that there is."""
     known = await posts(context)
-    detail = problem.detail if problem else None
+    names = {post.code: post.name for post in known}
+    detail, errors = (problem.detail, problem.errors) if problem else (None, {})
     if problem and problem.document.posts:
-        names = {post.code: post.name for post in known}
         detail = f"{detail}：" + "、".join(names.get(code, code) for code in problem.document.posts)
+    if preview and preview.refusal:
+        errors = {preview.refusal.field: preview.refusal.detail}
     return context.page(
         "admin/series_form.html",
         problem.status if problem else 200,
         values=values,
         series=series,
         posts=known,
+        names=names,
         place=_place(context),
         problem=detail,
-        errors=problem.errors if problem else {},
+        errors=errors,
+        preview=preview,
     )
+
+
+async def _preview(context: SignedIn, values: Mapping[str, object], series: certnumber.SeriesRead | None) -> Response:
+    """Show what the series would print as it stands in the form; nothing is saved."""
+    body = {**_filled(values), **({"series_id": str(series.id)} if series else {})}
+    # A preview needs no name.
+    body.setdefault("name", "预览")
+    try:
+        preview = await context.post(certnumber.SeriesPreview, f"{SERIES}/preview", json=body)
+    except Refused as problem:
+        return await _series_page(context, values, series, problem)
+    return await _series_page(context, values, series, preview=preview)
 
 
 @router.get("/admin/series")
@@ -205,6 +222,8 @@ async def series_form(context: Administrator) -> Response:
 @router.post("/admin/series")
 async def add_series(context: Administrator) -> Response:
     values = _rule(context)
+    if context.field("preview"):
+        return await _preview(context, values, None)
     try:
         await context.send("POST", SERIES, json=_filled(values), once=True)
     except Refused as problem:
@@ -221,6 +240,8 @@ async def show_series(context: Administrator, series_id: UUID) -> Response:
 @router.post("/admin/series/{series_id}")
 async def change_series(context: Administrator, series_id: UUID) -> Response:
     values = _rule(context)
+    if context.field("preview"):
+        return await _preview(context, values, await _series(context, series_id))
     try:
         await context.send("PATCH", f"{SERIES}/{series_id}", json=values)
     except Refused as problem:

@@ -157,7 +157,9 @@ class TestSeries:
         answer = await http.post("/series", json=series(posts=["21", "22"]), headers=admin)
         assert (refused(answer, 409, "series_conflict"))["posts"] == ["21"]
         refused(await http.post("/series", json=series(posts=None), headers=admin), 409, "series_conflict")
-        spare = await http.post("/series", json=series(posts=["21"], active=False), headers=admin)
+        spare = await http.post(
+            "/series", json=series(posts=["21"], active=False, layout="乙{year}{serial:04}"), headers=admin
+        )
         assert spare.status_code == 201
         path = f"/series/{spare.json()['id']}"
         refused(await http.patch(path, json={"active": True}, headers=admin), 409, "series_conflict")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from services.certnumber.container import CertnumberContainer
-from services.certnumber.errors import LayoutInvalid
+from services.certnumber.errors import LayoutInvalid, SeriesClash
 from services.certnumber.numbering.allocation import assign_batch
 from services.certnumber.schemas import SeriesChange, SeriesCreation
 from services.certnumber.service import series
@@ -41,6 +41,16 @@ async def change_series(container: CertnumberContainer, series_id: UUID, **value
     async with container.database.transaction() as session:
         await series.change_series(container, session, ADMIN, series_id, SeriesChange.model_validate(values))
     await container.waker.join()
+
+
+async def save_anyway(container: CertnumberContainer, layout: str, posts: list[str]) -> UUID:
+    """Put a series into force whatever it prints, as the version before did."""
+    statement = """
+        INSERT INTO series (id, name, layout, posts, yearly, active, created_at, updated_at)
+        VALUES (:id, :layout, :layout, :posts, false, true, now(), now()) RETURNING id
+    """
+    (row,) = await fetch(container.database, statement, id=uuid4(), layout=layout, posts=posts)
+    return UUID(str(row["id"]))
 
 
 async def approve(consumer: Consumer, count: int, post: str = "10", at: datetime = START) -> list[UUID]:
@@ -194,7 +204,7 @@ class TestSeries:
         await approve(consumer, 2, "20")
         assign(engine)
         await change_series(container, first, active=False)
-        second = await add_series(container, layout, ["20"])
+        second = await save_anyway(container, layout, ["20"])
         await approve(consumer, 3, "20")
         assert assign(engine) == 3
         assert await serials(container, second) == []
@@ -211,13 +221,43 @@ class TestSeries:
         await approve(consumer, 2, "20")
         assign(engine)
         await change_series(container, first, active=False)
-        second = await add_series(container, "共{post}{serial:02}", ["20", "21"])
+        second = await save_anyway(container, "共{post}{serial:02}", ["20", "21"])
         for day, (count, post) in enumerate([(1, "20"), (4, "21"), (1, "20")], start=1):
             await approve(consumer, count, post, datetime(2026, 4, day, tzinfo=UTC))
         assign(engine)
         assert await serials(container, second) == [1, 2, 3, 4, 5]
         failures = await fetch(container.database, "SELECT failure_code FROM approvals WHERE status = 'failed'")
         assert [row["failure_code"] for row in failures] == ["number_taken"]
+
+    async def test_two_series_of_one_number_stop_nobody_else_and_are_mended(
+        self, consumer: Consumer, container: CertnumberContainer, engine: sa.Engine
+    ) -> None:
+        """Both wait in one batch: it must not fail as a whole, sweep after sweep."""
+        first = await save_anyway(container, "共{serial:02}", ["20"])
+        second = await save_anyway(container, "共{serial:02}", ["21"])
+        applications = [*await approve(consumer, 2, "20"), *await approve(consumer, 2, "21")]
+        (other,) = await approve(consumer, 1, "10", datetime(2026, 6, 1, tzinfo=UTC))
+        assert assign_all(engine) == 5
+        assert [event["type"] for event in await events_of(container.database, other)] == ["certnumber.assigned"]
+        given = {series_id: await serials(container, series_id) for series_id in (first, second)}
+        assert sorted(given.values()) == [[], [1, 2]]
+        told = [event for application in applications for event in await events_of(container.database, application)]
+        assert Counter(event.get("code", "given") for event in told) == {"given": 2, "number_taken": 2}
+
+        stuck, post = (first, "20") if not given[first] else (second, "21")
+        with pytest.raises(SeriesClash):
+            await change_series(container, stuck, layout="共{serial:02}", posts=[post, "22"])
+        await change_series(container, stuck, layout="另{serial:02}")
+        assert await serials(container, stuck) == [1, 2]
+        proof = await proof_of(container.database)
+        assert (proof.failed, proof.waiting, proof.gapless) == (0, 0, True)
+
+    async def test_of_two_saved_at_once_one_is_refused(self, container: CertnumberContainer) -> None:
+        outcomes = await asyncio.gather(
+            *(add_series(container, "同{serial:04}", [post]) for post in ("20", "21", "22", "23")),
+            return_exceptions=True,
+        )
+        assert Counter(type(outcome) for outcome in outcomes) == {UUID: 1, SeriesClash: 3}
 
     async def test_a_change_and_the_numbering_never_miss_each_other(
         self, consumer: Consumer, container: CertnumberContainer, engine: sa.Engine, limited: UUID

@@ -165,6 +165,37 @@ async def test_two_series_for_one_post_are_refused_with_its_name(admin: Browser)
     assert "同一岗位只能有一条启用的编号规则，默认规则也只能有一条：标识员" in page.text
 
 
+async def test_a_series_that_prints_anothers_numbers_is_refused_beside_its_layout(admin: Browser) -> None:
+    form = await admin.get("/admin/series/new")
+    layout = "0070770{serial:07}"
+    page = await admin.send(form, SERIES_FORM, add=[("posts", "60")], name="撞号", layout=layout)
+    assert page.status == 409
+    assert 'id="layout-error"' in page.html
+    clash = "会生成编号 00707700000001，启用的规则“默认编号”也会生成它。请修改编号格式"
+    assert clash in page.text
+    fields = page.form(SERIES_FORM).fields
+    assert {("name", "撞号"), ("layout", layout), ("posts", "60")} <= set(fields)
+
+    looked = await admin.send(page, SERIES_FORM, add=[("preview", "yes")])
+    assert looked.status == 200
+    assert "接下来的编号： 00707700000001 、 00707700000002 、 00707700000003 等" in looked.text
+    assert clash in looked.text
+    looked = await admin.send(looked, SERIES_FORM, add=[("preview", "yes")], name="", layout="8070770{serial:07}")
+    assert "没有发现与其他编号重复" in looked.text
+    assert 'id="layout-error"' not in looked.html
+    assert "撞号" not in (await admin.get("/admin/series")).text
+    saved = await admin.send(looked, SERIES_FORM, name="不撞号")
+    assert "不撞号 8070770{serial:07}" in saved.text
+
+    page = await admin.get(saved.html.split("<td>不撞号</td>")[-1].split('href="')[1].split('"')[0])
+    looked = await admin.send(page, page.path, add=[("preview", "yes")], layout=layout)
+    assert clash in looked.text
+    looked = await admin.send(page, page.path, add=[("preview", "yes")], layout="没有流水号")
+    assert looked.status == 422
+    assert 'id="layout-error"' in looked.html
+    assert "不撞号 8070770{serial:07}" in (await admin.get("/admin/series")).text
+
+
 async def test_the_trail_is_searched_and_nothing_typed_is_in_the_address(admin: Browser, platform: Harness) -> None:
     number = id_number(sequence=77)
     await look_up(platform, number)

@@ -34,6 +34,7 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
         "series": certnumber.SeriesRead,
         "values": certnumber.SeriesRead,
         "posts": list[renewal.PostRead],
+        "preview": certnumber.SeriesPreview,
     },
     "applications": {
         "application": renewal.ApplicationDetail,
