@@ -1,18 +1,18 @@
 """RabbitMQ's definitions: users, permissions, policies, and the queues of the topology table as the code declares them.
 
-The queues are here as well because a service may consume only from its own: whoever declares a queue that dead-letters
-needs the right to read it, so the broker has them all before the first service comes.
+A service may declare, bind and consume only what is its own, and say only its own events, each to who hears it. The
+exchange is nobody's, so it is here; the queues are here as well, so that nothing waits for their owners' first start.
 """
 
 import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared.contracts.topology import PRODUCERS, QUEUES
-from shared.messaging.topology import EXCHANGE, Queue
+from shared.messaging.topology import EXCHANGE, Part, addresses
 
 VHOST = "ganzheng"
 # Celery makes and removes queues of its own, so it has a vhost of its own.
@@ -20,6 +20,7 @@ CELERY_VHOST = "celery"
 CELERY_USER = "certnumber"
 # Beyond this a queue refuses: what is published stays in the outbox, what fails stays in the queue that it came from.
 MAX_QUEUE_BYTES = 1024**3
+PARTS = [part for queue in QUEUES for part in queue.parts()]
 
 
 def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             {
                 "vhost": VHOST,
                 "name": "bounded",
-                "pattern": _any_of(name for queue in QUEUES for name in _names(queue)),
+                "pattern": _any_of(part.name for part in PARTS),
                 "apply-to": "queues",
                 "priority": 0,
                 "definition": {"max-length-bytes": MAX_QUEUE_BYTES, "overflow": "reject-publish"},
@@ -54,35 +55,26 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             }
         ],
         "queues": [
-            {"name": name, "vhost": VHOST, "durable": True, "auto_delete": False, "arguments": arguments}
-            for queue in QUEUES
-            for name, arguments in _names(queue).items()
+            {"name": part.name, "vhost": VHOST, "durable": True, "auto_delete": False, "arguments": part.arguments}
+            for part in PARTS
         ],
         "bindings": [
             {
                 "source": EXCHANGE,
                 "vhost": VHOST,
-                "destination": queue.name,
+                "destination": part.name,
                 "destination_type": "queue",
                 "routing_key": key,
                 "arguments": {},
             }
-            for queue in QUEUES
-            for key in queue.routing_keys
+            for part in PARTS
+            for key in part.keys
         ],
     }
 
 
-def _names(queue: Queue) -> dict[str, dict[str, Any]]:
-    return {
-        queue.dead: queue.dead_arguments(),
-        queue.retry: queue.retry_arguments(),
-        queue.name: queue.arguments(),
-    }
-
-
-def _any_of(names: Any) -> str:
-    return f"^({'|'.join(re.escape(name) for name in names)})$"
+def _any_of(names: Iterable[str]) -> str:
+    return f"^({'|'.join(re.escape(name) for name in dict.fromkeys(names))})$"
 
 
 def _user(name: str, password: str) -> dict[str, Any]:
@@ -97,21 +89,32 @@ def _user(name: str, password: str) -> dict[str, Any]:
 
 
 def _permission(service: str) -> dict[str, str]:
-    """Everyone declares and binds the whole table (which takes writing), and reads only what is its own."""
-    everything = [EXCHANGE, *(name for queue in QUEUES for name in _names(queue))]
-    own = [name for queue in QUEUES if queue.service == service for name in (queue.name, queue.dead)]
-    # The default exchange: a consumer sends to its own retry and dead-letter queues through it.
-    default = ["amq.default"] if own else []
+    """Binding a queue takes the right to write to it, declaring one that dead-letters the right to read it. No exchange
+    may be configured: one of another kind would know no keys, and so no topic permissions."""
+    own = [part.name for part in _own_parts(service)]
     return {
         "user": service,
         "vhost": VHOST,
-        "configure": _any_of(everything),
-        "write": _any_of([*everything, *default]),
+        "configure": _any_of(own),
+        "write": _any_of([EXCHANGE, *own]),
         "read": _any_of([EXCHANGE, *own]),
     }
 
 
 def _topic_permission(service: str) -> dict[str, str]:
-    """Nobody says what is another's to say."""
-    said = _any_of(event.routing_key() for event in PRODUCERS[service])
-    return {"user": service, "vhost": VHOST, "exchange": EXCHANGE, "write": said, "read": ".*"}
+    """Nobody says what is another's to say, or puts anything into another's queue, or listens to more than is his."""
+    keys = [event.routing_key() for event in PRODUCERS[service]]
+    said = [*keys, *(address for key in keys for address in addresses(QUEUES, key))]
+    own = [part.name for part in _own_parts(service)]
+    heard = [key for part in _own_parts(service) for key in part.keys]
+    return {
+        "user": service,
+        "vhost": VHOST,
+        "exchange": EXCHANGE,
+        "write": _any_of([*said, *own]),
+        "read": _any_of(heard),
+    }
+
+
+def _own_parts(service: str) -> list[Part]:
+    return [part for queue in QUEUES if queue.service == service for part in queue.parts()]

@@ -47,7 +47,8 @@ def document(producers: Mapping[str, Sequence[type[Event]]], queues: Sequence[Qu
         "info": {
             "title": "ganzheng events",
             "version": "1",
-            "description": "CloudEvents 1.0 in structured mode. Personal data travels only as a sealed block.",
+            "description": "CloudEvents 1.0 in structured mode. Personal data travels only as a sealed block."
+            " An event is sent once to each queue that hears it, under the routing key `<address>.to.<queue>`.",
         },
         "defaultContentType": "application/cloudevents+json",
         "channels": channels,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -69,12 +69,13 @@ class QueueMonitor:
         self._readings: dict[str, _Reading] = {}
         self._polled_at = float("-inf")
 
-    async def poll(self, channel: AbstractChannel) -> None:
-        """Read the queues again and again. Raises ConnectionError when the channel breaks, and what a missing queue is
-        answered with."""
+    async def poll(self, channel: AbstractChannel, declare: Callable[[], Awaitable[None]]) -> None:
+        """Read the queues again and again, each time after `declare`. Raises ConnectionError when the channel breaks,
+        and what a missing queue is answered with."""
         while not channel.is_closed:
             async with asyncio.timeout(self._stall_timeout):
-                # An answer of the broker, also where there is no queue to ask for.
+                await declare()
+                # An answer of the broker, also where there is nothing to declare.
                 await channel.set_qos(prefetch_count=1)
                 for queue, states in self._queues.items():
                     self._readings[queue] = await self._read(channel, queue, states)

@@ -16,6 +16,7 @@ from shared.messaging.consumer import Consumer, Verdict
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.events import Message
 from shared.messaging.tables import StoredDeadLetter
+from shared.messaging.topology import event_key
 
 
 class Unroutable(Exception):
@@ -39,8 +40,8 @@ class InProcessBus:
             position: Unroutable(message.routing_key) for position, message in enumerate(messages)
         }
         for consumer in self._consumers.values():
-            name, keys = consumer.queue.name, consumer.queue.routing_keys
-            bound = [position for position, message in enumerate(messages) if message.routing_key in keys]
+            name = consumer.queue.name
+            bound = [position for position, message in enumerate(messages) if consumer.queue.hears(message.routing_key)]
             if not bound:
                 continue
             batch = [
@@ -90,7 +91,7 @@ class InProcessBus:
         row = {
             "queue": consumer.queue.name,
             "event_id": message.id,
-            "routing_key": message.routing_key,
+            "routing_key": event_key(message.routing_key),
             "envelope": message.body.decode(errors="replace").replace("\0", ""),
             "error": error,
         }

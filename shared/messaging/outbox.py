@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
 from shared.messaging.tables import OutboxMessage
+from shared.messaging.topology import Queue
 from shared.persistence.db import after_commit
 
 
@@ -29,8 +30,11 @@ class Outbox:
         finally:
             self._listeners.remove(listener)
 
-    def add(self, session: AsyncSession | Session, events: Event | Iterable[Event], at: datetime) -> None:
-        """Write events that happened `at` this time. Never flushes, commits or talks to a broker.
+    def add(
+        self, session: AsyncSession | Session, events: Event | Iterable[Event], at: datetime, *, to: Queue | None = None
+    ) -> None:
+        """Write events that happened `at` this time, for all who hear them or for one queue. Never flushes, commits or
+        talks to a broker.
 
         Raises ValueError for an event over 256 KiB.
         """
@@ -40,7 +44,8 @@ class Outbox:
             body = envelope.model_dump_json()
             if len(body.encode()) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
-            rows.append(OutboxMessage(event_id=envelope.id, routing_key=envelope.routing_key, envelope=body))
+            key = to.address(envelope.routing_key) if to else envelope.routing_key
+            rows.append(OutboxMessage(event_id=envelope.id, routing_key=key, envelope=body))
         session.add_all(rows)
         if rows:
             after_commit(session, self._announce)

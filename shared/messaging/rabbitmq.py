@@ -5,6 +5,7 @@ topology table. So no delivery outlives its channel, a deleted queue comes back,
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,14 +14,15 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
-from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFailed
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFailed, PublishError
 
 from shared.messaging.consumer import Consumer, Outcome, Verdict
 from shared.messaging.dead_letters import DeadLetter
+from shared.messaging.declaration import Declaration
 from shared.messaging.events import Message
 from shared.messaging.health import QueueMonitor
-from shared.messaging.topology import EXCHANGE, Queue
+from shared.messaging.topology import EXCHANGE, Queue, addresses, event_key
 from shared.observability.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -45,8 +47,8 @@ class BrokerTimings:
 
 
 class RabbitMQ:
-    """The broker as one process sees it. Publishing and consuming have connections of their own: a broker alarm blocks
-    only publishers."""
+    """The broker as one process of the service `name` sees it; `queues` is the whole table. Publishing and consuming
+    have connections of their own: a broker alarm blocks only publishers."""
 
     def __init__(
         self, url: str, queues: Iterable[Queue], *, name: str, timings: BrokerTimings = BrokerTimings()
@@ -55,13 +57,24 @@ class RabbitMQ:
         self._timings = timings
         self._queues = {queue.name: queue for queue in queues}
         self._name = name
+        self._declaration = Declaration(self._queues.values(), name)
+        self._repaired_at = float("-inf")
         self._publishing: AbstractChannel | None = None
         self._publishing_ends = AsyncExitStack()
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def _channel(self, purpose: str) -> AsyncIterator[AbstractChannel]:
-        """Open a channel on its own connection to a broker that holds the whole topology."""
+        """Open a channel on its own connection to a broker that holds what we may declare."""
+        async with self._connection(purpose) as connection:
+            yield await self._ready_channel(connection)
+
+    async def _ready_channel(self, connection: AbstractConnection) -> AbstractChannel:
+        await self._declaration.make(connection)
+        return await connection.channel(publisher_confirms=True, on_return_raises=True)
+
+    @asynccontextmanager
+    async def _connection(self, purpose: str) -> AsyncIterator[AbstractConnection]:
         connection = await aio_pika.connect(
             self._url,
             timeout=self._timings.connect,
@@ -69,32 +82,25 @@ class RabbitMQ:
             name=f"{self._name}-{purpose}",
         )
         try:
-            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            await self._declare(channel)
-            yield channel
+            yield connection
         finally:
             with suppress(Exception):
                 async with asyncio.timeout(self._timings.close):
                     await connection.close()
 
-    async def _declare(self, channel: AbstractChannel) -> None:
-        if not self._queues:
-            return
-        exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-        for queue in self._queues.values():
-            # Dead-letter targets first: a work queue without them would drop what it rejects.
-            await channel.declare_queue(queue.dead, durable=True, arguments=queue.dead_arguments())
-            await channel.declare_queue(queue.retry, durable=True, arguments=queue.retry_arguments())
-            work = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments())
-            for key in queue.routing_keys:
-                await work.bind(exchange, key)
-
     async def _keep_at(self, purpose: str, work: Callable[[AbstractChannel], Awaitable[None]]) -> None:
         """Try `work` until it returns, each time on a new channel. Raises ChannelPreconditionFailed."""
+
+        async def on_channel(connection: AbstractConnection) -> None:
+            await work(await self._ready_channel(connection))
+
+        await self._keep_connected(purpose, on_channel)
+
+    async def _keep_connected(self, purpose: str, work: Callable[[AbstractConnection], Awaitable[None]]) -> None:
         while True:
             try:
-                async with self._channel(purpose) as channel:
-                    return await _unless_cancelled(work(channel))
+                async with self._connection(purpose) as connection:
+                    return await _unless_cancelled(work(connection))
             except ChannelPreconditionFailed as error:
                 log.error("broker.topology_differs", purpose=purpose, error=str(error))  # noqa: TRY400 - broker's words
                 raise
@@ -111,20 +117,38 @@ class RabbitMQ:
         await self._keep_at("declare", nothing)
 
     async def monitor(self, monitor: QueueMonitor) -> None:
-        """Keep `monitor` polling until cancelled. A queue that is missing is declared anew."""
-        await self._keep_at("monitor", monitor.poll)
+        """Keep `monitor` polling until cancelled. Whatever of the topology is missing is declared anew each time."""
+
+        async def watch(connection: AbstractConnection) -> None:
+            channel = await connection.channel()
+            await monitor.poll(channel, partial(self._declaration.make, connection))
+
+        await self._keep_connected("monitor", watch)
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
-        """Publish pipelined on one channel; a lost confirm counts as not published. Raises when the broker is away."""
+        """Publish pipelined on one channel, to each queue by itself: what one of them lacks is not published, nor is
+        what no confirm comes for. Raises when the broker is away."""
         async with asyncio.timeout(self._timings.publish):
             channel = await _unless_cancelled(self._publisher())
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-        results = await asyncio.gather(
-            *(self._publish(exchange, message.routing_key, _amqp(message)) for message in messages)
-        )
+        results = await asyncio.gather(*(self._send(exchange, message) for message in messages))
         if any(isinstance(result, TimeoutError) for result in results):
             await self.close()
+        if any(isinstance(result, PublishError) for result in results):
+            await self._repair()
         return results
+
+    async def _send(self, exchange: AbstractExchange, message: Message) -> Exception | None:
+        keys = addresses(self._queues.values(), message.routing_key)
+        results = await asyncio.gather(*(self._publish(exchange, key, _amqp(message)) for key in keys))
+        return next((result for result in results if result is not None), None)
+
+    async def _repair(self) -> None:
+        """Declare what a message did not get to, so that it does at its next try; not more often than we reconnect."""
+        if time.monotonic() - self._repaired_at > self._timings.reconnect:
+            self._repaired_at = time.monotonic()
+            async with asyncio.timeout(self._timings.publish), self._connection("repair") as connection:
+                await self._declaration.make(connection)
 
     async def _publisher(self) -> AbstractChannel:
         async with self._opening:
@@ -195,7 +219,8 @@ class RabbitMQ:
             else:
                 target, attempts = queue.dead, message.attempts
             copy = _amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
-            if await self._publish(channel.default_exchange, target, copy) is None:
+            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+            if await self._publish(exchange, target, copy) is None:
                 await delivery.ack()
             else:
                 await delivery.reject(requeue=True)
@@ -245,10 +270,11 @@ class RabbitMQ:
     async def replay(self, queue: str, event_id: UUID | None = None) -> int:
         replayed = 0
         async with self._channel("dead-letters") as channel:
+            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
             async for delivery in self._dead(channel, queue):
                 message = _message(delivery)
                 if event_id in (None, message.id):
-                    error = await self._publish(channel.default_exchange, queue, _amqp(message))
+                    error = await self._publish(exchange, queue, _amqp(message))
                     if error is not None:
                         raise error
                     await delivery.ack()
@@ -269,7 +295,7 @@ def _amqp(message: Message, headers: Mapping[str, str | int] | None = None) -> a
     return aio_pika.Message(
         message.body,
         message_id=str(message.id),
-        type=message.routing_key,
+        type=event_key(message.routing_key),
         content_type="application/cloudevents+json",
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         headers=dict(headers or {}),

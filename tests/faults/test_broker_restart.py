@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import aio_pika
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,7 @@ from services.enterprise.settings import EnterpriseSettings
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
 from shared.contracts.topology import QUEUES
 from shared.messaging import Consumer, Queue, RabbitMQ, Received, Subscription
+from shared.messaging.topology import EXCHANGE
 from shared.persistence.db import Database
 from shared.runtime.container import Container
 from shared.runtime.service import run_worker
@@ -101,6 +103,11 @@ async def test_every_event_takes_effect_once_though_the_broker_is_killed_twice(
         await writer.register()
         audit = RabbitMQ(vhost, [*QUEUES, AUDIT], name="audit")
         await audit.declare()
+        async with await aio_pika.connect(vhost) as administrator:
+            # Nobody sends it anything: it listens to what others are sent.
+            queue = await (await administrator.channel()).get_queue(AUDIT.name)
+            for key in AUDIT.routing_keys:
+                await queue.bind(EXCHANGE, f"{key}.#")
         subscription = Subscription(AUDIT, dict.fromkeys(AUDIT.events, note_name))
 
         async def heard(count: int) -> bool:

@@ -38,30 +38,41 @@ def test_a_queue_is_declared_as_the_code_declares_it(queue: Queue) -> None:
         assert allows(policy["pattern"], name)
         # A full queue refuses: dropping its oldest message would lose it.
         assert policy["definition"]["overflow"] == "reject-publish"
-    bound = {entry["routing_key"] for entry in DEFINITIONS["bindings"] if entry["destination"] == queue.name}
-    assert bound == set(queue.routing_keys)
+    for part in queue.parts():
+        bound = {entry["routing_key"] for entry in DEFINITIONS["bindings"] if entry["destination"] == part.name}
+        assert bound == set(part.keys)
 
 
 @pytest.mark.parametrize("service", PRODUCERS)
-def test_a_service_reads_its_own_queues_only(service: str) -> None:
+def test_a_service_has_rights_to_its_own_queues_only(service: str) -> None:
     rights = one("permissions", user=service, vhost=VHOST)
     for queue in QUEUES:
-        for name in (queue.name, queue.dead):
-            assert allows(rights["read"], name) == (queue.service == service)
-        assert not allows(rights["read"], queue.retry)
-        assert allows(rights["configure"], queue.name)
+        for name in (queue.name, queue.retry, queue.dead):
+            for kind in ("configure", "write", "read"):
+                assert allows(rights[kind], name) == (queue.service == service)
     for kind in ("configure", "write", "read"):
-        assert allows(rights[kind], EXCHANGE)
-        assert not allows(rights[kind], "anything-else")
-        assert not allows(rights[kind], f"{QUEUES[0].name}.more")
+        for nobodys in ("amq.default", "amq.topic", "anything-else", f"{QUEUES[0].name}.more"):
+            assert not allows(rights[kind], nobodys)
+    assert allows(rights["write"], EXCHANGE)
+    assert allows(rights["read"], EXCHANGE)
+    assert not allows(rights["configure"], EXCHANGE)
 
 
 @pytest.mark.parametrize("service", PRODUCERS)
-def test_a_service_says_its_own_events_only(service: str) -> None:
+def test_a_service_says_its_own_events_only_and_to_who_hears_them(service: str) -> None:
     rights = one("topic_permissions", user=service, vhost=VHOST, exchange=EXCHANGE)
     for owner, events in PRODUCERS.items():
-        for event in events:
-            assert allows(rights["write"], event.routing_key()) == (owner == service)
+        for key in (event.routing_key() for event in events):
+            assert allows(rights["write"], key) == (owner == service)
+            for queue in QUEUES:
+                said = owner == service and key in queue.routing_keys
+                assert allows(rights["write"], queue.address(key)) == said
+                heard = queue.service == service and key in queue.routing_keys
+                assert allows(rights["read"], queue.address(key)) == heard
+    for queue in QUEUES:
+        for name in (queue.name, queue.retry, queue.dead):
+            assert allows(rights["write"], name) == (queue.service == service)
+    assert not allows(rights["read"], "#")
 
 
 def test_users_are_the_services_with_hashed_passwords() -> None:

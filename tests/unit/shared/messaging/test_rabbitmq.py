@@ -58,7 +58,7 @@ async def test_a_letter_from_elsewhere_has_no_event(channel: AsyncMock) -> None:
 async def test_a_replay_that_the_broker_refuses_keeps_the_letter(channel: AsyncMock) -> None:
     kept = delivery()
     dead_queue(channel, kept)
-    channel.default_exchange.publish = AsyncMock(side_effect=ValueError("refused"))
+    channel.get_exchange.return_value.publish = AsyncMock(side_effect=ValueError("refused"))
     with pytest.raises(ValueError, match="refused"):
         await RabbitMQ("amqp://", QUEUES, name="test").replay(FIRST.name)
     kept.ack.assert_not_awaited()
@@ -73,7 +73,7 @@ async def test_a_connection_that_is_given_up_is_an_error_and_no_cancellation(cha
 async def test_a_monitor_ends_with_its_channel(channel: AsyncMock) -> None:
     channel.is_closed = True
     with pytest.raises(ConnectionError):
-        await QueueMonitor({FIRST.name: FIRST.states}).poll(channel)
+        await QueueMonitor({FIRST.name: FIRST.states}).poll(channel, AsyncMock())
 
 
 async def test_a_consumer_that_has_let_go_is_stalled_though_the_broker_still_counts_it(channel: AsyncMock) -> None:
@@ -84,7 +84,7 @@ async def test_a_consumer_that_has_let_go_is_stalled_though_the_broker_still_cou
     channel.get_queue.side_effect = read_once
     monitor, activity = QueueMonitor({FIRST.name: FIRST.states}, poll_interval=0), Activity()
     with pytest.raises(ConnectionError):
-        await monitor.poll(channel)
+        await monitor.poll(channel, AsyncMock())
     with activity.subscription():
         await monitor.check_consumer(FIRST.name, activity)
     with pytest.raises(Stalled):
@@ -101,7 +101,7 @@ async def test_what_the_delay_queue_does_not_take_goes_back_to_its_own(channel: 
     channel.close_callbacks = set()
     channel.get_underlay_channel.return_value = Mock()
     channel.get_queue.return_value.consume = AsyncMock(side_effect=hand_over)
-    channel.default_exchange.publish = AsyncMock(side_effect=ValueError("refused"))
+    channel.get_exchange.return_value.publish = AsyncMock(side_effect=ValueError("refused"))
     retry = AsyncMock(return_value=[Outcome(Verdict.retry, "too early")])
     consumer = Mock(spec=Consumer, queue=FIRST, activity=Activity(), process=retry)
     task = asyncio.create_task(RabbitMQ("amqp://", QUEUES, name="test").consume(consumer))
