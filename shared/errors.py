@@ -51,6 +51,11 @@ class MethodNotAllowed(Problem):
     detail = "不支持的请求方法"
 
 
+class TimedOut(Problem):
+    code = "request_timeout"
+    detail = "内容没有在规定时间内传完，请检查网络后重试"
+
+
 class Conflict(Problem):
     code = "conflict"
     detail = "当前状态不允许此操作"

@@ -46,8 +46,11 @@ class ApiProblem(Exception):
         self.document = document
         self.code = document.code
         self.detail = document.detail
-        if document.retry_after and document.retry_after >= 60:
-            self.detail += f"（约{-(-document.retry_after // 60)}分钟后）"
+        minutes = -(-(document.retry_after or 0) // 60)
+        if minutes > 120:
+            self.detail += f"（约{-(-minutes // 60)}小时后）"
+        elif document.retry_after and document.retry_after >= 60:
+            self.detail += f"（约{minutes}分钟后）"
         super().__init__(self.code)
 
     @property

@@ -60,7 +60,8 @@ def build(
     settings: RenewalSettings, *, clock: Clock | None = None, client: httpx2.AsyncClient | None = None
 ) -> RenewalContainer:
     store = build_store(settings)
-    container = build_container(RenewalContainer, "renewal", settings, clock=clock, client=client, store=store)
+    own = {"store": store, "people_per_day": settings.people_per_day}
+    container = build_container(RenewalContainer, "renewal", settings, clock=clock, client=client, **own)
     container.dependencies["store"] = store.ready
     container.partial.add("store")
     return container

@@ -4,7 +4,7 @@ from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Query, Request, Response
 
 from services.renewal import views
 from services.renewal.container import RenewalContainer
@@ -16,6 +16,7 @@ from services.renewal.errors import (
     NotEligible,
     PersonNotFound,
     StaleRevision,
+    TooManyPeople,
     UnknownPost,
     WrongState,
 )
@@ -36,7 +37,7 @@ from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
-from shared.web.ratelimit import rate_limit
+from shared.web.ratelimit import limit_distinct, rate_limit
 from shared.web.routing import CONTAINER, Session, transactional_router
 from shared.web.validation import FromMoment, Ids, Sought, ToMoment
 
@@ -61,17 +62,32 @@ async def list_posts(session: Session, _: Anyone) -> list[PostRead]:
     dependencies=[Depends(rate_limit("120/minute"))],
 )
 async def check_eligibility(
-    container: OwnContainer, session: Session, _: Enterprise, body: EligibilityRequest
+    request: Request, container: OwnContainer, session: Session, _: Enterprise, body: EligibilityRequest
 ) -> EligibilityRead:
     """Check a person against every rule, for one post or for all."""
+    await _limit_people(request, container, body.id_number)
     return views.eligibility(await eligibility.check_eligibility(container, session, body))
 
 
-@router.post("/applications", status_code=201, responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost))
+async def _limit_people(request: Request, container: RenewalContainer, id_number: str) -> None:
+    """Raises IdNumberInvalid, TooManyPeople."""
+    person = container.cipher.blind_index(eligibility.parse_id_number(container, id_number))
+    most = container.people_per_day
+    # Several enterprises may share an address.
+    await limit_distinct(request, "people", person, TooManyPeople, account=most, address=5 * most)
+
+
+@router.post(
+    "/applications",
+    status_code=201,
+    responses=problems(IdNumberInvalid, PersonNotFound, UnknownPost),
+    dependencies=[Depends(rate_limit("120/minute"))],
+)
 async def create_application(
-    container: OwnContainer, session: Session, principal: Enterprise, body: ApplicationDraft
+    request: Request, container: OwnContainer, session: Session, principal: Enterprise, body: ApplicationDraft
 ) -> ApplicationRead:
     """Begin an application as a draft."""
+    await _limit_people(request, container, body.id_number)
     return views.overview(container, await applications.create_application(container, session, principal, body))
 
 

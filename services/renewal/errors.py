@@ -1,6 +1,6 @@
 """Renewal's refusals: a stable code for programs, a sentence for people."""
 
-from shared.errors import Conflict, Invalid, InvalidField, NotFound, TooLarge, UnsupportedType
+from shared.errors import Conflict, Invalid, InvalidField, NotFound, TooLarge, TooMany, UnsupportedType
 
 
 class IdNumberInvalid(InvalidField):
@@ -9,6 +9,13 @@ class IdNumberInvalid(InvalidField):
 
 class UnknownPost(InvalidField):
     code = "unknown_post"
+
+
+class TooManyPeople(TooMany):
+    """Nobody may find out by trying who is in the platform's data; a clerk enters hundreds a day at most."""
+
+    code = "too_many_people"
+    detail = "24 小时内查询的人员过多，请稍后再试；确有需要的，请联系技术支持单位"
 
 
 class PersonNotFound(NotFound):

@@ -24,6 +24,9 @@ class RenewalSettings(Settings):
 
     trusted_issuers: ClassVar[tuple[str, ...]] = ("enterprise", "review")
 
+    people_per_day: int = Field(
+        default=1000, ge=1, description="different id numbers that an enterprise may ask about; an address, five times"
+    )
     store_directory: Path | None = None
     s3_endpoint: Authority | None = None
     s3_access_key: SecretStr | None = None

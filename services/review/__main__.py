@@ -38,8 +38,7 @@ async def _add_reviewer(arguments: argparse.Namespace) -> None:
             raise SystemExit(error.detail) from None
     container = build(ReviewSettings())
     try:
-        async with container.database.transaction() as session:
-            _, initial = await add_reviewer(container, session, None, account, password)
+        _, initial = await add_reviewer(container, None, account, password)
     except ReviewerExists:
         raise SystemExit(f"the username {account.username} exists") from None
     finally:

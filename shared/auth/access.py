@@ -8,10 +8,12 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from shared.auth.errors import InvalidToken, PasswordChangeRequired
+from shared.auth.guard import network_of
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Principal, TokenVerifier
 from shared.errors import Forbidden, Unauthenticated
 from shared.persistence.cipher import FieldCipher
+from shared.web.container import RateScopes
 from shared.web.routing import session_of
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="access_token of POST /sessions")
@@ -49,15 +51,13 @@ class BearerCallers:
             return f"unverified:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
         return f"{principal.issuer}:{principal.subject}"
 
-    async def rate_scope(self, request: Request) -> str:
+    async def rate_scopes(self, request: Request) -> RateScopes:
         """Name for whom a call counts. A token that is not good opens no count of its own."""
-        token = _token(request)
-        if token is not None:
-            try:
-                return str((await self.verifier.verify(token)).subject)
-            except Unauthenticated:
-                pass
-        return address_of(request) or "unknown"
+        address, token = network_of(address_of(request)) or "unknown", _token(request)
+        try:
+            return RateScopes(address, str((await self.verifier.verify(token)).subject) if token else None)
+        except Unauthenticated:
+            return RateScopes(address, None)
 
 
 def _token(request: Request) -> str | None:

@@ -26,6 +26,11 @@ def _limit() -> CapacityLimiter:
     return _limiter.setdefault("argon2", CapacityLimiter(4))
 
 
+def hash_now(password: str) -> str:
+    """Hash on this thread, for what is known when a process starts."""
+    return _hasher.hash(password)
+
+
 async def hash_password(password: str) -> str:
     """Hash on a thread, when it is this password's turn."""
     return await anyio.to_thread.run_sync(_hasher.hash, password, limiter=_limit())

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from shared.web.container import WebContainer
 from shared.web.health import health_router
-from shared.web.middleware import BodyLimits, Mounted, surroundings
+from shared.web.middleware import BodyLimits, Mounted, Pace, surroundings
 from shared.web.openapi import install_openapi
 from shared.web.problems import install_handlers
 
@@ -21,6 +21,7 @@ def create_app(
     description: str,
     routers: Sequence[APIRouter],
     body_limits: BodyLimits = (),
+    pace: Pace | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """Build the HTTP side of one service, mounted by a gateway at /api/<service>/v1. Raises TypeError for a router that
@@ -43,7 +44,7 @@ def create_app(
         redoc_url=None,
         lifespan=run,
         redirect_slashes=False,
-        middleware=[Middleware(Mounted, root=root), *surroundings(container.service, body_limits)],
+        middleware=[Middleware(Mounted, root=root), *surroundings(container.service, body_limits, pace=pace)],
     )
     app.state.container = container
     install_handlers(app)

@@ -1,6 +1,6 @@
 """What the HTTP side needs of a service's container, `app.state.container`; shared.runtime's is one."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fastapi import Request
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -10,13 +10,23 @@ from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
 
 
+class RateScopes(NamedTuple):
+    """For whom a request counts where calls are limited: where it comes from, and the account that sends it, if any.
+
+    Each has a count of its own: neither many accounts at one address nor one account at many addresses get more.
+    """
+
+    address: str
+    account: str | None
+
+
 class Callers(Protocol):
-    """Tells requests apart by who sends them; both answers are opaque."""
+    """Tells requests apart by who sends them; all answers are opaque."""
 
     async def idempotency_scope(self, request: Request) -> str:
         """Name whose idempotency keys the request's are: nobody else's answer is ever given again."""
 
-    async def rate_scope(self, request: Request) -> str:
+    async def rate_scopes(self, request: Request) -> RateScopes:
         """Name for whom the request counts where calls are limited."""
 
 

@@ -1,15 +1,17 @@
 """What surrounds every request, as ASGI middlewares; `surroundings` puts them in their order."""
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from fastapi import Response
 from opentelemetry.trace import StatusCode
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import TooLarge
+from shared.errors import TimedOut, TooLarge
 from shared.observability.metrics import HTTP_REQUESTS
 from shared.observability.telemetry import current_traceparent, get_logger
 from shared.observability.tracing import SpanKind, span
@@ -31,12 +33,29 @@ BodyLimits = Sequence[tuple[str, int, type[TooLarge]]]
 OnFailure = Callable[[Exception], Response]
 
 
-def surroundings(service: str, limits: BodyLimits = (), on_failure: OnFailure = failure_response) -> list[Middleware]:
+@dataclass(frozen=True)
+class Pace:
+    """How slowly a body may come: after `grace` seconds at no less than `rate` bytes a second on the whole, and in no
+    more than `longest` seconds. Only the time counts in which we wait for the sender."""
+
+    grace: float = 15.0
+    rate: int = 2048
+    longest: float = 300.0
+
+    def seconds(self, received: int) -> float:
+        """Tell how long may have been waited in all, once so many bytes are here."""
+        return min(self.longest, self.grace + received / self.rate)
+
+
+def surroundings(
+    service: str, limits: BodyLimits = (), on_failure: OnFailure = failure_response, pace: Pace | None = None
+) -> list[Middleware]:
     """List the middlewares of an application, from the outermost on."""
     return [
         Middleware(RequestTelemetry, service=service),
         Middleware(LastResort, on_failure=on_failure),
         Middleware(BodyLimit, limits=limits),
+        Middleware(BodyPace, pace=pace or Pace()),
     ]
 
 
@@ -159,3 +178,42 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited_receive, send)
+
+
+class BodyPace:
+    """Gives up on a body that comes too slowly: whoever reads it gets TimedOut raised, and the connection is closed."""
+
+    def __init__(self, app: ASGIApp, pace: Pace) -> None:
+        self._app = app
+        self._pace = pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        clock = asyncio.get_running_loop().time
+        waited, received, whole, late = 0.0, 0, False, False
+
+        async def paced_receive() -> Message:
+            nonlocal waited, received, whole, late
+            if whole:
+                return await receive()
+            began = clock()
+            try:
+                async with asyncio.timeout(self._pace.seconds(received) - waited):
+                    message = await receive()
+            except TimeoutError:
+                late = True
+                raise TimedOut from None
+            waited += clock() - began
+            received += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            return message
+
+        async def closing_send(message: Message) -> None:
+            if late and message["type"] == "http.response.start":
+                # What is still to come of the body would be taken for the next request.
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, paced_receive, closing_send)

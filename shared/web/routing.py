@@ -25,6 +25,9 @@ class TransactionalRoute(APIRoute):
         async def handle(request: Request) -> Response:
             container: WebContainer = request.app.state.container
             key = request.headers.get(HEADER) if request.method == "POST" and idempotent else None
+            if key is not None:
+                # The key's first statement takes a connection, and the sender may take long.
+                await request.body()
             async with container.database.transaction() as session:
                 request.state.session = session
                 if key is None:

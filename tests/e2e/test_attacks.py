@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from deploy.journey import import_people, log_in_enterprise
 from deploy.synthetic import id_number, taxpayer_id
+from shared.auth import passwords
 from shared.values.taxpayer import identity
 from shared.web.ratelimit import new_limiter
 from tests.e2e.operations import person
@@ -168,6 +169,18 @@ async def test_registering_one_id_many_times_at_once(harness: Harness) -> None:
     answers = await asyncio.gather(*(_register(harness, form) for form in forms))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 11
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"enterprise_exists"}
+
+
+async def test_a_registration_waits_for_no_hash(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would hold a connection meanwhile: its answer is kept under an Idempotency-Key."""
+
+    def refuse(_password: str) -> str:
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(passwords._hasher, "hash", refuse)
+    taxpayer = _fresh()
+    assert (await _register(harness, taxpayer)).status_code == 201
+    assert (await _log_in(harness, taxpayer, "111111"))[0] == 201
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,17 @@ class Eligibility:
     posts: list[tuple[Post, list[Ineligibility]]]
 
 
-async def get_person(container: RenewalContainer, session: AsyncSession, text: str) -> tuple[Person, str]:
-    """The person of an id number as typed, and the number normalised. Raises IdNumberInvalid, PersonNotFound."""
+def parse_id_number(container: RenewalContainer, text: str) -> str:
+    """An id number as typed, normalised. Raises IdNumberInvalid."""
     try:
-        number = idnumber.parse(text, business_day(container.clock.now())).value
+        return idnumber.parse(text, business_day(container.clock.now())).value
     except idnumber.InvalidIdNumber as error:
         raise IdNumberInvalid("id_number", error.message) from None
+
+
+async def get_person(container: RenewalContainer, session: AsyncSession, text: str) -> tuple[Person, str]:
+    """The person of an id number as typed, and the number normalised. Raises IdNumberInvalid, PersonNotFound."""
+    number = parse_id_number(container, text)
     person = await queries.find_person(session, container.cipher.blind_index(number))
     if person is None:
         raise PersonNotFound

@@ -7,4 +7,11 @@ from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.endpoints import admin, desk, login
 from shared.audit.endpoints import audit_router
 
-ROUTERS = (login.router, *login.session_endpoints, desk.router, admin.router, audit_router(AuditAction, AUDIT_LABELS))
+ROUTERS = (
+    login.router,
+    *login.session_endpoints,
+    desk.router,
+    admin.router,
+    admin.bare,
+    audit_router(AuditAction, AUDIT_LABELS),
+)

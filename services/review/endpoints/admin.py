@@ -16,9 +16,10 @@ from services.review.service import reviewers
 from shared.auth.endpoints import CREDENTIALS, OwnSessions
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
-from shared.web.routing import Session, transactional_router
+from shared.web.routing import Session, bare_router, transactional_router
 
-router = transactional_router()
+# Bare is what waits for a password's hash.
+router, bare = transactional_router(), bare_router()
 
 
 @router.get("/reviewers", responses=problems(InvalidCursor))
@@ -28,12 +29,10 @@ async def list_reviewers(session: Session, _: Administrator, page: Paging) -> Pa
     return Page(items=[views.account(reviewer) for reviewer in rows], next_cursor=next_cursor)
 
 
-@router.post("/reviewers", status_code=201, responses=problems(ReviewerExists), openapi_extra=CREDENTIALS)
-async def create_reviewer(
-    container: OwnContainer, session: Session, principal: Administrator, body: ReviewerCreation
-) -> ReviewerCreated:
+@bare.post("/reviewers", status_code=201, responses=problems(ReviewerExists), openapi_extra=CREDENTIALS)
+async def create_reviewer(container: OwnContainer, principal: Administrator, body: ReviewerCreation) -> ReviewerCreated:
     """Add an account. Its initial password is in this answer and nowhere else."""
-    return views.new_account(*await reviewers.add_reviewer(container, session, principal, body))
+    return views.new_account(*await reviewers.add_reviewer(container, principal, body))
 
 
 @router.patch("/reviewers/{reviewer_id}", responses=problems(ReviewerNotFound, OwnAdminRole))
@@ -49,10 +48,10 @@ async def change_reviewer(
     return views.account(await reviewers.change_reviewer(container, sessions, session, principal, reviewer_id, body))
 
 
-@router.post("/reviewers/{reviewer_id}/password-reset", responses=problems(ReviewerNotFound), openapi_extra=CREDENTIALS)
+@bare.post("/reviewers/{reviewer_id}/password-reset", responses=problems(ReviewerNotFound), openapi_extra=CREDENTIALS)
 async def reset_password(
-    container: OwnContainer, sessions: OwnSessions, session: Session, principal: Administrator, reviewer_id: UUID
+    container: OwnContainer, sessions: OwnSessions, principal: Administrator, reviewer_id: UUID
 ) -> InitialPassword:
     """Give the account a new initial password, shown once; all its sessions end."""
-    password = await reviewers.reset_password(container, sessions, session, principal, reviewer_id)
+    password = await reviewers.reset_password(container, sessions, principal, reviewer_id)
     return views.initial_password(password)

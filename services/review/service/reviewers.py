@@ -30,23 +30,23 @@ async def list_reviewers(session: AsyncSession, page: PageRequest) -> tuple[list
 
 
 async def add_reviewer(
-    container: Container,
-    session: AsyncSession,
-    actor: Principal | None,
-    creation: ReviewerCreation,
-    password: str | None = None,
+    container: Container, actor: Principal | None, creation: ReviewerCreation, password: str | None = None
 ) -> tuple[Reviewer, str]:
-    """Add an account; gives it and its initial password, a random one unless given. Raises ReviewerExists."""
+    """Add an account; gives it and its initial password, a random one unless given.
+
+    Waits for the hash, so the caller must hold no connection. Raises ReviewerExists.
+    """
     password = password or random_text(INITIAL_PASSWORD_LENGTH)
     reviewer = await _new(creation, password, container.clock.now())
-    session.add(reviewer)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violates(error, "uq_reviewers_username"):
-            raise ReviewerExists from None
-        raise
-    record(container, session, actor, AuditAction.reviewer_added, reviewer.username, roles=reviewer.roles)
+    async with container.database.transaction() as session:
+        session.add(reviewer)
+        try:
+            await session.flush()
+        except IntegrityError as error:
+            if violates(error, "uq_reviewers_username"):
+                raise ReviewerExists from None
+            raise
+        record(container, session, actor, AuditAction.reviewer_added, reviewer.username, roles=reviewer.roles)
     return reviewer, password
 
 
@@ -98,17 +98,20 @@ async def change_reviewer(
     return reviewer
 
 
-async def reset_password(
-    container: Container, sessions: Sessions, session: AsyncSession, actor: Principal, reviewer_id: UUID
-) -> str:
-    """Draw a new initial password for the account and end its sessions. Raises ReviewerNotFound, Forbidden."""
-    reviewer = await _lock(session, actor, reviewer_id)
+async def reset_password(container: Container, sessions: Sessions, actor: Principal, reviewer_id: UUID) -> str:
+    """Draw a new initial password for the account and end its sessions.
+
+    Waits for the hash, so the caller must hold no connection. Raises ReviewerNotFound, Forbidden.
+    """
     password = random_text(INITIAL_PASSWORD_LENGTH)
-    reviewer.password_hash = await hash_password(password)
-    reviewer.must_change_password = True
-    reviewer.updated_at = container.clock.now()
-    await sessions.end_all(session, reviewer.id)
-    record(container, session, actor, AuditAction.password_reset, reviewer.username)
+    hashed = await hash_password(password)
+    async with container.database.transaction() as session:
+        reviewer = await _lock(session, actor, reviewer_id)
+        reviewer.password_hash = hashed
+        reviewer.must_change_password = True
+        reviewer.updated_at = container.clock.now()
+        await sessions.end_all(session, reviewer.id)
+        record(container, session, actor, AuditAction.password_reset, reviewer.username)
     return password
 
 

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
+from services.review.service import reviewers
 from shared.auth import guard, passwords, sessions
 from shared.auth.tables import Captcha
 from tests.integration.review.desk import PASSWORD, Desk
@@ -114,7 +115,7 @@ async def test_burst_of_failed_logins_does_not_exhaust_the_pool(desk: Desk) -> N
 async def test_no_connection_is_held_while_a_password_is_hashed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     pool = cast("sa.QueuePool", desk.container.database.engine.pool)
-    for module, name in ((guard, "verify_password"), (sessions, "hash_password")):
+    for module, name in ((guard, "verify_password"), (sessions, "hash_password"), (reviewers, "hash_password")):
 
         async def watched(*arguments: Any, original: Any = getattr(passwords, name)) -> Any:
             held.append(pool.checkedout())
@@ -122,11 +123,17 @@ async def test_no_connection_is_held_while_a_password_is_hashed(desk: Desk, monk
 
         monkeypatch.setattr(module, name, watched)
     await desk.add_reviewer("li.na")
+    held.clear()
     token = (await desk.log_in("li.na")).json()["access_token"]
     change = {"old_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert (await (await desk.open(token)).put("/password", json=change)).status_code == 204
     assert (await desk.log_in("li.na", NEW_PASSWORD)).status_code == 201
     assert held == [0, 0, 0, 0]
+    admin = await desk.as_role("admin")
+    held.clear()
+    created = await admin.post("/reviewers", json={"username": "wang", "name": "王", "roles": ["reviewer"]})
+    assert (await admin.post(f"/reviewers/{created.json()['id']}/password-reset")).status_code == 200
+    assert held == [0, 0]
 
 
 async def test_an_account_disabled_while_its_password_is_checked_is_not_let_in(

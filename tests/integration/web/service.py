@@ -22,6 +22,7 @@ from shared.runtime.container import Container, build_container
 from shared.runtime.settings import new_key
 from shared.values.clock import SystemClock
 from shared.web.app import create_app
+from shared.web.middleware import Pace
 from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import Session, transactional_router
@@ -115,6 +116,11 @@ class Service:
     http: httpx2.AsyncClient
     app: Any
 
+    def client(self, address: str) -> httpx2.AsyncClient:
+        """A client at this network address."""
+        transport = httpx2.ASGITransport(app=self.app, client=(address, 1))
+        return httpx2.AsyncClient(transport=transport, base_url="http://service")
+
     async def names(self) -> list[str]:
         """What is committed."""
         async with self.container.database.engine.connect() as connection:
@@ -137,7 +143,7 @@ class Service:
 
 
 @asynccontextmanager
-async def running(url: str, **settings: Any) -> AsyncIterator[Service]:
+async def running(url: str, *, pace: Pace | None = None, **settings: Any) -> AsyncIterator[Service]:
     values = {
         "database_url": url,
         "data_keys": f"k:{new_key()}",
@@ -152,6 +158,7 @@ async def running(url: str, **settings: Any) -> AsyncIterator[Service]:
         description="for tests",
         routers=[router],
         body_limits=((r"/upload$", UPLOAD_LIMIT, TooLarge),),
+        pace=pace,
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(container.close)

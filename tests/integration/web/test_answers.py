@@ -119,14 +119,30 @@ async def test_a_limit_counts_the_route_and_not_the_path(service: Service) -> No
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
-async def test_a_limit_counts_for_the_account_and_forged_tokens_for_the_address(service: Service) -> None:
-    first, _ = await service.token(uuid4())
-    second, _ = await service.token(uuid4())
-    for header in (first, second):
-        answers = [await service.http.get("/limited/x", headers=header) for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    forged = [await service.http.get("/limited/x", headers={"Authorization": f"Bearer {n}.x.y"}) for n in range(4)]
-    assert [answer.status_code for answer in forged] == [200, 200, 200, 429]
+async def _limited(service: Service, address: str, headers: dict[str, str] | None = None, times: int = 4) -> list[int]:
+    async with service.client(address) as http:
+        return [(await http.get("/limited/x", headers=headers)).status_code for _ in range(times)]
+
+
+async def test_tokens_of_ones_own_open_no_count_beside_the_address(service: Service) -> None:
+    tokens = [(await service.token(uuid4()))[0] for _ in range(4)]
+    answers = [await _limited(service, "10.0.0.1", token, 1) for token in tokens]
+    assert answers == [[200], [200], [200], [429]]
+    assert await _limited(service, "10.0.0.1") == [429] * 4
+    assert await _limited(service, "10.0.0.2") == [200, 200, 200, 429]
+
+
+async def test_addresses_of_ones_own_open_no_count_beside_the_account(service: Service) -> None:
+    token, _ = await service.token(uuid4())
+    answers = [await _limited(service, f"10.0.1.{n}", token, 1) for n in range(4)]
+    assert answers == [[200], [200], [200], [429]]
+    same_network = [await _limited(service, f"2001:db8::{n}", None, 1) for n in range(4)]
+    assert same_network == [[200], [200], [200], [429]]
+
+
+async def test_forged_tokens_count_for_the_address(service: Service) -> None:
+    forged = [await _limited(service, "10.0.2.1", {"Authorization": f"Bearer {n}.x.y"}, 1) for n in range(4)]
+    assert forged == [[200], [200], [200], [429]]
 
 
 async def test_limits_can_be_left_to_the_gateway(postgres: Postgres) -> None:
