@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import sqlalchemy as sa
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.messaging import Consumer, Envelope, Message, Received, Verdict, traced
 from shared.messaging.tables import InboxMessage
@@ -88,6 +89,18 @@ class TestTrace:
         assert received.traceparent == traceparent
         bind_trace(None)
         assert [current_traceparent() for _ in traced([received])] == [traceparent]
+
+    async def test_an_event_s_handling_goes_on_in_its_trace(
+        self, database: Database, exporter: InMemorySpanExporter
+    ) -> None:
+        traceparent = new_traceparent()
+        bind_trace(traceparent)
+        sent = message(Pinged(name="traced"))
+        bind_trace(None)
+        await consumer(database).process([sent])
+        (span,) = [span for span in exporter.get_finished_spans() if span.name == f"process {FIRST.name}"]
+        assert span.parent is not None
+        assert f"{span.parent.trace_id:032x}" == traceparent.split("-")[1]
 
 
 class TestCleaning:

@@ -8,14 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from itertools import pairwise
-from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.messaging import Envelope, Event, Message, Relay
-from shared.messaging.events import MAX_ENVELOPE_BYTES
+from shared.messaging import Message, Relay
 from shared.messaging.tables import OutboxMessage
 from shared.persistence.db import Database
 from tests.support.backbone import OUTBOX, Pinged, emit, outbox_rows
@@ -24,13 +22,6 @@ from tests.support.sql import statements
 from tests.support.wait import until
 
 BRIEF = timedelta(milliseconds=200)
-
-
-class Told(Event):
-    type: ClassVar[str] = "test.told"
-    subject_field: ClassVar[str] = "key"
-    key: str = "k"
-    text: str
 
 
 class Recorder:
@@ -86,13 +77,6 @@ class TestOutbox:
             with pytest.raises(ValueError, match=r"test\.pinged is over 262144 bytes"):
                 OUTBOX.add(session, Pinged(name="长" * 100_000), START)
         assert await outbox_rows(database) == 0
-
-    async def test_an_event_of_just_the_limit_is_taken(self, database: Database) -> None:
-        empty = Envelope.wrap(Told(text=""), OUTBOX.service, START).model_dump_json()
-        async with database.transaction() as session:
-            OUTBOX.add(session, Told(text="a" * (MAX_ENVELOPE_BYTES - len(empty))), START)
-            (row,) = [row for row in session.new if isinstance(row, OutboxMessage)]
-            assert len(row.envelope) == MAX_ENVELOPE_BYTES
 
     async def test_no_events_are_no_rows_and_no_announcement(self, database: Database) -> None:
         calls: list[str] = []

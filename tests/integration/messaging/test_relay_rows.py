@@ -1,18 +1,22 @@
 """What a relay leaves in the outbox, and what it tells operators."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import shared.messaging.relay as module
-from shared.messaging import Outbox, Relay
+from shared.messaging import Envelope, Event, Outbox, Relay
+from shared.messaging.events import MAX_ENVELOPE_BYTES
 from shared.messaging.health import Stalled
 from shared.messaging.tables import OutboxMessage
 from shared.observability.metrics import PUBLISHED
@@ -24,6 +28,13 @@ from tests.support.logs import logged_by
 from tests.support.wait import until
 
 HOUR = timedelta(hours=1)
+
+
+class Told(Event):
+    type: ClassVar[str] = "test.told"
+    subject_field: ClassVar[str] = "key"
+    key: str = "k"
+    text: str
 
 
 class Row(NamedTuple):
@@ -84,18 +95,14 @@ class TestOutbox:
         assert '"data":{"name":"长"}' in kept.envelope
 
     async def test_an_event_of_just_the_limit_is_taken(self, database: Database) -> None:
-        def sized(characters: int) -> Pinged:
-            return Pinged(name="x" * characters)
-
+        empty = Envelope.wrap(Told(text=""), OUTBOX.service, START).model_dump_json()
+        most = MAX_ENVELOPE_BYTES - len(empty)
         async with database.transaction() as session:
-            Outbox("test").add(session, sized(1), START)
+            OUTBOX.add(session, Told(text="x" * most), START)
+            with pytest.raises(ValueError, match=r"^test\.told is over 262144 bytes$"):
+                OUTBOX.add(session, Told(text="x" * (most + 1)), START)
         async with database.transaction() as session:
-            rest = len((await session.scalars(sa.select(OutboxMessage.envelope))).one().encode()) - 2
-            # The name stands twice: as the event's subject and in its data.
-            fits = (256 * 1024 - rest) // 2
-            Outbox("test").add(session, sized(fits), START)
-            with pytest.raises(ValueError, match=r"^test\.pinged is over 262144 bytes$"):
-                Outbox("test").add(session, sized(fits + 1), START)
+            assert len((await session.scalars(sa.select(OutboxMessage.envelope))).one()) == MAX_ENVELOPE_BYTES
 
 
 class TestLease:
@@ -153,8 +160,39 @@ class TestLease:
             await task
         await database.close()
 
+    async def test_a_row_that_somebody_has_locked_is_left_and_the_others_go(
+        self, database: Database, database_url: str
+    ) -> None:
+        await emit(database, Pinged(name="locked"), Pinged(name="free"))
+        first = sa.select(OutboxMessage.id).order_by(OutboxMessage.id).limit(1).with_for_update()
+        # Whoever waits for the lock gets an error instead.
+        url = sa.make_url(database_url).update_query_dict({"options": "-c lock_timeout=1"})
+        impatient = Database(url.render_as_string(hide_password=False))
+        async with database.transaction() as session:
+            await session.execute(first)
+            assert await Relay(OUTBOX, impatient, recorder := Recorder()).drain() == 1
+        assert recorder.published == ["free"]
+        await impatient.close()
+
 
 class TestRefused:
+    async def test_the_next_owner_of_a_row_keeps_it(self, database: Database) -> None:
+        slow, second = Recorder(), Recorder()
+        slow.refused = {"twice"}
+        slow.gate.clear()
+        second.gate.clear()
+        await emit(database, Pinged(name="twice"))
+        old = asyncio.create_task(Relay(OUTBOX, database, slow, lease=timedelta(0)).drain())
+        await until(lambda: slow.calls, what="the first owner is publishing")
+        new = asyncio.create_task(Relay(OUTBOX, database, second, lease=HOUR).drain())
+        await until(lambda: second.calls, what="the second owner is publishing")
+        owned = await row(database)
+        slow.gate.set()
+        assert await old == 1
+        assert (await row(database)).lease == owned.lease is not None
+        second.gate.set()
+        assert await new == 1
+
     @pytest.mark.parametrize(
         ("attempts", "limit", "least", "most"),
         [
@@ -202,6 +240,24 @@ class TestRefused:
         relay = Relay(OUTBOX, database, recorder, batch=1)
         assert [await relay.drain(), await relay.drain(), await relay.drain()] == [1, 1, 0]
         assert recorder.published == ["due first", "written first, due later"]
+
+
+class TestSpans:
+    async def test_each_event_leaves_one_of_its_publication(
+        self, database: Database, exporter: InMemorySpanExporter
+    ) -> None:
+        recorder = Recorder()
+        recorder.refused = {"bad"}
+        await emit(database, Pinged(name="good"), Pinged(name="bad"))
+        before = time.time_ns()
+        assert await Relay(OUTBOX, database, recorder).drain() == 2
+        spans = [span for span in exporter.get_finished_spans() if span.name == "publish test.pinged.v1"]
+        assert [span.status.status_code for span in spans] == [StatusCode.UNSET, StatusCode.ERROR]
+        for span in spans:
+            assert span.resource.attributes["service.name"] == "ganzheng-test"
+            assert span.start_time is not None
+            assert span.end_time is not None
+            assert before <= span.start_time < span.end_time
 
 
 class TestHealth:

@@ -1,13 +1,14 @@
 """What becomes of a message, and what a consumer tells operators of it: verdict, log line, metrics."""
 
 from datetime import timedelta
+from typing import ClassVar
 from uuid import uuid4
 
 import pytest
 
 import shared.messaging.consumer as module
 from shared.errors import Unavailable
-from shared.messaging import Consumer, Message, Outcome, Verdict
+from shared.messaging import Consumer, Event, Message, Outcome, Subscription, Verdict
 from shared.observability.metrics import EVENT_AGE, MESSAGES
 from shared.persistence.cipher import DecryptionFailed
 from shared.persistence.db import Database
@@ -17,6 +18,13 @@ from tests.support.events import message
 from tests.support.logs import logged_by
 
 DONE = Outcome(Verdict.done)
+
+
+class Listed(Event):
+    type: ClassVar[str] = "test.listed"
+    subject_field: ClassVar[str] = "key"
+    key: str = "k"
+    names: tuple[str, ...]
 
 
 @pytest.fixture
@@ -96,6 +104,17 @@ async def test_what_cannot_be_read_is_dead_at_once_and_says_why(consumer: Consum
             "invalid: source, subject",
         )
     ]
+
+
+async def test_what_cannot_be_read_is_named_by_its_place(database: Database) -> None:
+    async def never(*_: object) -> None:
+        raise AssertionError
+
+    listening = Consumer(Subscription(FIRST, {Listed: never}), None, database)
+    sent = message(Listed(names=("a", "b")))
+    body = sent.body.replace(b'["a","b"]', b'["a",{}]')
+    outcomes = await listening.process([Message(sent.id, sent.routing_key, body)])
+    assert outcomes == [Outcome(Verdict.dead, "invalid: names.1")]
 
 
 async def test_each_message_is_counted_once_by_its_verdict(consumer: Consumer, orders: Orders) -> None:
