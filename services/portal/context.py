@@ -97,6 +97,10 @@ class PageContext:
         """
         return await self.portal.gateway.call(model, "POST", path, **self._options(once, request))
 
+    async def patch(self, model: type[T], path: str, **request: Any) -> T:
+        """Change `/api{path}` and read what it is then. Raises ApiProblem, UnexpectedAnswer."""
+        return await self.portal.gateway.call(model, "PATCH", path, **self._options(False, request))
+
     async def send(self, method: str, path: str, *, once: bool = False, **request: Any) -> None:
         """Change something where nobody needs the answer; `once` as for `post`. Raises ApiProblem."""
         await self.portal.gateway.fetch(method, path, **self._options(once, request))

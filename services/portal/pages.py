@@ -30,6 +30,10 @@ NOTICES = {
     "decided-last": "审核决定已提交，没有下一个待处理的申请",
     "reviewer-saved": "账号已保存",
     "series-saved": "编号规则已保存",
+    "person-corrected": "姓名已更正",
+    "certificate-corrected": "证书已更正",
+    "certificate-removed": "证书已移除",
+    "certificate-restored": "证书已恢复",
 }
 
 

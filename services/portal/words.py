@@ -61,6 +61,7 @@ EVENTS: Mapping[str, str] = {
     "numbering_failed": "自动编号未成功，等待平台处理",
     "decision_refused": "审核决定未生效",
     "cancel": "撤销申请",
+    "restate": "更新了平台数据中的人员或证书信息",
 }
 # Only these carry words of their own; other entries repeat those of the last decision.
 REMARKED = frozenset({"reject", "withdraw", "decision_refused", "numbering_failed"})

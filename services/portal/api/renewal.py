@@ -162,9 +162,9 @@ class ImportRead(Answer):
     updated: int
     unchanged: int
     failed: int
-    flagged: int
+    flagged: int = 0
     errors: list[RowErrorRead]
-    warnings: list[RowErrorRead]
+    warnings: list[RowErrorRead] | None = None
 
 
 class PageApplicationRead(Answer):

@@ -1,4 +1,4 @@
-"""The pages for registrars: the import of people and certificates, and the look at one person."""
+"""The registrars' import of people and certificates."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
 from services.portal.api import Answer
-from services.portal.api.renewal import ImportRead, RegistryPersonRead
+from services.portal.api.renewal import ImportRead
 from services.portal.context import Registrar, SignedIn, response_of
 from services.portal.gateway import ApiProblem, Refused, read
 from services.portal.routing import page_router
@@ -110,26 +110,3 @@ async def _report(
 
 def _part(context: SignedIn, name: str, **more: Any) -> bytes:
     return bytes(context.page(f"registry/{name}.html", columns=COLUMNS, **more).body)
-
-
-@router.get("/registry/people")
-async def person_form(context: Registrar) -> Response:
-    return context.page("registry/people.html", person=None, value="")
-
-
-@router.post("/registry/people")
-async def find_person(context: Registrar) -> Response:
-    """Show the person as the answer to the form itself, because an id number is never part of an address."""
-    number = context.field("id_number")
-    try:
-        person = await context.get(RegistryPersonRead, "/renewal/v1/registry/people", params={"id_number": number})
-    except Refused as problem:
-        return context.page(
-            "registry/people.html",
-            problem.status,
-            person=None,
-            value=number,
-            problem=None if problem.errors else problem.detail,
-            errors=problem.errors,
-        )
-    return context.page("registry/people.html", person=person, value="")

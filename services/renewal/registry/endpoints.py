@@ -53,6 +53,7 @@ Step = int | ImportReport
 
 router = transactional_router(prefix="/registry")
 Registrar = Annotated[Principal, allow("registrar")]
+Rehearsed = Annotated[bool, Query(description="only answer what it would be; nothing is written")]
 
 
 # A stored answer would keep the request's transaction open for as long as the import takes, and the database ends one
@@ -141,10 +142,18 @@ CERTIFICATE_PROBLEMS = (CertificateNotFound, PlatformCertificate, RegistryChange
 
 @router.patch("/people/{person_id}", responses=problems(PersonNotFound, *CORRECTION_PROBLEMS))
 async def correct_person(
-    container: OwnContainer, session: Session, principal: Registrar, person_id: UUID, body: PersonCorrection
+    container: OwnContainer,
+    session: Session,
+    principal: Registrar,
+    person_id: UUID,
+    body: PersonCorrection,
+    dry_run: Rehearsed = False,
 ) -> RegistryPersonRead:
     """Put a person's name right. Certificates that have been given keep the name they were given for."""
-    return views.person(await people.correct_person(container, session, principal, person_id, body))
+    corrected = views.person(await people.correct_person(container, session, principal, person_id, body))
+    if dry_run:
+        await session.rollback()
+    return corrected
 
 
 @router.patch(
@@ -154,13 +163,21 @@ async def correct_person(
     ),
 )
 async def correct_certificate(
-    container: OwnContainer, session: Session, principal: Registrar, certificate_id: UUID, body: CertificateCorrection
+    container: OwnContainer,
+    session: Session,
+    principal: Registrar,
+    certificate_id: UUID,
+    body: CertificateCorrection,
+    dry_run: Rehearsed = False,
 ) -> RegistryPersonRead:
     """Put an imported certificate right. A table that has what was wrong changes it back no more: its row is refused.
 
     One that the platform gave ends by withdrawing its approval.
     """
-    return views.person(await people.correct_certificate(container, session, principal, certificate_id, body))
+    corrected = views.person(await people.correct_certificate(container, session, principal, certificate_id, body))
+    if dry_run:
+        await session.rollback()
+    return corrected
 
 
 @router.post("/certificates/{certificate_id}/removal", responses=problems(*CERTIFICATE_PROBLEMS, CertificateVoid))

@@ -27,9 +27,9 @@ class ImportRead(BaseModel):
     updated: int
     unchanged: int
     failed: int
-    flagged: int
+    flagged: int = 0
     errors: list[RowErrorRead]
-    warnings: list[RowErrorRead]
+    warnings: list[RowErrorRead] = Field(default_factory=list)
 
 
 class ImportProgress(BaseModel):

@@ -249,6 +249,27 @@ class TestWhatIsSaid:
         assert corrected["detail"]["new"] == {"certificate_number": right, "valid_until": ""}
         assert renamed["detail"]["new"] == {"holder": "王**"}
 
+    async def test_a_dry_run_answers_the_same_and_leaves_nothing(self, office: Office) -> None:
+        person, wrong, right = new_person(), new_certificate(), new_certificate()
+        await imported(office, line(person, "30", wrong))
+        application = await office.submitted(person, "10")
+        known, history = await office.known(person), (await office.read(application))["history"]
+        trail = await office.audit(action="certificate_corrected")
+        body = {"reason": REASON, "updated_at": known["certificates"][0]["updated_at"], "certificate_number": right}
+        path = f"/registry/certificates/{known['certificates'][0]['id']}"
+        dry: dict[str, Any] = {"params": {"dry_run": "true"}, "json": body}
+        rehearsed = done(await office.request("PATCH", path, office.reviewer, **dry))
+        named = {"reason": REASON, "updated_at": known["updated_at"], "name": "王安安"}
+        dry = {"params": {"dry_run": "true"}, "json": named}
+        renamed = done(await office.request("PATCH", f"/registry/people/{known['id']}", office.reviewer, **dry))
+        assert renamed["name"] == "王安安"
+        assert await office.known(person) == known
+        assert (await office.read(application))["history"] == history
+        assert await office.audit(action="certificate_corrected") == trail
+        after = done(await office.request("PATCH", path, office.reviewer, json=body))
+        numbers = [row["certificate_number"] for row in after["certificates"]]
+        assert sorted(row["certificate_number"] for row in rehearsed["certificates"]) == sorted(numbers)
+
 
 class TestMeetings:
     async def test_what_somebody_else_has_changed_is_looked_at_again(self, office: Office) -> None:

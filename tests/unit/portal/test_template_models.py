@@ -62,7 +62,9 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
         "notices": Sequence[Article],
     },
     "registry/outcome.html": {"outcome": ImportLine},
-    "registry/people.html": {"person": renewal.RegistryPersonRead},
+    "registry": {"person": renewal.RegistryPersonRead, "held": renewal.HeldCertificateRead},
+    "registry/correction.html": {"after": renewal.HeldCertificateRead},
+    "registry/name.html": {"after": renewal.RegistryPersonRead},
     "registry/step.html": {"step": ImportLine},
     "statistics": {"chart": Chart, "figures": review.StatisticsRead, "proof": certnumber.Proof},
 }
