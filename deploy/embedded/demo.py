@@ -13,7 +13,7 @@ from deploy.embedded.platform import Platform
 from deploy.synthetic import id_number, jpeg, person_name
 from services.renewal.domain import IMAGE_KINDS
 from services.renewal.models import Person
-from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import FIELDS
 from services.renewal.registry.service import import_registry
 from services.review.domain import Role
 from services.review.schemas import ReviewerCreation
@@ -78,7 +78,7 @@ def registry_csv(today: date) -> bytes:
     """Write the people as a registry import."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(TEMPLATE_COLUMNS)
+    writer.writerow(FIELDS)
     for serial, (group, number, name) in enumerate(people(today)):
         if not group.posts:
             writer.writerow([number, name, "", "", ""])

@@ -21,7 +21,7 @@ from services.renewal.settings import RenewalSettings
 from shared.audit.endpoints import audit_router
 from shared.errors import TooLarge
 from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
-from shared.files.tabular import MAX_FILE_BYTES
+from shared.files.tables.filetypes import MAX_FILE_BYTES
 from shared.observability.telemetry import get_logger
 from shared.persistence.rotation import Encrypted
 from shared.runtime.container import build_container

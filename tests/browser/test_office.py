@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from deploy.synthetic import id_number, person_name
-from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import FIELDS
 from tests.browser.conftest import MakeUser
 from tests.browser.steps import log_in_reviewer
 from tests.browser.user import User
@@ -20,7 +20,7 @@ def table(directory: Path) -> tuple[Path, str]:
     lines = [f"{number},{person_name(n)},,," for n, number in enumerate(people)]
     bad = ["360199199001010000,赵安安,,,", f"{id_number('male', date(1987, 1, 1))},赵安宁,不存在的岗位,X1,2030-01-01"]
     file = directory / "people.csv"
-    file.write_text("\n".join([",".join(TEMPLATE_COLUMNS), *lines[:10], *bad, *lines[10:]]), encoding="utf-8")
+    file.write_text("\n".join([",".join(FIELDS), *lines[:10], *bad, *lines[10:]]), encoding="utf-8")
     return file, people[0]
 
 

@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from deploy.synthetic import jpeg, taxpayer_id
-from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import FIELDS
 from shared.web.pagination import encode_cursor
 from tests.e2e.operations import SELF_HARMING, SERVICES, Operation, World, operations, person, seed
 from tests.support.platform import BASE, Harness
@@ -153,7 +153,7 @@ class Fuzzer:
             if isinstance(part, dict):
                 part.update({name: value for name, value in self._real.items() if name in part})
         if operation.path == "/registry/imports":
-            table: Any = {"file": f"{','.join(TEMPLATE_COLUMNS)}\n{person(0)},某某,,,\n".encode()}
+            table: Any = {"file": f"{','.join(FIELDS)}\n{person(0)},某某,,,\n".encode()}
             case.body = table
 
     def _check(self, operation: Operation, case: Case[Any], checks: list[Any]) -> None:

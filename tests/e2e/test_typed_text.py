@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from deploy.journey import decide
 from deploy.synthetic import taxpayer_id
-from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import FIELDS
 from shared.persistence.search import contains, search_key
 from shared.values import text
 from tests.support.office import Office, new_person, problem
@@ -161,7 +161,7 @@ async def test_id_numbers_of_an_import_and_of_a_look_up(office: Office) -> None:
 async def test_searches_and_queries_normalise_as_imports_do(office: Office) -> None:
     enterprise = await office.harness.enterprise(SEARCHES["stored enterprise"])
     person = new_person()
-    header = ",".join(TEMPLATE_COLUMNS)
+    header = ",".join(FIELDS)
     await imported(office, f"{header}\n{person},{SEARCHES['stored']},,,\n".encode())
     application = await office.submitted(person, "10", enterprise)
     await office.item(application, status="pending_review")

@@ -17,7 +17,7 @@ from services.certnumber.queries import LOCK_SERIES
 from services.renewal.container import RenewalContainer
 from services.renewal.models import Application, Enterprise, HeldCertificate, Image, Person, Submission
 from services.renewal.registry import service as registry
-from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import FIELDS
 from services.renewal.service import applications
 from services.review.models import PERSON_AT_REST, Decision, Item, ItemRevision
 from shared.auth.tokens import Principal
@@ -164,7 +164,7 @@ class Recorder:
     async def _command(self, history: History, what: str, person: str) -> None:
         async with self._office.renewal.database.transaction() as session:
             seen = await state(session, history.application)
-        table = "\n".join([",".join(TEMPLATE_COLUMNS), line(person, "80", new_certificate())]).encode()
+        table = "\n".join([",".join(FIELDS), line(person, "80", new_certificate())]).encode()
         command = Command(what, seen, table if what == "import" else b"")
         history.commands.append(command)
         await give(self._office.renewal, history, command)

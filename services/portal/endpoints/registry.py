@@ -20,6 +20,7 @@ router = page_router()
 IMPORTS = "/renewal/v1/registry/imports"
 NDJSON = "application/x-ndjson"
 COLUMNS = {
+    "": "整行",
     "id_number": "身份证号",
     "name": "姓名",
     "post": "岗位",

@@ -25,7 +25,6 @@ from services.renewal.errors import (
     TableInvalid,
 )
 from services.renewal.registry import people, service, views
-from services.renewal.registry.file import template_xlsx
 from services.renewal.registry.schemas import (
     CertificateCorrection,
     ImportDone,
@@ -36,6 +35,7 @@ from services.renewal.registry.schemas import (
     RegistryPersonRead,
 )
 from services.renewal.registry.service import ImportReport
+from services.renewal.registry.template import template_xlsx
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.web.openapi import problems
@@ -71,13 +71,16 @@ async def import_registry(
     request: Request,
     container: OwnContainer,
     principal: Registrar,
-    file: Annotated[UploadFile, File(description="CSV in UTF-8 or XLSX, at most 20 MiB and 100,000 rows")],
+    file: Annotated[
+        UploadFile, File(description="XLSX, or CSV in UTF-8, GB 18030 or UTF-16; at most 20 MiB and 100,000 rows")
+    ],
     dry_run: Annotated[bool, Query(description="only report what the import would do; nothing is written")] = False,
 ) -> ImportRead | StreamingResponse:
     """Import people and the certificates they hold. Importing the same table again changes nothing.
 
     With `Accept: application/x-ndjson` the answer is a stream of lines: the progress after every chunk of rows
     (`rows_total` is null where it is not known) and, last, either the report or the problem that ended the import.
+    A row that cannot be read or taken is in `errors` and harms no other; `column` is "" if all of it is at fault.
     A table refused before the first line is a problem document as usual. Whoever leaves before the last line stops
     the import; the rows done are kept.
     """

@@ -3,48 +3,73 @@
 One row per held certificate; a person who holds none has the last three columns empty. No message quotes an id number.
 """
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Literal
 
-from openpyxl import Workbook
-from openpyxl.styles import Alignment, Font, PatternFill
-
 from services.renewal.domain import Post
+from services.renewal.registry.expiry import InvalidExpiry, parse_expiry
+from shared.files.tables.cells import Kind
+from shared.files.tables.columns import Column
+from shared.files.tables.errors import BLANK_FORMULA, Fault, FaultCode
+from shared.files.tables.table import WHOLE_ROW
 from shared.values import idnumber
-from shared.values.text import certificate_number, person_name, private_use, search
+from shared.values.text import certificate_number, line, person_name, private_use, search
 
-TEMPLATE_COLUMNS = ("id_number", "name", "post", "certificate_number", "valid_until")
+# What offices call the columns. In a table with several of these names the first counts: 编号 alone may be any number.
+_ALIASES = {
+    "id_number": "身份证号码 公民身份号码 公民身份证号码 居民身份证号码 身份证件号码 身份证 证件号码 证件号",
+    "name": "人员姓名 学员姓名 持证人姓名 持证人 名字",
+    "post": "岗位名称 岗位类别 岗位工种 工种岗位 工种 工种名称 工种类别 培训工种 证书岗位 岗位代码",
+    "certificate_number": "证书号码 证书号 证书编码 岗位证书编号 资格证书编号 原证书编号 证号 编号",
+    "valid_until": "有效期截止日期 有效期截止 有效期截至 有效期止 有效期到 有效期结束日期 证书有效期至 证书有效期"
+    " 有效期限 有效日期 有效期 到期日期 到期时间 到期日 截止日期 失效日期",
+}
+COLUMNS = tuple(
+    Column(name, label, tuple(_ALIASES[name].split()), kind)
+    for name, label, kind in (
+        ("id_number", "身份证号", Kind.CODE),
+        ("name", "姓名", Kind.TEXT),
+        ("post", "岗位", Kind.TEXT),
+        ("certificate_number", "证书编号", Kind.CODE),
+        ("valid_until", "有效期至", Kind.DAY),
+    )
+)
+FIELDS = tuple(column.name for column in COLUMNS)
+CERTIFICATE_FIELDS = FIELDS[2:]
 
 MAX_NAME_CHARACTERS = 50
 MAX_CERTIFICATE_NUMBER_CHARACTERS = 50
 
-RowErrorCode = Literal[
-    "invalid_id_number",
-    "name_missing",
-    "name_invalid",
-    "unknown_post",
-    "certificate_number_missing",
-    "certificate_number_invalid",
-    "valid_until_invalid",
-    "incomplete_certificate",
-    "certificate_taken",
-    "certificate_duplicate",
-    "certificate_removed",
-    "certificate_corrected",
-    "name_corrected",
-    "certificate_number_similar",
-    "certificate_number_short",
-]
+RowErrorCode = (
+    Literal[
+        "invalid_id_number",
+        "name_missing",
+        "name_invalid",
+        "unknown_post",
+        "certificate_number_missing",
+        "certificate_number_invalid",
+        "valid_until_invalid",
+        "incomplete_certificate",
+        "certificate_taken",
+        "certificate_duplicate",
+        "certificate_removed",
+        "certificate_corrected",
+        "name_corrected",
+        "certificate_number_similar",
+        "certificate_number_short",
+    ]
+    | FaultCode
+)
 
-_DATE = re.compile(r"(\d{4})(?:年(\d{1,2})月(\d{1,2})日|([-/.])(\d{1,2})\4(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
 _NAME_MARKS = " ·.,'-"
 _DIGITS = frozenset("0123456789")
 _NUMBER_MARKS = _DIGITS | frozenset("()-/.[]〔〕【】〖〗·_")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
+_NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +100,40 @@ def codes_of(posts: Mapping[str, Post]) -> dict[str, str]:
     return {code: code for code in posts} | {search(post.name): code for code, post in posts.items()}
 
 
-def parse_row(row: Mapping[str, str], posts: Mapping[str, str], today: date) -> RegistryRow | list[RowError]:
-    """Check one row; `posts` maps every post's code and name, as searched for, to its code.
+def parse_row(
+    row: Mapping[str, str], posts: Mapping[str, str], today: date, faults: Mapping[str, Fault] = _NO_FAULTS
+) -> RegistryRow | list[RowError]:
+    """Check one row; `posts` maps every post's code and name, as searched for, to its code; `faults` say
+    what could not be read.
 
-    All the row's errors come back together.
+    All the row's errors come back together, in the order of the columns.
     """
-    errors: list[RowError] = []
-    person: idnumber.IdNumber | None = None
+    if WHOLE_ROW in faults:
+        return [_unreadable(WHOLE_ROW, faults[WHOLE_ROW])]
+    if faults and not any(
+        row[field] or faults.get(field, BLANK_FORMULA) is not BLANK_FORMULA for field in CERTIFICATE_FIELDS
+    ):
+        # Formulas that give nothing in all three: of a person without certificate.
+        faults = {field: fault for field, fault in faults.items() if field not in CERTIFICATE_FIELDS}
+    errors = [_unreadable(field, fault) for field, fault in faults.items()]
+    person = None if "id_number" in faults else _person(row["id_number"], today, errors)
+    name = "" if "name" in faults else _name(row["name"], errors)
+    certificate = _certificate(row, posts, faults, errors)
+    if errors or person is None:
+        return sorted(errors, key=lambda error: FIELDS.index(error.column))
+    return RegistryRow(person, name, certificate)
+
+
+def _unreadable(field: str, fault: Fault) -> RowError:
+    return RowError(field, fault.code, fault.message)
+
+
+def _person(number: str, today: date, errors: list[RowError]) -> idnumber.IdNumber | None:
     try:
-        person = idnumber.parse(row["id_number"], today)
+        return idnumber.parse(number, today)
     except idnumber.InvalidIdNumber as error:
         errors.append(RowError("id_number", "invalid_id_number", error.message))
-    name = _name(row["name"], errors)
-    certificate = _certificate(row, posts, errors)
-    return errors if errors or person is None else RegistryRow(person, name, certificate)
+        return None
 
 
 def _name(text: str, errors: list[RowError]) -> str:
@@ -109,19 +154,27 @@ def _name(text: str, errors: list[RowError]) -> str:
 
 
 def _certificate(
-    row: Mapping[str, str], posts: Mapping[str, str], errors: list[RowError]
+    row: Mapping[str, str], posts: Mapping[str, str], faults: Mapping[str, Fault], errors: list[RowError]
 ) -> RegisteredCertificate | None:
-    post_text, number = search(row["post"]), certificate_number(row["certificate_number"])
-    until_text = certificate_number(row["valid_until"])
-    if not (post_text or number or until_text):
+    post_text, number, expiry = (
+        search(row["post"]),
+        certificate_number(row["certificate_number"]),
+        line(row["valid_until"]),
+    )
+    if not (post_text or number or expiry or faults.keys() & CERTIFICATE_FIELDS):
         return None
     post = posts.get(post_text)
-    if not post_text:
+    if not post_text and "post" not in faults:
         errors.append(RowError("post", "incomplete_certificate", "填写了证书编号或有效期，请同时填写岗位"))
-    elif post is None:
+    elif post is None and "post" not in faults:
         errors.append(RowError("post", "unknown_post", "没有这个岗位，请填写岗位代码或岗位名称"))
-    _check_number(number, errors)
-    valid_until = _valid_until(until_text, errors)
+    if "certificate_number" not in faults:
+        _check_number(number, errors)
+    try:
+        valid_until = parse_expiry(expiry)
+    except InvalidExpiry as error:
+        errors.append(RowError("valid_until", "valid_until_invalid", error.message))
+        return None
     return RegisteredCertificate(post, number, valid_until) if post else None
 
 
@@ -141,63 +194,6 @@ def _check_number(number: str, errors: list[RowError]) -> None:
         errors.append(RowError(column, "certificate_number_invalid", message))
 
 
-def _valid_until(text: str, errors: list[RowError]) -> date | None:
-    if not text:
-        return None
-    try:
-        if match := _DATE.fullmatch(text):
-            year, month, day = (int(part) for part in match.groups() if part and part.isdecimal())
-            if 1900 <= year <= 2199:
-                return date(year, month, day)
-    except ValueError:
-        pass
-    message = "有效期应为真实日期，例如 2027-05-31；长期有效的请留空"
-    errors.append(RowError("valid_until", "valid_until_invalid", message))
-    return None
-
-
 def _is_letter(character: str) -> bool:
     # Rare ideographs of names are newer than the interpreter's Unicode tables: take those two planes whole.
     return character.isalpha() or character == "〇" or 0x20000 <= ord(character) <= 0x3FFFD
-
-
-_NOTES = (
-    ("列名", "含义", "填写要求", "示例"),
-    ("id_number", "身份证号", "必填，18位", idnumber.make("360199", date(1990, 1, 1), 1)),
-    ("name", "姓名", "必填，与身份证一致", "张某某"),
-    ("post", "岗位", "岗位代码或岗位名称；未持证的人员留空", "土建施工员"),
-    ("certificate_number", "证书编号", "填写岗位时必填；请保持文本格式，以免丢失开头的0", "00707100000001"),
-    ("valid_until", "有效期至", "如 2027-05-31；长期有效的留空", "2027-05-31"),
-)
-_NOTE_LINES = (
-    "每本证书填一行；同一人持有多本证书的填多行，未持证的人员填一行并将后三列留空。",
-    "请在“人员与证书”工作表中填写，不要改动第一行的列名。",
-)
-
-
-def template_xlsx() -> bytes:
-    """The import's template: an empty sheet with the columns, formatted as text, and a second one explaining them."""
-    workbook = Workbook()
-    table = workbook.worksheets[0]
-    table.title = "人员与证书"
-    table.append(TEMPLATE_COLUMNS)
-    table.freeze_panes = "A2"
-    notes = workbook.create_sheet("填写说明")
-    for line in _NOTES:
-        notes.append(line)
-    for text in _NOTE_LINES:
-        notes.append((text,))
-    for letter, column in zip("ABCDE", TEMPLATE_COLUMNS, strict=True):
-        table.column_dimensions[letter].number_format = "@"
-        table.column_dimensions[letter].width = max(18, len(column) + 4)
-    for letter, width in zip("ABCD", (22, 14, 56, 24), strict=True):
-        notes.column_dimensions[letter].width = width
-    for sheet in (table, notes):
-        for cell in sheet[1]:
-            cell.number_format = "@"
-            cell.font = Font(bold=True)
-            cell.fill = PatternFill("solid", fgColor="DDE7F3")
-            cell.alignment = Alignment(horizontal="center")
-    stream = io.BytesIO()
-    workbook.save(stream)
-    return stream.getvalue()

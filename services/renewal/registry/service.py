@@ -19,7 +19,7 @@ from services.renewal.models import ID_NUMBER, HeldCertificate, Person
 from services.renewal.queries import posts
 from services.renewal.registry import queries
 from services.renewal.registry.file import (
-    TEMPLATE_COLUMNS,
+    COLUMNS,
     RegisteredCertificate,
     RegistryRow,
     RowError,
@@ -30,8 +30,9 @@ from services.renewal.registry.people import restate, superseded_values
 from services.renewal.registry.plan import Change, Holding, Snapshot, plan
 from shared.audit import trail
 from shared.auth.tokens import Principal
-from shared.files import tabular
-from shared.files.tabular import TableError
+from shared.files.tables import table
+from shared.files.tables.errors import TableError
+from shared.files.tables.table import Row
 from shared.values.clock import business_day
 
 MAX_ROWS = 100_000
@@ -73,7 +74,7 @@ class ImportReport:
 async def count_rows(file: BinaryIO) -> int | None:
     """How many rows an import will go through, None if that is not to be had quickly. Raises TableInvalid."""
     try:
-        return await anyio.to_thread.run_sync(tabular.count_rows, file, TEMPLATE_COLUMNS, MAX_ROWS)
+        return await anyio.to_thread.run_sync(table.count_rows, file, COLUMNS, MAX_ROWS)
     except TableError as error:
         raise _invalid(error, 0) from None
 
@@ -95,7 +96,7 @@ async def import_registry(
     report = ImportReport()
     ahead = Snapshot({}, {}, digits=digits)
     today = business_day(container.clock.now())
-    reader = tabular.rows(file, TEMPLATE_COLUMNS, MAX_ROWS)
+    reader = table.rows(file, COLUMNS, MAX_ROWS)
     try:
         while chunk := await anyio.to_thread.run_sync(_next_chunk, container, reader, codes, today):
             async with container.database.transaction() as own:
@@ -136,14 +137,12 @@ class Parsed:
     index: str
 
 
-def _next_chunk(
-    container: RenewalContainer, reader: Iterator[tuple[int, dict[str, str]]], posts: dict[str, str], today: date
-) -> list[Parsed]:
+def _next_chunk(container: RenewalContainer, reader: Iterator[Row], posts: dict[str, str], today: date) -> list[Parsed]:
     chunk = []
-    for number, row in islice(reader, container.import_chunk):
-        found = parse_row(row, posts, today)
+    for row in islice(reader, container.import_chunk):
+        found = parse_row(row.texts, posts, today, row.faults)
         index = container.cipher.blind_index(found.person.value) if isinstance(found, RegistryRow) else ""
-        chunk.append(Parsed(number, found, index))
+        chunk.append(Parsed(row.number, found, index))
     return chunk
 
 

@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.renewal.registry import service as registry
-from tests.integration.renewal.test_registry import HEADER, REGISTRAR, counts, imported, upload, xlsx
+from services.renewal.registry.file import FIELDS
+from tests.integration.renewal.test_registry import HEADER, REGISTRAR, counts, imported, upload
 from tests.support.office import Office, line, new_certificate, new_person, problem
 from tests.support.sql import statements
+from tests.support.workbooks import row, workbook
 
 DRY: dict[str, Any] = {"params": {"dry_run": "true"}}
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -91,7 +93,8 @@ async def test_a_dry_run_of_a_broken_table_has_imported_nothing(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(office.renewal, "import_chunk", 1)
-    response = await upload(office, csv(line(new_person()), line(new_person()), '"broken'), **DRY)
+    rows = [row(*FIELDS), *(row(new_person(), "王安宁", "", "", "") for _ in range(2)), "<row><broken"]
+    response = await upload(office, workbook("".join(rows)), **DRY)
     assert problem(response, 422, "table_invalid")["imported"] == 0
 
 
@@ -113,7 +116,8 @@ async def test_progress(office: Office, monkeypatch: pytest.MonkeyPatch, dry_run
 async def test_what_is_wrong_with_the_whole_table_is_said_at_once(office: Office) -> None:
     """By status, and before anything is written."""
     person = new_person()
-    for data in (b"", csv(line(person), '"broken'), f"{HEADER}\n王".encode("gb18030"), b"PK\x03\x04 not a workbook"):
+    two_ways = f"{HEADER}\n{person},José,,,".encode()  # José or Jos茅
+    for data in (b"", two_ways, b"PK\x03\x04 not a workbook"):
         problem(await upload(office, data, headers=NDJSON), 422, "table_invalid")
     found = await office.request("GET", "/registry/people", office.reviewer, params={"id_number": person})
     problem(found, 404, "person_not_found")
@@ -124,8 +128,8 @@ async def test_a_workbook_that_breaks_off_says_so_in_the_last_line(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(office.renewal, "import_chunk", 2)
-    rows = [(new_person(), "王安宁", None, None, None) for _ in range(3)]
-    first, last = lines_of(await upload(office, xlsx(*rows, ("1" * 501, None, None, None, None)), headers=NDJSON))
+    rows = [row(*FIELDS), *(row(new_person(), "王安宁", "", "", "") for _ in range(3)), row(*["<c/>"] * 16_385)]
+    first, last = lines_of(await upload(office, workbook("".join(rows)), headers=NDJSON))
     assert first == {"rows_done": 2, "rows_total": None}
     assert (last["problem"]["code"], last["problem"]["status"], last["problem"]["row"]) == ("table_invalid", 422, 5)
     assert last["problem"]["imported"] == 2

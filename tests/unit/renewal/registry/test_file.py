@@ -8,9 +8,17 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from deploy import synthetic
-from services.renewal.registry import file as registry_file
-from services.renewal.registry.file import TEMPLATE_COLUMNS, RegisteredCertificate, RegistryRow, RowError, parse_row
-from shared.files import tabular
+from services.renewal.registry.file import (
+    COLUMNS,
+    FIELDS,
+    RegisteredCertificate,
+    RegistryRow,
+    RowError,
+    parse_row,
+)
+from services.renewal.registry.template import template_xlsx
+from shared.files.tables import table as tables
+from shared.files.tables.errors import BLANK_FORMULA, ERROR, FORMULA, NUMBER, TOO_WIDE, Fault
 
 TODAY = date(2026, 11, 22)
 POSTS = {"10": "10", "土建施工员": "10", "21": "21", "市政质量员": "21"}
@@ -40,7 +48,7 @@ def refused(**changes: str) -> list[RowError]:
     found = parse_row(FULL | changes, POSTS, TODAY)
     assert isinstance(found, list)
     for error in found:
-        assert error.column in TEMPLATE_COLUMNS
+        assert error.column in FIELDS
         assert re.search("[一-鿿]", error.message)
         assert ID not in error.message
     return found
@@ -72,8 +80,47 @@ def test_dates(text: str) -> None:
     assert held(valid_until=text).valid_until == date(2027, 5, 31)
 
 
-def test_no_expiry() -> None:
-    assert held(valid_until="").valid_until is None
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2027-05-31 00:00:00",
+        "2027/5/31 0:00",
+        "2027-05-31T00:00:00",
+        "2027-05-31 23:59:59.000",
+        "2027年5月31日 8时30分",
+        "2027/5/31 12:00 AM",
+        "2027-05-31\u3000下午 3:20",
+        "2027-05-30T16:00:00Z",  # midnight in Shanghai
+        "2027-05-30T16:00:00.000Z",
+        "2027-05-31T00:00:00+08:00",
+    ],
+)
+def test_dates_with_a_time(text: str) -> None:
+    assert held(valid_until=text).valid_until == date(2027, 5, 31)
+
+
+@pytest.mark.parametrize("text", ["2024-06-01至2027-05-31", "2024年6月1日 至 2027年5月31日", "至2027.5.31"])
+def test_the_end_of_a_period(text: str) -> None:
+    assert held(valid_until=text).valid_until == date(2027, 5, 31)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "长期",
+        "长期有效",
+        " 长 期 ",
+        "永久",
+        "9999-12-31",
+        "9999/12/31 0:00",
+        "99991231",
+        "9999年12月31日",
+        "2024-06-01至长期",
+    ],
+)
+def test_no_expiry(text: str) -> None:
+    assert held(valid_until=text).valid_until is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +131,11 @@ def test_no_expiry() -> None:
         "2027-5/31",
         "31-05-2027",
         "2027",
-        "长期",
+        "至今",
+        "长期至2027-05-31x",
+        "2027-05-31 25时",
+        "2027-05-3108:00",
+        "2027-05-31T16:99Z",
         "202705",
         "0001-01-01",
         "2027年5月",
@@ -114,6 +165,8 @@ def test_every_date_in_every_form(day: date, form: str) -> None:
         ("\ue863某", "䶮某"),
         ("古丽努尔·艾力⋅买买提 • 阿不都", "古丽努尔·艾力·买买提·阿不都"),
         ("𠮷野", "𠮷野"),
+        ("张三\u200b", "张三"),
+        ("SMITH，JOHN", "SMITH, JOHN"),
         ("王\U00031350", "王\U00031350"),  # newer than the interpreter's tables
     ],
 )
@@ -141,9 +194,10 @@ def test_name_missing(text: str) -> None:
     [
         ("００７０７", "00707"),
         ("赣建安Ｃ（2019）0012345", "赣建安C(2019)0012345"),
+        ("赣建安C〔2021〕0000003", "赣建安C〔2021〕0000003"),
+        ("赣建安C—0000008\u200b", "赣建安C-0000008"),
         (" 0070 710 ", "0070710"),
         ("0070\u200b7", "00707"),
-        ("赣建安C〔2021〕0000003", "赣建安C〔2021〕0000003"),
         ("赣建安C【2021】0000004", "赣建安C【2021】0000004"),
         ("赣建安C（二〇二一）—0000007", "赣建安C(二〇二一)-0000007"),
         ("9" * 50, "9" * 50),
@@ -173,6 +227,37 @@ def test_refusals(changes: dict[str, str], expected: list[str]) -> None:
     assert codes(**changes) == expected
 
 
+@pytest.mark.parametrize(
+    ("faults", "changes", "expected"),
+    [
+        ({"valid_until": FORMULA}, {"valid_until": ""}, [("valid_until", "cell_formula")]),
+        ({"valid_until": BLANK_FORMULA}, {"valid_until": ""}, [("valid_until", "cell_formula")]),
+        ({"certificate_number": NUMBER}, {"certificate_number": ""}, [("certificate_number", "cell_number")]),
+        (
+            {"valid_until": ERROR, "id_number": NUMBER},
+            {"valid_until": "", "id_number": "", "name": ""},
+            [("id_number", "cell_number"), ("name", "name_missing"), ("valid_until", "cell_error")],
+        ),
+        ({"post": ERROR}, {"post": "", "certificate_number": "", "valid_until": ""}, [
+            ("post", "cell_error"), ("certificate_number", "certificate_number_missing"),
+        ]),
+        ({"": TOO_WIDE}, dict.fromkeys(FIELDS, ""), [("", "row_too_wide")]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_an_error_of_its_column(
+    faults: dict[str, Fault], changes: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    found = parse_row(FULL | changes, POSTS, TODAY, faults)
+    assert isinstance(found, list)
+    assert [(error.column, error.code) for error in found] == expected
+
+
+def test_formulas_that_give_nothing_are_of_a_person_without_certificate() -> None:
+    blank = dict.fromkeys(FIELDS[2:], "")
+    found = parse_row(FULL | blank, POSTS, TODAY, dict.fromkeys(FIELDS[2:], BLANK_FORMULA))
+    assert found == good(**blank)
+
+
 def test_id_number_is_not_quoted() -> None:
     wrong = ID[:-1] + ("1" if ID[-1] != "1" else "2")
     (error,) = refused(id_number=wrong)
@@ -180,27 +265,29 @@ def test_id_number_is_not_quoted() -> None:
     assert wrong not in error.message
 
 
-@given(st.fixed_dictionaries({column: st.text(max_size=60) for column in TEMPLATE_COLUMNS}))
+@given(st.fixed_dictionaries({column: st.text(max_size=60) for column in FIELDS}))
 def test_any_row_is_read_or_refused(row: dict[str, str]) -> None:
     assert parse_row(row | {"id_number": ID}, POSTS, TODAY)
 
 
 def test_template_is_an_empty_table_of_text_columns() -> None:
-    content = registry_file.template_xlsx()
-    assert list(tabular.rows(io.BytesIO(content), TEMPLATE_COLUMNS, 10)) == []
+    content = template_xlsx()
+    assert list(tables.rows(io.BytesIO(content), COLUMNS, 10)) == []
     workbook = load_workbook(io.BytesIO(content))
     table, notes = workbook.worksheets
     assert {table.column_dimensions[letter].number_format for letter in "ABCDE"} == {"@"}
-    assert [cell.value for cell in notes["A"]][1:6] == list(TEMPLATE_COLUMNS)
+    labels = [column.label for column in COLUMNS]
+    assert [cell.value for cell in table[1]] == labels
+    assert [cell.value for cell in notes["A"]][1:6] == labels
 
 
 def test_filled_template_is_read() -> None:
-    workbook = load_workbook(io.BytesIO(registry_file.template_xlsx()))
+    workbook = load_workbook(io.BytesIO(template_xlsx()))
     table, notes = workbook.worksheets
     table.append(list(FULL.values()))
-    table.append([cell.value for cell in notes["D"]][1:6])
+    table.append([cell.value for cell in notes["C"]][1:6])
     stream = io.BytesIO()
     workbook.save(stream)
-    found = [parse_row(cells, POSTS, TODAY) for _, cells in tabular.rows(stream, TEMPLATE_COLUMNS, 10)]
+    found = [parse_row(row.texts, POSTS, TODAY, row.faults) for row in tables.rows(stream, COLUMNS, 10)]
     assert found[0] == good()
     assert isinstance(found[1], RegistryRow)
