@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from deploy.synthetic import id_number
-from services.renewal.registry.file import TEMPLATE_COLUMNS
+from services.renewal.registry.file import FIELDS
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
 from tests.integration.portal.test_registry import IMPORT, look_up, send, table
 from tests.support.platform import REVIEWER_PASSWORD, Harness
 
-HEADER = ",".join(TEMPLATE_COLUMNS)
+HEADER = ",".join(FIELDS)
 
 
 def person(year: int) -> str:
