@@ -101,6 +101,13 @@ class RegistryPersonRead(Answer):
     applications: list[PersonApplicationRead]
 
 
+class RenamingRead(Answer):
+    row: int
+    id_number_masked: str
+    old: str
+    new: str
+
+
 class RowErrorRead(Answer):
     row: int
     column: str
@@ -163,8 +170,10 @@ class ImportRead(Answer):
     unchanged: int
     failed: int
     flagged: int = 0
+    renamings: int = 0
     errors: list[RowErrorRead]
     warnings: list[RowErrorRead] | None = None
+    renamed: list[RenamingRead] | None = None
 
 
 class PageApplicationRead(Answer):

@@ -25,6 +25,7 @@ from services.renewal.errors import (
     TableInvalid,
 )
 from services.renewal.registry import people, service, views
+from services.renewal.registry.report import ImportReport
 from services.renewal.registry.schemas import (
     CertificateCorrection,
     ImportDone,
@@ -34,7 +35,6 @@ from services.renewal.registry.schemas import (
     RegistryChange,
     RegistryPersonRead,
 )
-from services.renewal.registry.service import ImportReport
 from services.renewal.registry.template import template_xlsx
 from shared.auth.access import allow
 from shared.auth.tokens import Principal

@@ -52,7 +52,7 @@ class Holding:
 class Change:
     """What a row changes of the person `index`: the name and the holding, None where that stays as it is.
 
-    `warning` is what somebody should look at.
+    `warning` is what somebody should look at, `old_name` the one that `name` takes the place of.
     """
 
     outcome: Outcome
@@ -60,6 +60,7 @@ class Change:
     name: str | None
     holding: Holding | None
     warning: RowError | None = None
+    old_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ class Snapshot:
             if is_new or (known and not known.by_platform and known.certificate != certificate):
                 holding = Holding(index, certificate, superseded=() if is_new or known is None else known.superseded)
         if not is_known or is_new:
-            return Change("created", index, name, holding, warning)
-        return Change("unchanged" if name is None and holding is None else "updated", index, name, holding, warning)
+            outcome: Outcome = "created"
+        else:
+            outcome = "unchanged" if name is None and holding is None else "updated"
+        return Change(outcome, index, name, holding, warning, old_name=None if name is None else known_name)
 
     def _warning(self, number: str, alike: Iterable[Holding]) -> RowError | None:
         other = next((each for each in alike if each.number != number and not each.is_free), None)

@@ -18,9 +18,18 @@ class RowErrorRead(BaseModel):
     message: str
 
 
+class RenamingRead(BaseModel):
+    """A row that gives a known person another name: what the platform had and what it has after the import."""
+
+    row: int
+    id_number_masked: str
+    old: str
+    new: str
+
+
 class ImportRead(BaseModel):
-    """`failed` counts every bad row, `flagged` those taken that somebody should look at; of `errors` and `warnings` at
-    most the first 1,000 each are listed."""
+    """`failed` counts every bad row, `flagged` those taken that somebody should look at, `renamings` those that
+    give a known person another name; of `errors`, `warnings` and `renamed` at most the first 1,000 each are listed."""
 
     rows: int
     created: int
@@ -28,8 +37,10 @@ class ImportRead(BaseModel):
     unchanged: int
     failed: int
     flagged: int = 0
+    renamings: int = 0
     errors: list[RowErrorRead]
     warnings: list[RowErrorRead] = Field(default_factory=list)
+    renamed: list[RenamingRead] = Field(default_factory=list)
 
 
 class ImportProgress(BaseModel):

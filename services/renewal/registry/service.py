@@ -2,7 +2,7 @@
 
 from collections import ChainMap, defaultdict
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from typing import BinaryIO, Self
@@ -28,6 +28,7 @@ from services.renewal.registry.file import (
 )
 from services.renewal.registry.people import restate, superseded_values
 from services.renewal.registry.plan import Change, Holding, Snapshot, plan
+from services.renewal.registry.report import ImportReport, Judged, Parsed
 from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.files.tables import table
@@ -36,39 +37,6 @@ from shared.files.tables.table import Row
 from shared.values.clock import business_day
 
 MAX_ROWS = 100_000
-MAX_REPORTED = 1_000
-
-# What a row changes, or what is wrong with it.
-Judged = Change | Sequence[RowError]
-
-
-@dataclass
-class ImportReport:
-    """`failed` counts all bad rows, `flagged` those taken that somebody should look at; of `errors` and `warnings` the
-    first thousand each are held, as (row number in the sheet, what is wrong)."""
-
-    rows: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    failed: int = 0
-    flagged: int = 0
-    errors: list[tuple[int, RowError]] = field(default_factory=list)
-    warnings: list[tuple[int, RowError]] = field(default_factory=list)
-
-    def count(self, number: int, judged: Judged) -> None:
-        """Count the row of this number in the sheet."""
-        self.rows += 1
-        if isinstance(judged, Change):
-            setattr(self, judged.outcome, getattr(self, judged.outcome) + 1)
-            if judged.warning is not None:
-                self.flagged += 1
-                if len(self.warnings) < MAX_REPORTED:
-                    self.warnings.append((number, judged.warning))
-        else:
-            self.failed += 1
-            room = MAX_REPORTED - len(self.errors)
-            self.errors += [(number, error) for error in islice(judged, room)]
 
 
 async def count_rows(file: BinaryIO) -> int | None:
@@ -106,7 +74,7 @@ async def import_registry(
                     planned = await _import(container, own, principal, chunk, digits)
             # Only what is committed counts.
             for parsed, judged in zip(chunk, planned, strict=True):
-                report.count(parsed.number, judged)
+                report.count(parsed, judged)
             yield report.rows
     except TableError as error:
         raise _invalid(error, 0 if dry_run else report.rows) from None
@@ -126,15 +94,6 @@ async def _record(container: RenewalContainer, principal: Principal, report: Imp
     async with container.database.transaction() as session:
         counts = {name: getattr(report, name) for name in ("rows", "created", "updated", "unchanged", "failed")}
         trail.add(session, container.clock.now(), principal, AuditAction.registry_imported, None, counts)
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """A row by its number in the sheet; `index` is the blind index of a good one's person."""
-
-    number: int
-    found: RegistryRow | list[RowError]
-    index: str
 
 
 def _next_chunk(container: RenewalContainer, reader: Iterator[Row], posts: dict[str, str], today: date) -> list[Parsed]:

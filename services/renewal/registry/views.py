@@ -3,14 +3,15 @@
 from services.renewal.domain import LABELS
 from services.renewal.registry.file import RowError
 from services.renewal.registry.people import RegistryPerson
+from services.renewal.registry.report import ImportReport
 from services.renewal.registry.schemas import (
     HeldCertificateRead,
     ImportRead,
     PersonApplicationRead,
     RegistryPersonRead,
+    RenamingRead,
     RowErrorRead,
 )
-from services.renewal.registry.service import ImportReport
 from shared.values.idnumber import mask
 
 
@@ -22,8 +23,13 @@ def import_report(report: ImportReport) -> ImportRead:
         unchanged=report.unchanged,
         failed=report.failed,
         flagged=report.flagged,
+        renamings=report.renamings,
         errors=[_row(*each) for each in report.errors],
         warnings=[_row(*each) for each in report.warnings],
+        renamed=[
+            RenamingRead(row=each.row, id_number_masked=each.id_number_masked, old=each.old, new=each.new)
+            for each in report.renamed
+        ],
     )
 
 

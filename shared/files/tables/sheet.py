@@ -110,9 +110,10 @@ class SheetRows(Elements):
 
     def _begin_row(self, attributes: Attributes) -> None:
         stated = attributes.get("r", "")
-        self._number = int(stated) if stated.isdecimal() and len(stated) < 9 else self._number + 1
-        if self._number > MAX_SHEET_ROWS:
-            raise MarkupError("a row beyond the last")
+        number = int(stated) if stated.isdecimal() and len(stated) < 9 else self._number + 1
+        if not self._number < number <= MAX_SHEET_ROWS:
+            raise MarkupError("a row twice, or beyond the last")
+        self._number = number
         self._cells = []
         self._column, self._count, self._used = -1, 0, False
 

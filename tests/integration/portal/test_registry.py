@@ -65,6 +65,12 @@ async def test_a_table_is_checked_then_imported_then_found(registrar: Browser) -
     assert "导入完成：共 1 行，没有问题" in again.text
     assert "未变 1 行" in again.text
 
+    other = table(f"{good},吴安平,土建施工员,旧0000000001,2031-05-31", f"{good},吴,安平,30,x,2031-05-31")
+    renaming = await send(registrar, CHECK, other)
+    assert "有 1 行的姓名与平台数据不同，导入时将改为表格中的姓名，请先核对是否为同一人" in renaming.text
+    assert f"2 {mask(good)} 吴安宁 吴安平" in renaming.text
+    assert "3 整行 单元格多于表头" in renaming.text
+
     found = await look_up(registrar, good)
     assert found.path == "/registry/people"
     for text in ("吴安宁", mask(good), "女", "1971-05-06", "旧0000000001", "土建施工员", "在册", "2031-05-31", "导入"):

@@ -16,7 +16,9 @@ from deploy.synthetic import id_number
 from services.renewal.models import HeldCertificate, Person
 from services.renewal.registry import service as registry
 from services.renewal.registry.file import FIELDS
+from services.renewal.registry.report import ImportReport
 from shared.auth.tokens import Principal
+from shared.values.idnumber import mask
 from tests.support.office import Office, line, new_certificate, new_person, problem
 from tests.support.sql import statements
 from tests.support.wait import until
@@ -110,6 +112,23 @@ async def test_updates(office: Office) -> None:
     assert known["name"] == "王安和"
     [certificate] = known["certificates"]
     assert (certificate["post"], certificate["valid_until"]) == ("11", "2032-05-31")
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_another_name_for_a_known_person_is_listed(office: Office, dry_run: bool) -> None:
+    known, other = new_person(), new_person()
+    await imported(office, f"{known},王安宁,,,")
+    rows = [f"{other},李安和,,,", f"{known},王安宁,,,", f"{known},王安和,,,", f"{known},王安和,10,{new_certificate()},"]
+    again = f"{other},李安平,,,"  # of a person that the table itself has brought
+    response = await upload(office, "\n".join([HEADER, *rows, again]).encode(), params={"dry_run": dry_run})
+    report = response.json()
+    assert report["renamings"] == 2
+    assert report["renamed"] == [
+        {"row": 4, "id_number_masked": mask(known), "old": "王安宁", "new": "王安和"},
+        {"row": 6, "id_number_masked": mask(other), "old": "李安和", "new": "李安平"},
+    ]
+    assert known not in response.text
+    assert (await office.known(known))["name"] == ("王安宁" if dry_run else "王安和")
 
 
 async def test_bad_rows_are_named_and_harm_no_other(office: Office) -> None:
@@ -237,7 +256,7 @@ async def test_memory_does_not_grow_with_the_table(office: Office, dry_run: bool
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-            assert isinstance(report, registry.ImportReport)
+            assert isinstance(report, ImportReport)
             assert report.created == rows
 
     chunk = office.renewal.import_chunk

@@ -109,8 +109,8 @@ async def test_progress(office: Office, monkeypatch: pytest.MonkeyPatch, dry_run
     again = lines_of(await upload(office, csv(*map(line, people)), headers=NDJSON))[-1]["report"]
     assert counts(again) == ((5, 5, 0, 0, 0) if dry_run else (5, 0, 0, 5, 0))
     empty = lines_of(await upload(office, csv(), headers=NDJSON))
-    numbers = dict.fromkeys(("rows", "created", "updated", "unchanged", "failed", "flagged"), 0)
-    assert empty == [{"report": {**numbers, "errors": [], "warnings": []}}]
+    numbers = dict.fromkeys(("rows", "created", "updated", "unchanged", "failed", "flagged", "renamings"), 0)
+    assert empty == [{"report": {**numbers, "errors": [], "warnings": [], "renamed": []}}]
 
 
 async def test_what_is_wrong_with_the_whole_table_is_said_at_once(office: Office) -> None:

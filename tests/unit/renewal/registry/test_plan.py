@@ -45,7 +45,7 @@ class TestAssess:
         assert known().assess("a", row()) == Change("unchanged", "a", None, None)
 
     def test_another_name(self) -> None:
-        assert known().assess("a", row("王安和")) == Change("updated", "a", "王安和", None)
+        assert known().assess("a", row("王安和")) == Change("updated", "a", "王安和", None, old_name="王安宁")
 
     def test_a_new_certificate_of_a_known_person(self) -> None:
         new = certificate("2")
@@ -61,7 +61,9 @@ class TestAssess:
     def test_a_certificate_that_the_platform_gave_stays_as_it_is(self) -> None:
         snapshot = known(by_platform=True)
         assert snapshot.assess("a", row(held=certificate(post="30"))) == Change("unchanged", "a", None, None)
-        assert snapshot.assess("a", row("王安和", certificate(post="30"))) == Change("updated", "a", "王安和", None)
+        assert snapshot.assess("a", row("王安和", certificate(post="30"))) == Change(
+            "updated", "a", "王安和", None, old_name="王安宁"
+        )
 
     def test_a_certificate_of_somebody_else(self) -> None:
         assert known("b").assess("a", row("王安和", certificate())) is TAKEN
@@ -93,7 +95,7 @@ class TestAssess:
         assert snapshot.assess("a", row("王安和", certificate())) is NAME_CORRECTED
         newer = certificate(until=date(2034, 5, 31))
         assert snapshot.assess("a", row("王安定", newer)) == Change(
-            "updated", "a", "王安定", Holding("a", newer, superseded=right.superseded)
+            "updated", "a", "王安定", Holding("a", newer, superseded=right.superseded), old_name="王安宁"
         )
 
     @pytest.mark.parametrize(

@@ -193,6 +193,7 @@ def test_a_broken_cell_refuses_its_row(inner: str) -> None:
         {"xl/worksheets/sheet1.xml": sheet(GOOD_ROWS.replace("<c ", '<c r="ZZZZ2" '))},
         {"xl/worksheets/sheet1.xml": sheet(GOOD_ROWS.replace("<c ", '<c r="2" '))},
         {"xl/worksheets/sheet1.xml": sheet(row(*HEADER, at=1) + row(ID, "张三", "", at=1_048_577))},
+        {"xl/worksheets/sheet1.xml": sheet(row(*HEADER, at=1) + row(ID, "张三", "", at=1))},  # which is row 1?
         {"XL/Worksheets/sheet1.xml": sheet(GOOD_ROWS)},  # which of the two?
         {"xl/worksheets/sheet1.xml": f"<!DOCTYPE w [<!ENTITY a 'x'>]>{sheet(GOOD_ROWS)}"},
         {"xl/worksheets/sheet1.xml": f"<!DOCTYPE w SYSTEM 'file:///etc/hostname'>{sheet(GOOD_ROWS)}"},
