@@ -3,15 +3,13 @@
 import httpx2
 from fastapi import FastAPI
 
-from services.certnumber.audit import AUDIT_LABELS, AuditAction
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
-from services.certnumber.endpoints import router
+from services.certnumber.endpoints import audit, router
 from services.certnumber.metrics import sample_numbering
 from services.certnumber.numbering.waker import CeleryWaker, EagerWaker
 from services.certnumber.settings import CertnumberSettings
 from services.certnumber.tasks import create_celery
-from shared.audit.endpoints import audit_router
 from shared.runtime.container import Container, build_container
 from shared.runtime.service import Service
 from shared.values.clock import Clock
@@ -42,7 +40,7 @@ def create_app(container: Container) -> FastAPI:
         container,
         title="赣证 certnumber",
         description="Number series, the ledger of certificate numbers and their public verification.",
-        routers=[router, audit_router(AuditAction, AUDIT_LABELS)],
+        routers=[router, audit],
     )
 
 

@@ -3,9 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Query
 
 from services.certnumber import views
+from services.certnumber.audit import AUDIT_LABELS, AuditAction
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.domain import MAX_NUMBER
 from services.certnumber.errors import (
@@ -25,16 +26,27 @@ from services.certnumber.schemas import (
     SeriesPreview,
     SeriesRead,
 )
-from services.certnumber.service import certificates, proof, series
+from services.certnumber.service import certificates, proof, series, trail
+from shared.audit.endpoints import Alternatives, audit_router
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import CONTAINER, Session, transactional_router
-from shared.web.validation import CertificateNumber
+from shared.web.validation import CertificateNumber, Sought
 
 router = transactional_router()
+
+
+def narrow_audit(
+    series: Annotated[Sought | None, Query(max_length=100, description="any part of a series' name")] = None,
+) -> Alternatives:
+    """Read this trail's own filters, as a FastAPI dependency."""
+    return trail.narrow(series)
+
+
+audit = audit_router(AuditAction, AUDIT_LABELS, narrowing=narrow_audit, naming=trail.name_subjects)
 
 
 OwnContainer = Annotated[CertnumberContainer, CONTAINER]

@@ -22,7 +22,7 @@ from services.certnumber.models import (
     WithdrawnApproval,
 )
 from services.certnumber.overlap import Output
-from shared.persistence.search import search_key
+from shared.persistence.search import contains, search_key
 from shared.values.text import search
 from shared.web.pagination import PageRequest, keyset
 
@@ -202,6 +202,15 @@ async def count_failed(session: AsyncSession) -> dict[str, int]:
     """Count the approvals that could not be numbered, by post."""
     statement = sa.select(Approval.post, sa.func.count()).where(Approval.status == "failed").group_by(Approval.post)
     return dict((await session.execute(statement)).all())
+
+
+def series_named(name: str) -> sa.Select[Any]:
+    """Select the ids of the series with this in their name."""
+    return sa.select(Series.id).where(contains(Series.name, name))
+
+
+async def series_names(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, str]:
+    return dict((await session.execute(sa.select(Series.id, Series.name).where(Series.id.in_(ids)))).all())
 
 
 async def list_series(session: AsyncSession, page: PageRequest) -> Sequence[Series]:

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 import httpx2
 from fastapi import FastAPI
 
-from services.renewal.audit import AUDIT_LABELS, AuditAction
 from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.container import RenewalContainer
-from services.renewal.endpoints import router
+from services.renewal.endpoints import audit, router
 from services.renewal.errors import ImageTooLargeProblem
 from services.renewal.models import ID_NUMBER, Person
 from services.renewal.pictures.endpoints import router as pictures_router
@@ -18,7 +17,6 @@ from services.renewal.pictures.images import MAX_BYTES
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.registry.endpoints import router as registry_router
 from services.renewal.settings import RenewalSettings
-from shared.audit.endpoints import audit_router
 from shared.errors import TooLarge
 from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
 from shared.files.tables.filetypes import MAX_FILE_BYTES
@@ -37,7 +35,7 @@ BODY_LIMITS = (
     (r"/registry/imports$", MAX_FILE_BYTES + MULTIPART_OVERHEAD, TooLarge),
 )
 SWEEP_INTERVAL = 6 * 3600.0
-ROUTERS = (router, pictures_router, registry_router, audit_router(AuditAction, AUDIT_LABELS))
+ROUTERS = (router, pictures_router, registry_router, audit)
 
 
 def build_store(settings: RenewalSettings) -> ObjectStore:

@@ -255,3 +255,8 @@ def number_key(number: str) -> str:
 def application_number(sequence: int) -> str:
     """The number people quote, as printed on the 承诺书."""
     return f"HZ{sequence:08d}"
+
+
+def sequence_of(typed: str) -> int:
+    """Read the number people quote, of which only the digits may have been typed."""
+    return int(typed.removeprefix("HZ"))

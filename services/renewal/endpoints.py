@@ -7,8 +7,9 @@ from uuid import UUID
 from fastapi import Depends, Query, Request, Response
 
 from services.renewal import views
+from services.renewal.audit import AUDIT_LABELS, AuditAction
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import Status
+from services.renewal.domain import Status, sequence_of
 from services.renewal.errors import (
     ApplicationNotFound,
     IdNumberInvalid,
@@ -25,21 +26,24 @@ from services.renewal.schemas import (
     ApplicationChange,
     ApplicationDetail,
     ApplicationDraft,
+    ApplicationNumber,
     ApplicationRead,
     ApplicationSearch,
+    AuditSearch,
     EligibilityRead,
     EligibilityRequest,
     PostRead,
     RevisionRequest,
 )
-from services.renewal.service import applications, eligibility
+from services.renewal.service import applications, eligibility, trail
+from shared.audit.endpoints import Alternatives, audit_router
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.ratelimit import limit_distinct, rate_limit
 from shared.web.routing import CONTAINER, Session, transactional_router
-from shared.web.validation import FromMoment, Ids, Sought, ToMoment
+from shared.web.validation import FromMoment, Identifier, Ids, Sought, ToMoment
 
 router = transactional_router()
 BINARY = {"type": "string", "format": "binary"}
@@ -47,6 +51,28 @@ BINARY = {"type": "string", "format": "binary"}
 
 OwnContainer = Annotated[RenewalContainer, CONTAINER]
 Enterprise = Annotated[Principal, allow("enterprise")]
+
+
+def narrow_audit(
+    container: OwnContainer,
+    application_number: Annotated[ApplicationNumber | None, Query(description="HZ and digits, or these alone")] = None,
+    name: Annotated[Sought | None, Query(max_length=50, description="any part of the person's name")] = None,
+    id_number: Annotated[Identifier | None, Query(max_length=40, description="the person's, whole")] = None,
+    enterprise: Annotated[Sought | None, Query(max_length=100, description="any part of the name")] = None,
+) -> Alternatives:
+    """Read this trail's own filters, as a FastAPI dependency. Raises IdNumberInvalid."""
+    search = AuditSearch(
+        sequence=sequence_of(application_number) if application_number else None,
+        name=name,
+        id_number=eligibility.index_and_mask(container, id_number) if id_number else None,
+        enterprise=enterprise,
+    )
+    return trail.narrow(search)
+
+
+audit = audit_router(
+    AuditAction, AUDIT_LABELS, narrowing=narrow_audit, naming=trail.name_subjects, refusals=(IdNumberInvalid,)
+)
 Anyone = Annotated[Principal, allow("enterprise", "reviewer", "registrar", "admin")]
 
 

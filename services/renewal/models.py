@@ -20,6 +20,7 @@ from services.renewal.domain import (
     Status,
 )
 from shared.persistence.db import new_registry
+from shared.persistence.search import characters
 
 STATUS = sa.Enum(
     Status, native_enum=False, length=20, name="status", values_callable=lambda kind: [s.value for s in kind]
@@ -84,6 +85,8 @@ class Person(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    __table_args__ = (sa.Index("ix_people_name_characters", characters(sa.column("name")), postgresql_using="gin"),)
+
 
 class HeldCertificate(Base):
     """A certificate of the registry, or of the platform (`application_id`). Valid: not void, replaced or expired.
@@ -138,6 +141,7 @@ class Application(Base):
     __table_args__ = (
         sa.Index(None, "enterprise_id", "added_at", "id"),
         sa.Index(None, "enterprise_id", "status", "added_at", "id"),
+        sa.Index(None, "person_id"),
         sa.Index("uq_applications_live_post", "person_id", "post", unique=True, postgresql_where=IS_LIVE),
         sa.Index("ix_applications_person_live", "person_id", postgresql_where=IS_LIVE),
         # What the row locks cannot see the database still refuses: 施工员 and 质量员 of one person, both live.

@@ -15,8 +15,8 @@ from sqlalchemy.sql.operators import in_op
 from services.renewal import models
 from services.renewal.domain import LIVE, AgeLimit, Post
 from services.renewal.models import Application, Change, Enterprise, HeldCertificate, Image, Person, Submission
-from services.renewal.schemas import ApplicationSearch
-from shared.persistence.search import contains
+from services.renewal.schemas import ApplicationSearch, AuditSearch
+from shared.persistence.search import contains, contains_by_index
 from shared.web.pagination import PageRequest, apply_filters, keyset
 
 
@@ -115,6 +115,34 @@ async def search_applications(
         (Application.id, in_op, search.application_ids),
     )
     return (await session.scalars(keyset(statement, page, Application.added_at, Application.id))).all()
+
+
+def audited(search: AuditSearch) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """Select the ids of the applications an audit search is about, and of the people where it names no application."""
+    index = search.id_number and search.id_number[0]
+    person = ((Person.name, contains_by_index, search.name), (Person.id_number_index, eq, index))
+    applications = sa.select(Application.id).join(Application.person).join(Application.enterprise)
+    applications = apply_filters(
+        applications,
+        *person,
+        (Application.sequence, eq, search.sequence),
+        (Enterprise.name, contains, search.enterprise),
+    )
+    if search.sequence is not None or search.enterprise is not None:
+        return applications
+    return applications.union_all(apply_filters(sa.select(Person.id), *person))
+
+
+async def audited_applications(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, tuple[int, str, str]]:
+    """Find sequence, person's name and enterprise of applications."""
+    statement = sa.select(Application.id, Application.sequence, Person.name, Enterprise.name)
+    statement = statement.join(Application.person).join(Application.enterprise).where(Application.id.in_(ids))
+    return {row[0]: (row[1], row[2], row[3]) for row in await session.execute(statement)}
+
+
+async def audited_people(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Find the names of people."""
+    return dict((await session.execute(sa.select(Person.id, Person.name).where(Person.id.in_(ids)))).all())
 
 
 async def current_images(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, list[Image]]:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.renewal.domain import ImageKind, Status
-from shared.web.validation import Identifier, RequestModel, Revision, Text
+from shared.values.text import identifier
+from shared.web.validation import Identifier, RequestModel, Revision, Text, cleaned
 
 REASON_FIELD = 'the part of the application that the reason is about: "post" or a kind of image'
 
@@ -72,6 +73,23 @@ class ApplicationSearch:
     added_from: datetime | None = None
     added_to: datetime | None = None
     application_ids: Sequence[UUID] | None = None
+
+
+# HZ00000012, or only its digits.
+ApplicationNumber = Annotated[str, StringConstraints(pattern="^(HZ)?[0-9]{1,12}$"), cleaned(identifier)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSearch:
+    """All given conditions must hold; `name` and `enterprise` match anywhere, the others exactly.
+
+    `id_number` is given as its blind index and as it is shown, masked.
+    """
+
+    sequence: int | None = None
+    name: str | None = None
+    id_number: tuple[str, str] | None = None
+    enterprise: str | None = None
 
 
 class RevisionRequest(RequestModel):

@@ -168,6 +168,11 @@ def age_on(birth_date: date, day: date) -> int:
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
 
 
+def application_number(typed: str) -> str:
+    """Write out the number of an application of which only digits may have been typed: 12 -> HZ00000012."""
+    return f"HZ{int(typed.removeprefix('HZ')):08d}"
+
+
 def contains_id_number(text: str, today: date) -> bool:
     """Tell whether a valid identity number hides in free text, which travels in events in the clear."""
     for match in re.finditer(r"(?=([0-9]{17}[0-9X]))", idnumber.normalise(text)):

@@ -98,6 +98,7 @@ class Item(Base):
         return cipher.open(self.person, PERSON_AT_REST, ItemPerson)
 
     __table_args__ = (
+        sa.Index(None, "application_number"),
         sa.Index(None, "added_at", "application_id"),
         sa.Index(None, "status", "added_at", "application_id"),
         sa.Index(None, "post", "added_at", "application_id"),

@@ -28,7 +28,7 @@ from services.review.models import (
     Reviewer,
     SubmittedRevision,
 )
-from services.review.schemas import ItemSearch
+from services.review.schemas import AuditSearch, ItemSearch
 from shared.persistence.search import contains_by_index, search_key
 from shared.values.clock import SHANGHAI
 from shared.web.pagination import PageRequest, apply_filters, keyset
@@ -53,8 +53,19 @@ async def lock_reviewers(session: AsyncSession, reviewer_ids: Collection[UUID]) 
     return {reviewer.id: reviewer for reviewer in await session.scalars(statement)}
 
 
-async def list_reviewers(session: AsyncSession, page: PageRequest) -> Sequence[Reviewer]:
-    statement = keyset(sa.select(Reviewer), page, Reviewer.created_at, Reviewer.id)
+def reviewer_named(username: str) -> sa.Select[Any]:
+    """Select the id of the account."""
+    return sa.select(Reviewer.id).where(Reviewer.username == username)
+
+
+async def reviewer_names(session: AsyncSession, usernames: Collection[str]) -> dict[str, str]:
+    statement = sa.select(Reviewer.username, Reviewer.name).where(Reviewer.username.in_(usernames))
+    return dict((await session.execute(statement)).all())
+
+
+async def list_reviewers(session: AsyncSession, page: PageRequest, username: str | None) -> Sequence[Reviewer]:
+    statement = apply_filters(sa.select(Reviewer), (Reviewer.username, eq, username))
+    statement = keyset(statement, page, Reviewer.created_at, Reviewer.id)
     return (await session.scalars(statement)).all()
 
 
@@ -161,6 +172,24 @@ async def _matching(session: AsyncSession, statement: sa.Select[Any], search: It
         (Item.added_at, le, search.added_to),
         (Item.application_id, in_op, search.application_ids),
     )
+
+
+def matching_applications(search: AuditSearch) -> sa.Select[Any]:
+    """Select the ids of the applications an audit search is about."""
+    return apply_filters(
+        sa.select(Item.application_id),
+        (Item.application_number, eq, search.application_number),
+        (Item.name, contains_by_index, search.name),
+        (Item.id_number_index, eq, search.id_number_index),
+        (Item.enterprise_name, contains_by_index, search.enterprise),
+    )
+
+
+async def items_by_id(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, tuple[str, str, str]]:
+    """Find number, person's name and enterprise of applications."""
+    columns = (Item.application_id, Item.application_number, Item.name, Item.enterprise_name)
+    rows = await session.execute(sa.select(*columns).where(Item.application_id.in_(application_ids)))
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
 def _is(column: Any, text: str) -> sa.ColumnElement[bool]:

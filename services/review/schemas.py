@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.review.domain import Action, ItemStatus, Role
 from shared.auth.sessions import Credentials
-from shared.values.text import login_name
+from shared.values.text import identifier, login_name
 from shared.web.validation import Identifier, LoginName, Paragraph, PersonName, RequestModel, Revision, Text, cleaned
 
 Username = Annotated[str, StringConstraints(pattern="^[!-~]{3,40}$"), cleaned(login_name)]
@@ -53,6 +53,21 @@ class InitialPassword(BaseModel):
 
 class ReviewerCreated(ReviewerAccount, InitialPassword):
     pass
+
+
+# HZ00000012, or only its digits.
+ApplicationNumber = Annotated[str, StringConstraints(pattern="^(HZ)?[0-9]{1,12}$"), cleaned(identifier)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSearch:
+    """All given conditions must hold; `name` and `enterprise` match anywhere, the others exactly."""
+
+    account: str | None
+    application_number: str | None
+    name: str | None
+    id_number_index: str | None
+    enterprise: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

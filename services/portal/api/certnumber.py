@@ -17,6 +17,7 @@ class AuditRead(Answer):
     action: str
     action_label: str
     subject: str | None = None
+    subject_label: str | None = None
     detail: dict[str, object]
 
 

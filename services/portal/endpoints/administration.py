@@ -1,4 +1,4 @@
-"""The pages for administrators: the reviewers' accounts, the number series, the audit trails."""
+"""The pages for administrators: the reviewers' accounts, the number series."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -7,13 +7,12 @@ from uuid import UUID
 
 from fastapi import Response
 
-from services.portal.api import certnumber, renewal, review
-from services.portal.audit_words import ON_APPLICATIONS, ROLES, TRAILS, details
+from services.portal.api import certnumber, review
+from services.portal.audit_words import ROLES
 from services.portal.context import Administrator, SignedIn
 from services.portal.gateway import Refused
-from services.portal.reference import posts, reasons
+from services.portal.reference import posts
 from services.portal.routing import page_router
-from services.portal.seal import seal, unseal
 from shared.errors import NotFound
 
 router = page_router()
@@ -21,15 +20,8 @@ router = page_router()
 REVIEWERS = "/review/v1/reviewers"
 SERIES = "/certnumber/v1/series"
 PAGE = 100
-AUDITS: Mapping[str, type[review.PageAuditRead] | type[renewal.PageAuditRead] | type[certnumber.PageAuditRead]] = {
-    "review": review.PageAuditRead,
-    "renewal": renewal.PageAuditRead,
-    "certnumber": certnumber.PageAuditRead,
-}
 Page = TypeVar("Page", review.PageReviewerAccount, certnumber.PageSeriesRead)
 Item = TypeVar("Item", review.ReviewerAccount, certnumber.SeriesRead)
-AUDIT_TYPED = ("actor", "subject")
-AUDIT_CHOSEN = ("trail", "action", "from", "to")
 
 
 async def _listed(context: SignedIn, model: type[Page], path: str) -> Page:
@@ -249,53 +241,3 @@ async def change_series(context: Administrator, series_id: UUID) -> Response:
             raise
         return await _series_page(context, values, await _series(context, series_id), problem)
     return context.redirect("/admin/series" + _place(context), "series-saved")
-
-
-# --- audit trails
-
-
-@router.post("/admin/audit/search")
-async def search_audit(context: Administrator) -> Response:
-    """Turn the filters into an address, with what was typed sealed: it may be an id number."""
-    query = {name: context.field(name) for name in AUDIT_CHOSEN if context.field(name)}
-    typed = {name: context.field(name) for name in AUDIT_TYPED if context.field(name)}
-    if typed:
-        query["sealed"] = seal(context.account.seal_key, typed)
-    return context.redirect("/admin/audit?" + urlencode(query))
-
-
-@router.get("/admin/audit")
-async def show_audit(context: Administrator) -> Response:
-    query = dict(context.request.query_params)
-    trail = query.get("trail", "review")
-    if trail not in TRAILS:
-        raise NotFound
-    typed = unseal(context.account.seal_key, query["sealed"]) if "sealed" in query else {}
-    values = {name: query[name] for name in AUDIT_CHOSEN if query.get(name)} | (typed or {})
-    params = {name: value for name, value in {**values, "cursor": query.get("cursor")}.items() if value}
-    params.pop("trail", None)
-    wrong: Refused | None = None
-    try:
-        page = await context.get(AUDITS[trail], f"/{trail}/v1/audit", params=params)
-    except Refused as problem:
-        if problem.status != 422:
-            raise
-        wrong, page = problem, AUDITS[trail](items=[])
-    names = {post.code: post.name for post in await posts(context)}
-    labels = {reason.code: reason.label for reason in await reasons(context)}
-    # Filters without the position: other pages of the same search.
-    same = {name: value for name, value in query.items() if name in (*AUDIT_CHOSEN, "sealed")}
-    return context.page(
-        "admin/audit.html",
-        wrong.status if wrong else 200,
-        trail=trail,
-        trails=TRAILS,
-        values={**dict.fromkeys((*AUDIT_TYPED, *AUDIT_CHOSEN), ""), **values},
-        lost=typed is None,
-        entries=[(entry, list(details(entry.detail, names, labels))) for entry in page.items],
-        on_applications=ON_APPLICATIONS,
-        first_url="/admin/audit?" + urlencode(same) if "cursor" in query else "",
-        next_url="/admin/audit?" + urlencode({**same, "cursor": page.next_cursor}) if page.next_cursor else "",
-        problem=wrong.detail if wrong else None,
-        errors=wrong.errors if wrong else {},
-    )

@@ -244,7 +244,8 @@ def _record(
     detail: Mapping[str, object],
 ) -> None:
     subject = mask(container.cipher.decrypt(person.id_number, ID_NUMBER))
-    trail.add(session, container.clock.now(), principal, action, subject, detail)
+    # The person's id finds the entry again; what people see of it is the masked number.
+    trail.add(session, container.clock.now(), principal, action, subject, {**detail, "person_id": str(person.id)})
 
 
 async def _lock(session: AsyncSession, certificate_id: UUID, change: RegistryChange) -> tuple[Person, HeldCertificate]:

@@ -43,6 +43,12 @@ async def get_person(container: RenewalContainer, session: AsyncSession, text: s
     return person, number
 
 
+def index_and_mask(container: RenewalContainer, text: str) -> tuple[str, str]:
+    """The blind index of an id number as typed, and the number as it is shown. Raises IdNumberInvalid."""
+    number = parse_id_number(container, text)
+    return container.cipher.blind_index(number), idnumber.mask(number)
+
+
 async def check_eligibility(
     container: RenewalContainer, session: AsyncSession, request: EligibilityRequest
 ) -> Eligibility:

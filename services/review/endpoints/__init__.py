@@ -3,15 +3,6 @@
 Only app.py imports it.
 """
 
-from services.review.audit import AUDIT_LABELS, AuditAction
-from services.review.endpoints import admin, desk, login
-from shared.audit.endpoints import audit_router
+from services.review.endpoints import admin, audit, desk, login
 
-ROUTERS = (
-    login.router,
-    *login.session_endpoints,
-    desk.router,
-    admin.router,
-    admin.bare,
-    audit_router(AuditAction, AUDIT_LABELS),
-)
+ROUTERS = (login.router, *login.session_endpoints, desk.router, admin.router, admin.bare, audit.router)

@@ -1,6 +1,9 @@
 """Routes for administrators: the reviewers' accounts."""
 
+from typing import Annotated
 from uuid import UUID
+
+from fastapi import Query
 
 from services.review import views
 from services.review.endpoints.common import Administrator, OwnContainer
@@ -17,15 +20,21 @@ from shared.auth.endpoints import CREDENTIALS, OwnSessions
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.routing import Session, bare_router, transactional_router
+from shared.web.validation import LoginName
 
 # Bare is what waits for a password's hash.
 router, bare = transactional_router(), bare_router()
 
 
 @router.get("/reviewers", responses=problems(InvalidCursor))
-async def list_reviewers(session: Session, _: Administrator, page: Paging) -> Page[ReviewerAccount]:
+async def list_reviewers(
+    session: Session,
+    _: Administrator,
+    page: Paging,
+    username: Annotated[LoginName | None, Query(max_length=100, description="the whole name of one account")] = None,
+) -> Page[ReviewerAccount]:
     """All accounts, newest first."""
-    rows, next_cursor = await reviewers.list_reviewers(session, page)
+    rows, next_cursor = await reviewers.list_reviewers(session, page, username)
     return Page(items=[views.account(reviewer) for reviewer in rows], next_cursor=next_cursor)
 
 

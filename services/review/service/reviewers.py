@@ -23,9 +23,11 @@ from shared.values.clock import SystemClock
 from shared.web.pagination import PageRequest, split_page
 
 
-async def list_reviewers(session: AsyncSession, page: PageRequest) -> tuple[list[Reviewer], str | None]:
-    """Read a page of accounts, newest first, and the cursor of the next page."""
-    rows = await queries.list_reviewers(session, page)
+async def list_reviewers(
+    session: AsyncSession, page: PageRequest, username: str | None = None
+) -> tuple[list[Reviewer], str | None]:
+    """Read a page of accounts, newest first or only the named one, and the cursor of the next page."""
+    rows = await queries.list_reviewers(session, page, username)
     return split_page(rows, page, lambda reviewer: (reviewer.created_at, reviewer.id))
 
 

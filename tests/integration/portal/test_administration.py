@@ -1,19 +1,12 @@
 """The administrator's pages: accounts, number series, audit trails."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from deploy.journey import import_people
-from deploy.synthetic import id_number
-from services.certnumber.audit import AUDIT_LABELS as CERTNUMBER_LABELS
-from services.portal.audit_words import ROLES, TRAILS, details
-from services.renewal.audit import AUDIT_LABELS as RENEWAL_LABELS
-from services.review.audit import AUDIT_LABELS as REVIEW_LABELS
+from services.portal.audit_words import ROLES
 from services.review.domain import ROLES as REVIEW_ROLES
-from shared.values.idnumber import mask
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.people import become_reviewer, log_in_reviewer
 from tests.support.platform import REVIEWER, REVIEWER_PASSWORD, Harness
@@ -35,19 +28,6 @@ async def add(admin: Browser, username: str, *roles: str, name: str = "新来的
     form = await admin.get("/admin/reviewers/new")
     ticked = [("roles", role) for role in roles]
     return await admin.send(form, "/admin/reviewers", add=ticked, username=username, name=name)
-
-
-async def search(admin: Browser, trail: str, **filters: str) -> Page:
-    page = await admin.get(f"/admin/audit?trail={trail}")
-    fields = [(name, filters.get(name, value)) for name, value in page.form("/admin/audit/search").fields]
-    return await admin.post("/admin/audit/search", fields)
-
-
-async def look_up(platform: Harness, number: str) -> None:
-    """Imports a person and leaves an entry about looking at them."""
-    reviewer = await platform.reviewer()
-    await import_people(platform.api, reviewer, [f"{number},许兰,,,"])
-    await platform.api.call("GET", "renewal", "/registry/people", token=reviewer, params={"id_number": number})
 
 
 async def account_page(admin: Browser, username: str) -> Page:
@@ -167,25 +147,25 @@ async def test_two_series_for_one_post_are_refused_with_its_name(admin: Browser)
 
 async def test_a_series_that_prints_anothers_numbers_is_refused_beside_its_layout(admin: Browser) -> None:
     form = await admin.get("/admin/series/new")
-    layout = "0070770{serial:07}"
+    layout = "0070755{serial:07}"
     page = await admin.send(form, SERIES_FORM, add=[("posts", "60")], name="撞号", layout=layout)
     assert page.status == 409
     assert 'id="layout-error"' in page.html
-    clash = "会生成编号 00707700000001，启用的规则“默认编号”也会生成它。请修改编号格式"
+    clash = "会生成编号 00707550000001，启用的规则“默认编号”也会生成它。请修改编号格式"
     assert clash in page.text
     fields = page.form(SERIES_FORM).fields
     assert {("name", "撞号"), ("layout", layout), ("posts", "60")} <= set(fields)
 
     looked = await admin.send(page, SERIES_FORM, add=[("preview", "yes")])
     assert looked.status == 200
-    assert "接下来的编号： 00707700000001 、 00707700000002 、 00707700000003 等" in looked.text
+    assert "接下来的编号： 00707550000001 、 00707550000002 、 00707550000003 等" in looked.text
     assert clash in looked.text
-    looked = await admin.send(looked, SERIES_FORM, add=[("preview", "yes")], name="", layout="8070770{serial:07}")
+    looked = await admin.send(looked, SERIES_FORM, add=[("preview", "yes")], name="", layout="8070755{serial:07}")
     assert "没有发现与其他编号重复" in looked.text
     assert 'id="layout-error"' not in looked.html
     assert "撞号" not in (await admin.get("/admin/series")).text
     saved = await admin.send(looked, SERIES_FORM, name="不撞号")
-    assert "不撞号 8070770{serial:07}" in saved.text
+    assert "不撞号 8070755{serial:07}" in saved.text
 
     page = await admin.get(saved.html.split("<td>不撞号</td>")[-1].split('href="')[1].split('"')[0])
     looked = await admin.send(page, page.path, add=[("preview", "yes")], layout=layout)
@@ -193,44 +173,7 @@ async def test_a_series_that_prints_anothers_numbers_is_refused_beside_its_layou
     looked = await admin.send(page, page.path, add=[("preview", "yes")], layout="没有流水号")
     assert looked.status == 422
     assert 'id="layout-error"' in looked.html
-    assert "不撞号 8070770{serial:07}" in (await admin.get("/admin/series")).text
-
-
-async def test_the_trail_is_searched_and_nothing_typed_is_in_the_address(admin: Browser, platform: Harness) -> None:
-    number = id_number(sequence=77)
-    await look_up(platform, number)
-    assert "导入人员名册 --- 共：1 行；新增：1 行" in (await admin.get("/admin/audit?trail=renewal")).text
-    found = await search(admin, "renewal", subject=mask(number), action="person_viewed")
-    assert found.path == "/admin/audit"
-    assert f"查询人员信息 {mask(number)}" in found.text
-    assert "导入人员名册 ---" not in found.text
-    assert number[:4].encode() not in found.response.url.query
-    assert ("subject", mask(number)) in found.form("/admin/audit/search").fields
-    assert "没有符合条件的记录" in (await search(admin, "renewal", actor="没有此人")).text
-
-
-async def test_the_trail_has_pages(admin: Browser, platform: Harness) -> None:
-    numbers = [id_number(sequence=sequence) for sequence in range(100, 121)]
-    reviewer = await platform.reviewer()
-    await import_people(platform.api, reviewer, [f"{number},许兰,,," for number in numbers])
-    for number in numbers:
-        await platform.api.call("GET", "renewal", "/registry/people", token=reviewer, params={"id_number": number})
-    first = await search(admin, "renewal", action="person_viewed")
-    assert first.html.count("<time ") == 20
-    address = first.html.split('rel="next"')[0].split('href="')[-1].split('"')[0].replace("&amp;", "&")
-    following = await admin.get(address)
-    assert mask(numbers[0]) in following.text
-    assert following.text.count("查询人员信息") < first.text.count("查询人员信息")
-    assert "回到第一页" in following.text
-
-
-async def test_filters_of_another_session_and_wrong_ones_are_said_in_words(admin: Browser) -> None:
-    lost = await admin.get("/admin/audit?sealed=AAAA")
-    assert "查询条件已失效" in lost.text
-    wrong = await admin.get("/admin/audit?from=2026-13-45")
-    assert wrong.status == 422
-    assert 'id="from-error"' in wrong.html
-    assert (await admin.get("/admin/audit?trail=enterprise")).status == 404
+    assert "不撞号 8070755{serial:07}" in (await admin.get("/admin/series")).text
 
 
 @pytest.mark.parametrize(
@@ -249,22 +192,5 @@ async def test_a_form_of_somebody_else_changes_nothing(admin: Browser) -> None:
     assert "forged" not in (await admin.get("/admin/reviewers")).text
 
 
-@pytest.mark.parametrize(
-    ("trail", "labels"), [("review", REVIEW_LABELS), ("renewal", RENEWAL_LABELS), ("certnumber", CERTNUMBER_LABELS)]
-)
-def test_the_actions_to_choose_from_are_those_of_the_services(trail: str, labels: Mapping[Any, str]) -> None:
-    assert TRAILS[trail][1] == {action.value: label for action, label in labels.items()}
-
-
 def test_every_role_has_a_name() -> None:
     assert tuple(ROLES) == REVIEW_ROLES
-
-
-def test_details_are_said_in_words_and_unknown_codes_as_they_are() -> None:
-    detail = {"outcome": "refused", "code": "new_code", "revision": 2, "reason_code": "other", "decision_id": "x"}
-    assert list(details(detail, {}, {"other": "其他原因"})) == [
-        ("结果", "未受理"),
-        ("原因", "new_code"),
-        ("版本", "第 2 次提交"),
-        ("审核原因", "其他原因"),
-    ]

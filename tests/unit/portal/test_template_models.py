@@ -70,7 +70,7 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
 }
 # Macros, and what is no answer of the API: words by code, forms' fields, a loop's own.
 FREE = {"cells", "errors", "labels", "loop", "path", "refusal", "request", "text", "ui", "values", "words"} | {
-    *("actions", "asked_at", "columns", "kinds", "names", "results", "roles", "totals", "trails")
+    *("actions", "asked_at", "columns", "kinds", "names", "results", "roles", "tabs", "totals", "trails", "typed")
 }
 
 
