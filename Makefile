@@ -51,13 +51,14 @@ bench: $(VENV)/.installed  ## measure: ratios against the raw limits (ROUNDS=, O
 mutants: $(VENV)/.installed  ## put small faults into the pure rules and the backbone, and count what the tests notice
 	@$(RUN) -m tools.mutants --jobs $(JOBS)
 
-check: $(VENV)/.installed  ## lint, types, layers, rules of our own, generated documents
+check: $(VENV)/.installed  ## lint, types, layers, rules of our own, old browsers, generated documents
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(RUN) -m tools.asyncapi --check
 	@$(RUN) -m tools.portal_models --check
+	@$(RUN) -m tools.floor
 	@$(RUN) -m tools.rules
 
 format: $(VENV)/.installed  ## let ruff mend what it can
