@@ -4,7 +4,7 @@ A concrete error is a subclass in a service's errors.py with a stable `code` (fo
 (for people). Extension members of the problem document (RFC 9457) travel in `members`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -88,3 +88,10 @@ class InvalidField(Invalid):
 
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail, errors=[{"field": field, "code": self.code, "message": detail}])
+
+
+def together(refusals: Sequence[InvalidField]) -> Invalid:
+    """Make one refusal of what is wrong with several fields; what is wrong with one stays itself."""
+    if len(refusals) == 1:
+        return refusals[0]
+    return Invalid(errors=[error for refusal in refusals for error in refusal.members["errors"]])

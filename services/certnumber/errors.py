@@ -41,4 +41,4 @@ class SeriesNotFound(NotFound):
 
 class CertificateNotFound(NotFound):
     code = "certificate_not_found"
-    detail = "没有此编号的证书，请核对编号"
+    detail = "没有此编号的证书。请按证书完整输入编号，包括开头的 0，并逐位核对"

@@ -25,8 +25,8 @@ LayoutText = Annotated[
 
 
 class SeriesCreation(RequestModel):
-    name: Text = Field(max_length=100)
-    layout: LayoutText
+    name: Text = Field(title="规则名称", max_length=100)
+    layout: LayoutText = Field(title="编号格式")
     posts: Posts | None = None
     yearly: bool = False
     active: bool = True
@@ -35,8 +35,8 @@ class SeriesCreation(RequestModel):
 class SeriesChange(RequestModel):
     """`posts` null makes it the default series; any other null changes nothing."""
 
-    name: Text | None = Field(default=None, max_length=100)
-    layout: LayoutText | None = None
+    name: Text | None = Field(title="规则名称", default=None, max_length=100)
+    layout: LayoutText | None = Field(title="编号格式", default=None)
     posts: Posts | None = None
     yearly: bool | None = None
     active: bool | None = None

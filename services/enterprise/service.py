@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enterprise import queries
 from services.enterprise.domain import INITIAL_PASSWORD, account_identity
-from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
+from services.enterprise.errors import EnterpriseExists
 from services.enterprise.models import TAXPAYER_ID, Enterprise
 from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
 from shared.auth.captcha import Captchas
@@ -16,7 +16,7 @@ from shared.auth.sessions import Checked, Sessions
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
 from shared.persistence.db import violates
 from shared.runtime.container import Container
-from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
+from shared.values.taxpayer import identity
 
 # Published, so one hash will do for all accounts, and no registration waits for one while it holds a connection.
 _INITIAL_HASH = hash_now(INITIAL_PASSWORD)
@@ -25,11 +25,8 @@ _INITIAL_HASH = hash_now(INITIAL_PASSWORD)
 async def register_enterprise(
     container: Container, session: AsyncSession, registration: EnterpriseRegistration
 ) -> Enterprise:
-    """Add an enterprise with its account, and tell of it. Raises TaxpayerIdInvalid, EnterpriseExists."""
-    try:
-        taxpayer_id = validate(registration.taxpayer_id)
-    except InvalidTaxpayerId as error:
-        raise TaxpayerIdInvalid("taxpayer_id", str(error)) from None
+    """Add an enterprise with its account, and tell of it. Raises EnterpriseExists."""
+    taxpayer_id = registration.taxpayer_id
     now = container.clock.now()
     enterprise = Enterprise(
         id=uuid4(),

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.renewal.domain import ImageKind, Status
 from shared.values.text import identifier
-from shared.web.validation import Identifier, RequestModel, Revision, Text, cleaned
+from shared.web.validation import CHOSEN, Identifier, RequestModel, Revision, Text, cleaned
 
 REASON_FIELD = 'the part of the application that the reason is about: "post" or a kind of image'
 
@@ -22,8 +22,8 @@ class PostRead(BaseModel):
 
 
 class EligibilityRequest(RequestModel):
-    id_number: Identifier = Field(max_length=40)
-    post: Text | None = Field(default=None, max_length=20)
+    id_number: Identifier = Field(title="身份证号", max_length=40)
+    post: Text | None = Field(title="岗位", json_schema_extra=CHOSEN, default=None, max_length=20)
 
 
 class ReasonRead(BaseModel):
@@ -54,12 +54,12 @@ class EligibilityRead(BaseModel):
 
 
 class ApplicationDraft(RequestModel):
-    id_number: Identifier = Field(max_length=40)
-    post: Text = Field(max_length=20)
+    id_number: Identifier = Field(title="身份证号", max_length=40)
+    post: Text = Field(title="岗位", json_schema_extra=CHOSEN, max_length=20)
 
 
 class ApplicationChange(RequestModel):
-    post: Text = Field(max_length=20)
+    post: Text = Field(title="岗位", json_schema_extra=CHOSEN, max_length=20)
     revision: Revision | None = None
 
 

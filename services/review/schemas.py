@@ -11,15 +11,25 @@ from pydantic import BaseModel, Field, StringConstraints
 from services.review.domain import Action, ItemStatus, Role
 from shared.auth.sessions import Credentials
 from shared.values.text import identifier, login_name
-from shared.web.validation import Identifier, LoginName, Paragraph, PersonName, RequestModel, Revision, Text, cleaned
+from shared.web.validation import (
+    CHOSEN,
+    Identifier,
+    LoginName,
+    Paragraph,
+    PersonName,
+    RequestModel,
+    Revision,
+    Text,
+    cleaned,
+)
 
 Username = Annotated[str, StringConstraints(pattern="^[!-~]{3,40}$"), cleaned(login_name)]
 
 
 class LoginRequest(Credentials):
-    username: LoginName = Field(max_length=100)
+    username: LoginName = Field(title="账号", max_length=100)
     captcha_id: UUID = Field(description="checked first, and spent whatever the outcome")
-    captcha_answer: Identifier = Field(max_length=20)
+    captcha_answer: Identifier = Field(title="验证码", max_length=20)
 
 
 class ReviewerRead(BaseModel):
@@ -36,14 +46,18 @@ class ReviewerAccount(ReviewerRead):
 
 
 class ReviewerCreation(RequestModel):
-    username: Username = Field(description="full-width forms and capitals make no difference")
-    name: PersonName = Field(max_length=50)
-    roles: list[Role] = Field(min_length=1, max_length=3)
+    username: Username = Field(
+        title="账号",
+        examples=["zhangsan01（3 至 40 个字母、数字或符号）"],
+        description="full-width forms and capitals make no difference",
+    )
+    name: PersonName = Field(title="姓名", max_length=50)
+    roles: list[Role] = Field(title="角色", json_schema_extra=CHOSEN, min_length=1, max_length=3)
 
 
 class ReviewerChange(RequestModel):
-    name: PersonName | None = Field(default=None, max_length=50)
-    roles: list[Role] | None = Field(default=None, min_length=1, max_length=3)
+    name: PersonName | None = Field(title="姓名", default=None, max_length=50)
+    roles: list[Role] | None = Field(title="角色", json_schema_extra=CHOSEN, default=None, min_length=1, max_length=3)
     disabled: bool | None = None
 
 
@@ -218,7 +232,7 @@ class DecisionItem(RequestModel):
 
 class DecisionRequest(RequestModel):
     action: Action
-    items: list[DecisionItem] = Field(min_length=1, max_length=500)
+    items: list[DecisionItem] = Field(title="要审核的申请", json_schema_extra=CHOSEN, min_length=1, max_length=500)
     reason_code: Text | None = Field(default=None, max_length=50)
     comment: Paragraph | None = Field(default=None, max_length=500)
 

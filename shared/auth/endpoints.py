@@ -69,8 +69,8 @@ class AccessRequest(SessionIdRequest):
 
 
 class PasswordChange(RequestModel):
-    old_password: str = Field(min_length=1, max_length=MAX_LENGTH)
-    new_password: str = Field(min_length=1, max_length=MAX_LENGTH)
+    old_password: str = Field(title="原密码", min_length=1, max_length=MAX_LENGTH)
+    new_password: str = Field(title="新密码", min_length=1, max_length=MAX_LENGTH)
 
 
 class Demonstrable(Protocol):

@@ -48,17 +48,17 @@ def check_new_password(new: str, old: str, *forbidden: str) -> None:
 
     Raises WeakPassword.
     """
-    reason = None
+    faults = []
     if not MIN_LENGTH <= len(new) <= MAX_LENGTH:
-        reason = f"新密码长度应为 {MIN_LENGTH} 至 {MAX_LENGTH} 位"
-    elif new == old:
-        reason = "新密码不能与原密码相同"
-    elif any(word and _folded(word) in _folded(new) for word in forbidden):
-        reason = "新密码不能包含账号或初始密码"
-    elif not (any(c.isalpha() for c in new) and any(not c.isalpha() for c in new)):
-        reason = "新密码应同时包含字母和数字（或符号）"
-    if reason:
-        raise WeakPassword("new_password", reason)
+        faults.append(f"长度应为 {MIN_LENGTH} 至 {MAX_LENGTH} 位")
+    if not (any(c.isalpha() for c in new) and any(not c.isalpha() for c in new)):
+        faults.append("应同时包含字母和数字（或符号）")
+    if new == old:
+        faults.append("不能与原密码相同")
+    if any(word and _folded(word) in _folded(new) for word in forbidden):
+        faults.append("不能包含账号或初始密码")
+    if faults:
+        raise WeakPassword("new_password", "新密码" + "；".join(faults))
 
 
 def random_text(length: int) -> str:

@@ -39,7 +39,7 @@ class SessionPolicy(Protocol):
 class Credentials(RequestModel):
     """What every login has; an issuing service adds the account's name, and a captcha that it has spent already."""
 
-    password: str = Field(min_length=1, max_length=MAX_LENGTH)
+    password: str = Field(title="密码", min_length=1, max_length=MAX_LENGTH)
     device: str | None = Field(
         default=None,
         min_length=32,

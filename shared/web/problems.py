@@ -7,6 +7,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -132,5 +135,23 @@ async def _on_failure(_request: Request, error: Exception) -> Response:
     return failure_response(error)
 
 
-async def _on_validation(_request: Request, error: Exception) -> Response:
-    return problem_response(Invalid(errors=field_errors(cast(RequestValidationError, error).errors())))
+async def _on_validation(request: Request, error: Exception) -> Response:
+    faults = cast(RequestValidationError, error).errors()
+    errors = field_errors(faults, _asked(request.scope.get("route")))
+    if len(faults) == 1 and faults[0]["type"] == "refused":
+        # As if the use case had refused it.
+        problem: Problem = faults[0]["ctx"]["problem"](errors[0]["field"], errors[0]["message"])
+        return problem_response(problem)
+    return problem_response(Invalid(errors=errors))
+
+
+def _asked(route: object) -> dict[str, FieldInfo]:
+    """Find the fields of the body that a route takes, by name."""
+    bodies = route.dependant.body_params if isinstance(route, APIRoute) else []
+    models = [body.field_info.annotation for body in bodies]
+    return {
+        name: field
+        for model in models
+        if isinstance(model, type) and issubclass(model, BaseModel)
+        for name, field in model.model_fields.items()
+    }

@@ -1,6 +1,6 @@
 """Types for request fields that keep the database and people safe, and Chinese words for what is wrong with a field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,8 +15,10 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from shared.errors import InvalidField
 from shared.values import text
 from shared.values.clock import end_of_business_day, start_of_business_day
 
@@ -98,29 +100,42 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+# For a field of which one is chosen rather than typed.
+CHOSEN: dict[str, Any] = {"x-chosen": True}
+
+# By the kind of fault; with what the field's own limits are, where they are part of the words.
 MESSAGES = {
     "missing": "必填",
     "extra_forbidden": "不支持的字段",
-    "string_too_short": "内容过短",
-    "string_too_long": "内容过长",
+    "string_too_short": "至少 {min_length} 个字符",
+    "string_too_long": "最多 {max_length} 个字符",
     "string_pattern_mismatch": "含有不允许的字符或格式不正确",
     "private_use": "含有只在本机显示的自造字，请用输入法的生僻字或手写输入重新录入该字",
     "instant": "应为日期（2026-01-31）或带时区的时间",
-    "too_short": "条目过少",
-    "too_long": "条目过多",
+    "too_short": "至少 {min_length} 项",
+    "too_long": "最多 {max_length} 项",
     "enum": "取值不在允许范围内",
     "literal_error": "取值不在允许范围内",
     "json_invalid": "不是有效的 JSON",
     "uuid_parsing": "编号格式不正确",
     "int_parsing": "应为整数",
     "int_type": "应为整数",
-    "greater_than_equal": "数值过小",
-    "less_than_equal": "数值过大",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "refused": "{words}",
 }
 
 
-def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Write Pydantic's errors as [{field, code, message}]; the rejected value itself is never repeated."""
+def refused(problem: type[InvalidField], words: str) -> PydanticCustomError:
+    """Make what a validator raises where a rule refuses a field, so that it is told with what else is wrong."""
+    return PydanticCustomError("refused", "refused by a rule", {"problem": problem, "words": words})
+
+
+def field_errors(errors: Sequence[Any], asked: Mapping[str, FieldInfo] | None = None) -> list[dict[str, str]]:
+    """Write Pydantic's errors as [{field, code, message}]; the rejected value itself is never repeated.
+
+    `asked` are the fields of the request: their titles say what is missing, their examples what would do.
+    """
     result = []
     for error in errors[:50]:
         path = [str(part) for part in error["loc"]]
@@ -130,5 +145,19 @@ def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
         if code == "json_invalid":
             # Its location is an offset in the text, not a field.
             path = ["body"]
-        result.append({"field": ".".join(path)[:200], "code": code, "message": MESSAGES.get(code, "格式不正确")})
+        given = error.get("ctx") or {}
+        message = _message(code, given, (asked or {}).get(".".join(path)))
+        own = given["problem"].code if code == "refused" else code
+        result.append({"field": ".".join(path)[:200], "code": own, "message": message})
     return result
+
+
+def _message(code: str, given: Mapping[str, Any], field: FieldInfo | None) -> str:
+    title, extra = (field.title, field.json_schema_extra) if field else (None, None)
+    if code in {"string_too_short", "too_short"} and given.get("min_length") == 1:
+        code = "missing"
+    if code == "missing" and title:
+        return f"请选择{title}" if extra == CHOSEN else f"请填写{title}"
+    if code == "string_pattern_mismatch" and field and field.examples:
+        return f"格式不正确，例如 {field.examples[0]}"
+    return MESSAGES.get(code, "格式不正确").format(**given)

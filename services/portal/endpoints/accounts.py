@@ -17,6 +17,7 @@ PROFILE = ("name", "contact_name", "contact_phone", "address")
 LOGIN_NAMES = {"enterprise": "taxpayer_id", "review": "username"}
 LOGIN = ("password", "captcha_id", "captcha_answer")
 # Refusals of a login that only a captcha, or another one, helps against.
+PASSWORDS = ("old_password", "new_password", "repeated_password")
 CAPTCHA_NEEDED = {"captcha_required", "wrong_captcha"}
 
 
@@ -125,12 +126,11 @@ async def password_form(context: Someone, next: str = "") -> Response:  # noqa: 
 @router.post("/password")
 async def change_password(context: Someone) -> Response:
     target = local_path(context.field("target"), "")
-    new = str(context.form.get("new_password", ""))
-    if new != str(context.form.get("repeated_password", "")):
-        errors = {"repeated_password": "两次输入的新密码不一致"}
+    old, new, repeated = (str(context.form.get(name, "")) for name in PASSWORDS)
+    if errors := _unlike(old, new, repeated):
         return context.page("account/password.html", 422, target=target, errors=errors)
     issuer = context.account.issuer
-    body = {"old_password": str(context.form.get("old_password", "")), "new_password": new}
+    body = {"old_password": old, "new_password": new}
     try:
         await context.send("PUT", f"/{issuer}/v1/password", json=body)
     except Refused as problem:
@@ -150,6 +150,16 @@ async def change_password(context: Someone) -> Response:
     response = context.redirect(target or HOMES[issuer], "password-changed")
     context.portal.cookies.open(response, issuer, answer.session_id)
     return response
+
+
+def _unlike(old: str, new: str, repeated: str) -> dict[str, str]:
+    """Say what of the form is missing, and whether the new password was not typed twice in the same way, by field."""
+    wrong = (
+        (not old, "请填写原密码"),
+        (not new, "请填写新密码"),
+        (bool(new) and repeated != new, "两次输入的新密码不一致" if repeated else "请再次输入新密码"),
+    )
+    return {name: words for name, (is_wrong, words) in zip(PASSWORDS, wrong, strict=True) if is_wrong}
 
 
 @router.get("/enterprise/profile")

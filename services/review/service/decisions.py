@@ -25,6 +25,7 @@ from services.review.schemas import DecisionItem, DecisionRequest
 from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
+from shared.errors import InvalidField, together
 from shared.runtime.container import Container
 from shared.values.clock import business_day
 
@@ -74,17 +75,18 @@ async def decide(
 
 
 def _reason(request: DecisionRequest, now: datetime) -> DecisionReason | None:
+    reason = REASONS.get(request.reason_code or "")
+    faults: list[InvalidField] = []
+    if request.reason_code is None and request.action != "approve":
+        faults.append(ReasonRequired())
+    elif request.reason_code is not None and (reason is None or request.action not in reason.actions):
+        faults.append(UnknownReason())
     if request.comment and contains_id_number(request.comment, business_day(now)):
-        raise IdNumberInComment
-    if request.reason_code is None:
-        if request.action != "approve":
-            raise ReasonRequired
-        return None
-    reason = REASONS.get(request.reason_code)
-    if reason is None or request.action not in reason.actions:
-        raise UnknownReason
-    if reason.needs_comment and not request.comment:
-        raise CommentRequired
+        faults.append(IdNumberInComment())
+    elif reason and reason.needs_comment and not request.comment:
+        faults.append(CommentRequired())
+    if faults:
+        raise together(faults)
     return reason
 
 

@@ -64,10 +64,27 @@ class TestRegistration:
         assert 'href="#contact_phone"' in page.html
         assert 'id="contact_phone-error"' in page.html
 
+    async def test_says_all_that_is_wrong_at_once(self, browser: Browser) -> None:
+        # The last digit of a credit code that is right but for that, and a telephone that is none.
+        page = await register(browser, taxpayer_id="91360199MA00000018", contact_phone="打电话", contact_name="")
+        for words in ("校验码不正确", "例如 0791-88888888", "请填写联系人"):
+            assert words in page.text.split("注册</button>")[0]
+        page = await register(browser, taxpayer_id="", name="", contact_name="", contact_phone="")
+        for words in ("请填写纳税人识别号", "请填写企业名称", "请填写联系人", "请填写联系电话"):
+            assert words in page.text
+        assert "必填" not in page.text
+        assert "内容过短" not in page.text
+
+    async def test_a_wrong_taxpayer_id_alone_keeps_its_code(self, platform: Harness) -> None:
+        body = registration() | {"taxpayer_id": "91360199MA00000018"}
+        answer = await platform.request("POST", "/api/enterprise/v1/enterprises", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_taxpayer_id")
+        assert answer.json()["errors"][0]["field"] == "taxpayer_id"
+
     async def test_says_what_is_left_out(self, browser: Browser) -> None:
         page = await register(browser, name="  ")
         assert page.status == 422
-        assert "企业名称：必填" in page.text
+        assert "请填写企业名称" in page.text
 
     async def test_knows_an_enterprise_that_is_there(self, browser: Browser) -> None:
         values = registration()
@@ -92,12 +109,19 @@ class TestPassword:
             ("not the password", NEW_PASSWORD, NEW_PASSWORD, "old_password", "原密码不正确"),
             (ENTERPRISE_PASSWORD, NEW_PASSWORD, "other", "repeated_password", "两次输入的新密码不一致"),
             (ENTERPRISE_PASSWORD, "short", "short", "new_password", "8"),
+            (ENTERPRISE_PASSWORD, "111111", "111111", "new_password", "字母和数字（或符号）；不能包含账号或初始密码"),
+            ("", "", "", "old_password", "请填写原密码"),
+            ("", "", "", "new_password", "请填写新密码"),
+            ("", NEW_PASSWORD, "", "repeated_password", "请再次输入新密码"),
         ],
     )
     async def test_says_beside_the_field_what_is_wrong(
         self, browser: Browser, platform: Harness, old: str, new: str, repeated: str, field: str, words: str
     ) -> None:
         await become_enterprise(browser, platform)
+        hint = (await browser.get("/password")).text
+        for rule in ("8 至 128 位", "字母和数字（或符号）", "不能与原密码相同", "不能包含账号或初始密码"):
+            assert rule in hint
         page = await change_password(browser, old, new, repeated)
         assert page.status == 422
         assert words in page.html.split(f'id="{field}-error"')[1].split("</p>")[0]

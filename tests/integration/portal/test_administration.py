@@ -56,11 +56,11 @@ async def test_a_new_account_has_a_password_shown_once_and_works(
 
 async def test_what_was_typed_stays_when_it_is_refused(admin: Browser) -> None:
     page = await add(admin, "x", name="")
-    assert "姓名：必填" in page.text
+    assert "请填写姓名" in page.text
     page = await add(admin, "x", name="张")
     assert page.status == 422
     assert "请至少选择一个角色" in page.text
-    assert "账号：含有不允许的字符或格式不正确" in page.text
+    assert "账号：格式不正确，例如 zhangsan01（3 至 40 个字母、数字或符号）" in page.text
     assert ("name", "张") in page.form("/admin/reviewers").fields
 
 

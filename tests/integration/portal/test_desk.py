@@ -159,12 +159,20 @@ class TestBatch:
         assert "审核有误" not in page.text
         page = await reviewing.send(page, BATCH, ("action", "reject"), comment="请重新拍摄")
         assert page.status == 422
-        assert "原因：驳回或撤回时必须选择原因" in page.text
+        assert "驳回或撤回时必须选择原因" in page.text
         assert "请重新拍摄" in page.html
         page = await reviewing.send(page, BATCH, ("action", "reject"), reason_code="letter_unclear")
         assert "批量驳回：2 条已受理" in page.text
         item = await desk.reaches(other, "rejected")
         assert (item["reason_code"], item["comment"]) == ("letter_unclear", "请重新拍摄")
+
+    async def test_says_all_that_is_wrong_with_a_rejection(self, reviewing: Browser, desk: Desk) -> None:
+        one = await desk.add()
+        page = await reviewing.send(await find(reviewing, desk), BATCH, ("action", "reject"), add=tick(one))
+        page = await reviewing.send(page, BATCH, ("action", "reject"), comment=f"请核对 {desk.numbers[0]}")
+        assert page.status == 422
+        for words in ("驳回或撤回时必须选择原因", "说明中请勿填写身份证号"):
+            assert words in page.text
 
     async def test_withdraws_what_was_approved(self, reviewing: Browser, desk: Desk) -> None:
         one = await desk.add()

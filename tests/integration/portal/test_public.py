@@ -177,6 +177,14 @@ async def test_what_is_not_a_certificate_is_said_and_kept(browser: Browser, numb
             assert "没有此编号的证书" in page.text
 
 
+@pytest.mark.parametrize("cut", [slice(0, 6), slice(4, None), slice(2, None)])
+async def test_a_part_of_a_number_must_be_completed(browser: Browser, certified: Certified, cut: slice) -> None:
+    page = await browser.send(await browser.get("/certificates"), "/certificates", number=certified.number[cut])
+    assert page.status == 404
+    assert "编号不完整：请按证书完整输入，本平台的证书编号为 14 位，包括开头的 0" in page.text
+    assert ("number", certified.number[cut]) in page.form("/certificates").fields
+
+
 @pytest.mark.parametrize(
     "number", ["36019919900101001X", "３６０１９９ 19900101 001x", "360199900101001", "360199199001010011"]
 )

@@ -18,3 +18,7 @@ def test_the_summary_leads_to_fields_that_are_on_the_page() -> None:
     assert re.findall(r'<li><a href="#(.+)">(.+)</a></li>', html) == [("name", "姓名：必填")]
     assert "<li>格式不正确</li>" in html
     assert "cursor" not in html
+
+
+def test_the_summary_names_a_field_once() -> None:
+    assert '<a href="#name">请填写姓名</a>' in summary(name="请填写姓名")
