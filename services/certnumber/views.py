@@ -21,6 +21,7 @@ from services.certnumber.service.certificates import Certificate
 from services.certnumber.service.proof import Evidence
 from services.certnumber.service.series import CountedSeries, Preview
 from shared.values.clock import business_day
+from shared.values.idnumber import masked
 
 # Of a series that serves all posts the example shows this one.
 EXAMPLE_POST = "10"
@@ -35,10 +36,10 @@ def certificate(found: Certificate) -> CertificateRead:
         status=NumberState.void if successor else NumberState(entry.state),
         post=entry.post_name,
         holder=entry.holder_masked,
-        enterprise=entry.enterprise_name,
+        enterprise=masked(entry.enterprise_name),
         issued_on=entry.issued_on,
         voided_on=voided_on or (successor.issued_on if successor else None),
-        replaces=entry.replaces,
+        replaces=entry.replaces and masked(entry.replaces),
         replaced_by=successor.number if successor else None,
     )
 

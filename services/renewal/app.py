@@ -11,11 +11,12 @@ from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import audit, router
 from services.renewal.errors import ImageTooLargeProblem
-from services.renewal.models import ID_NUMBER, Person
+from services.renewal.models import CERTIFICATE_NUMBER, ID_NUMBER, HeldCertificate, Person
 from services.renewal.pictures.endpoints import router as pictures_router
 from services.renewal.pictures.images import MAX_BYTES
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.registry.endpoints import router as registry_router
+from services.renewal.registry.sealing import seal_stored
 from services.renewal.settings import RenewalSettings
 from shared.errors import TooLarge
 from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
@@ -95,12 +96,26 @@ async def keep_store_clean(container: RenewalContainer) -> None:
         await asyncio.sleep(SWEEP_INTERVAL)
 
 
+async def keep_numbers_sealed(container: RenewalContainer) -> None:
+    """Seal the certificate numbers in which an id number stands, until cancelled."""
+    while True:
+        try:
+            if sealed := await seal_stored(container):
+                log.info("registry.sealed", certificates=sealed)
+        except Exception as error:
+            log.warning("registry.sealing_failed", error=type(error).__name__)
+        await asyncio.sleep(SWEEP_INTERVAL)
+
+
 SERVICE = Service(
     "renewal",
     RenewalSettings,
     build,
     create_app,
     SUBSCRIPTIONS,
-    jobs=(keep_store_clean,),
-    encrypted=(Encrypted(Person.id_number, ID_NUMBER),),
+    jobs=(keep_store_clean, keep_numbers_sealed),
+    encrypted=(
+        Encrypted(Person.id_number, ID_NUMBER),
+        Encrypted(HeldCertificate.sealed_number, CERTIFICATE_NUMBER),
+    ),
 )

@@ -135,7 +135,7 @@ class Applications:
             decision_id=decision_id,
             approved_at=at,
             previous_approval=previous,
-            replaces=next((c.certificate_number for c in self.holdings.replaceable(application)), None),
+            replaces=next((self._shown(c) for c in self.holdings.replaceable(application)), None),
         )
 
     def reject(
@@ -285,12 +285,15 @@ class Applications:
                 contract.HeldCertificate(
                     post=certificate.post,
                     post_name=self.rules.posts[certificate.post].name,
-                    certificate_number=certificate.certificate_number,
+                    certificate_number=self._shown(certificate),
                     valid_until=certificate.valid_until,
                 )
                 for certificate in self.holdings.valid(person.id, business_day(at))
             ),
         )
+
+    def _shown(self, certificate: HeldCertificate) -> str:
+        return certificate.shown_number(self._container.cipher)
 
 
 def record(

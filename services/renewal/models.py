@@ -19,8 +19,10 @@ from services.renewal.domain import (
     Sex,
     Status,
 )
+from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 from shared.persistence.search import characters
+from shared.values.idnumber import masked
 
 STATUS = sa.Enum(
     Status, native_enum=False, length=20, name="status", values_callable=lambda kind: [s.value for s in kind]
@@ -34,8 +36,14 @@ NUMBER_KEY: sa.ColumnElement[str] = sa.literal_column(
     f"ltrim(translate(certificate_number, '{FOLDED[0]}{MARKS}', '{FOLDED[1]}'), '0')"
 )
 
-# Context of the encrypted column `Person.id_number`.
+# Contexts of the encrypted columns `Person.id_number` and `HeldCertificate.sealed_number`.
 ID_NUMBER = "renewal.id_number"
+CERTIFICATE_NUMBER = "renewal.certificate_number"
+# Of registry numbers that are not sealed, those with digits enough for an id number.
+MAY_NEED_SEALING = sa.text(
+    "sealed_number IS NULL AND application_id IS NULL"
+    " AND length(regexp_replace(certificate_number, '[^0-9]', '', 'g')) >= 15"
+)
 
 
 def _reason() -> Composite[DecisionReason]:
@@ -95,6 +103,9 @@ class HeldCertificate(Base):
     a registrar has removed it (`void_reason`), or when its number was put right: then it is the wrong number, kept so
     that a table that still has it is noticed, and `corrected_to` is the certificate. `superseded` are the values
     {post, valid_until} that were put right.
+
+    A number in which an id number stands is kept encrypted, as `sealed_number`, and `certificate_number` is its blind
+    index.
     """
 
     __tablename__ = "held_certificates"
@@ -102,6 +113,7 @@ class HeldCertificate(Base):
     person_id: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"), index=True)
     post: Mapped[str] = mapped_column(sa.ForeignKey("posts.code"))
     certificate_number: Mapped[str] = mapped_column(unique=True)
+    sealed_number: Mapped[str | None]
     valid_until: Mapped[date | None]
     application_id: Mapped[UUID | None]
     replaced_by: Mapped[UUID | None]
@@ -112,7 +124,20 @@ class HeldCertificate(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
-    __table_args__ = (sa.Index("ix_held_certificates_number_key", NUMBER_KEY),)
+    __table_args__ = (
+        sa.Index("ix_held_certificates_number_key", NUMBER_KEY),
+        sa.Index("ix_held_certificates_unsealed", "id", postgresql_where=MAY_NEED_SEALING),
+    )
+
+    def clear_number(self, cipher: FieldCipher) -> str:
+        """The number as it was taken in. Raises DecryptionFailed."""
+        if self.sealed_number is None:
+            return self.certificate_number
+        return cipher.decrypt(self.sealed_number, CERTIFICATE_NUMBER)
+
+    def shown_number(self, cipher: FieldCipher) -> str:
+        """The number as anybody may see it: an id number in it masked. Raises DecryptionFailed."""
+        return masked(self.clear_number(cipher)) if self.sealed_number else self.certificate_number
 
 
 class Application(Base):

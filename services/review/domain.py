@@ -1,12 +1,9 @@
 """Pure rules of the review desk: who a reviewer is, which reasons there are, which decision is possible when."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, get_args
-
-from shared.values import idnumber
 
 Role = Literal["reviewer", "registrar", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -171,14 +168,3 @@ def age_on(birth_date: date, day: date) -> int:
 def application_number(typed: str) -> str:
     """Write out the number of an application of which only digits may have been typed: 12 -> HZ00000012."""
     return f"HZ{int(typed.removeprefix('HZ')):08d}"
-
-
-def contains_id_number(text: str, today: date) -> bool:
-    """Tell whether a valid identity number hides in free text, which travels in events in the clear."""
-    for match in re.finditer(r"(?=([0-9]{17}[0-9X]))", idnumber.normalise(text)):
-        try:
-            idnumber.parse(match[1], today)
-        except idnumber.InvalidIdNumber:
-            continue
-        return True
-    return False

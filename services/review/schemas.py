@@ -13,6 +13,7 @@ from shared.auth.sessions import Credentials
 from shared.values.text import identifier, login_name
 from shared.web.validation import (
     CHOSEN,
+    SHOWN,
     Identifier,
     LoginName,
     Paragraph,
@@ -23,7 +24,7 @@ from shared.web.validation import (
     cleaned,
 )
 
-Username = Annotated[str, StringConstraints(pattern="^[!-~]{3,40}$"), cleaned(login_name)]
+Username = Annotated[str, StringConstraints(pattern="^[!-~]{3,40}$"), SHOWN, cleaned(login_name)]
 
 
 class LoginRequest(Credentials):

@@ -21,7 +21,7 @@ from shared.values.text import person_name
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, PageRequest, Paging, apply_filters, keyset, split_page
 from shared.web.routing import Session, transactional_router
-from shared.web.validation import FromMoment, Text, ToMoment
+from shared.web.validation import FromMoment, Line, ToMoment
 
 Action = TypeVar("Action", bound=StrEnum)
 
@@ -64,11 +64,11 @@ def audit_router(
         _: Annotated[Principal, allow("admin")],
         page: Paging,
         alternatives: Annotated[Alternatives, Depends(narrowing)],
-        actor: Annotated[Text | None, Query(max_length=50, description="the whole name of who did it")] = None,
+        actor: Annotated[Line | None, Query(max_length=50, description="the whole name of who did it")] = None,
         actor_id: UUID | None = None,
         action: actions | None = None,  # type: ignore[valid-type]  # each service has its own
         subject: Annotated[
-            Text | None, Query(max_length=100, description="what it was done to, such as an application's id")
+            Line | None, Query(max_length=100, description="what it was done to, such as an application's id")
         ] = None,
         since: Annotated[FromMoment | None, Query(alias="from")] = None,
         until: Annotated[ToMoment | None, Query(alias="to")] = None,

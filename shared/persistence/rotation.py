@@ -15,9 +15,9 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Encrypted:
-    """A mapped column of ciphertext, and the context that binds it. Its table's primary key is one column."""
+    """A mapped column of ciphertext or NULL, and the context that binds it. Its table's primary key is one column."""
 
-    column: InstrumentedAttribute[str]
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
     context: str
 
     def __str__(self) -> str:

@@ -5,13 +5,16 @@ residents 9xxxxx. No message of this module contains a number.
 """
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from typing import Literal
 
 from stdnum.iso7064 import mod_11_2
 
-from shared.values.text import identifier
+from shared.values.text import INVISIBLE, identifier
 
 Sex = Literal["male", "female"]
 Reason = Literal["length", "characters", "birth_date", "check_digit"]
@@ -23,6 +26,14 @@ _MONTH_AND_DAY = "(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _ALIKE = re.compile(
     f"[1-9][0-9]{{5}}((18|19|20)[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}}[0-9X]|[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}})"
 )
+# As they hide in other text: the second generation with its check character, the first with a province before it.
+_SECOND_IN_TEXT = re.compile("(?=([1-9][0-9]{5}(?:18|19|20)[0-9]{9}[0-9X]))")
+_PROVINCES = "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3])"
+_FIRST_IN_TEXT = re.compile(f"{_PROVINCES}[0-9]{{4}}[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}}")
+_LONGEST_GROUP = 8
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_DIGITS = {c: str(n) for chinese in ("〇一二三四五六七八九", "零壹贰叁肆伍陆柒捌玖") for n, c in enumerate(chinese)}
+_X = frozenset("xX×✕✖χΧхХ")
 
 _MESSAGES: dict[Reason, str] = {
     "length": "身份证号应为18位",
@@ -60,6 +71,91 @@ def normalise(text: str) -> str:
 def looks_like_id_number(text: str) -> bool:
     """Tell whether somebody may have meant an id number of either generation, also if mistyped."""
     return bool(_ALIKE.fullmatch(normalise(text)))
+
+
+@dataclass
+class _Run:
+    """Digits with nothing but separators between: the text's positions of each, and where contiguous groups begin."""
+
+    digits: str = ""
+    positions: list[int] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+
+    def add(self, digit: str, position: int, *, apart: bool) -> None:
+        if apart:
+            self.groups.append(len(self.digits))
+        self.digits += digit
+        self.positions.append(position)
+
+    def numbers(self) -> Iterator[list[int]]:
+        """Find the positions of each id number in the run."""
+        for found in _SECOND_IN_TEXT.finditer(self.digits):
+            if _is_born(found[1][6:14]) and mod_11_2.is_valid(found[1]):
+                yield self.positions[found.start() : found.start() + 18]
+        # Without a check character a number counts only where it stands for itself, in one group or several short ones:
+        # else every 27th number of that length or longer would be one.
+        bounds = [*self.groups, len(self.digits)]
+        for start in self.groups:
+            end = start + 15
+            if end in bounds and _FIRST_IN_TEXT.fullmatch(self.digits, start, end):
+                within = [bound for bound in bounds if start <= bound <= end]
+                longest = max(b - a for a, b in pairwise(within))
+                birth = f"19{self.digits[start + 6 : start + 12]}"
+                if (longest == 15 or longest <= _LONGEST_GROUP) and _is_born(birth):
+                    yield self.positions[start:end]
+
+
+def appears_in(text: str) -> bool:
+    """Tell whether an id number of either generation stands in a text, whatever separates or surrounds its digits."""
+    return any(True for _ in _numbers_in(text))
+
+
+def masked(text: str) -> str:
+    """Hide the id numbers in a text as `mask` does; the rest of it stays."""
+    while found := next(_numbers_in(text), None):
+        characters = list(text)
+        for position in found[4:-4]:
+            characters[position] = "*"
+        text = "".join(characters)
+    return text
+
+
+def _numbers_in(text: str) -> Iterator[list[int]]:
+    if sum(map(str.isnumeric, unicodedata.normalize("NFKC", text))) >= 15:
+        for run in _runs(text):
+            yield from run.numbers()
+
+
+def _runs(text: str) -> Iterator[_Run]:
+    run, apart = _Run(), True
+    for position, typed in enumerate(text):
+        if _INVISIBLE.match(typed):
+            continue
+        for character in unicodedata.normalize("NFKC", typed):
+            digit = _digit(character)
+            if digit:
+                run.add(digit, position, apart=apart)
+                apart = False
+            elif unicodedata.category(character)[0] in "LN":
+                yield run
+                run, apart = _Run(), True
+            else:
+                apart = True
+    yield run
+
+
+def _digit(character: str) -> str | None:
+    if (value := unicodedata.decimal(character, None)) is not None:
+        return str(value)
+    return "X" if character in _X else _DIGITS.get(character)
+
+
+def _is_born(day: str) -> bool:
+    try:
+        date(int(day[:4]), int(day[4:6]), int(day[6:8]))
+    except ValueError:
+        return False
+    return True
 
 
 def parse(text: str, today: date) -> IdNumber:

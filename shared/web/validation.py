@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from shared.errors import InvalidField
-from shared.values import text
+from shared.values import idnumber, text
 from shared.values.clock import end_of_business_day, start_of_business_day
 
 PRINTABLE = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
@@ -49,17 +49,27 @@ def _known_characters(value: str) -> str:
     return value
 
 
+def _no_id_number(value: str) -> str:
+    if idnumber.appears_in(value):
+        raise PydanticCustomError("id_number", "an id number in text that is shown")
+    return value
+
+
+_KNOWN, SHOWN = AfterValidator(_known_characters), AfterValidator(_no_id_number)
+
 # Non-empty strings without control characters, cleaned as their kind of field is (shared.values.text); the field adds
-# its max_length. `Text` is one line, `Paragraph` may have several.
-Text = Annotated[str, _SEEN, cleaned(text.line)]
+# its max_length. What others are shown must not hold an id number; `Line` and `Paragraph` may: they are for queries,
+# and for what has a check of its own.
+Line = Annotated[str, _SEEN, cleaned(text.line)]
 Paragraph = Annotated[str, _SEEN, cleaned(text.paragraph)]
-PersonName = Annotated[str, _SEEN, AfterValidator(_known_characters), cleaned(text.person_name)]
-EnterpriseName = Annotated[str, _SEEN, AfterValidator(_known_characters), cleaned(text.enterprise_name)]
+Text = Annotated[Line, SHOWN]
+PersonName = Annotated[str, _SEEN, SHOWN, _KNOWN, cleaned(text.person_name)]
+EnterpriseName = Annotated[str, _SEEN, SHOWN, _KNOWN, cleaned(text.enterprise_name)]
 CertificateNumber = Annotated[str, _SEEN, cleaned(text.certificate_number)]
 # Of an id number or a taxpayer id.
 Identifier = Annotated[str, _SEEN, cleaned(text.identifier)]
 LoginName = Annotated[str, _SEEN, cleaned(text.login_name)]
-Phone = Annotated[str, StringConstraints(pattern=_PHONE), cleaned(text.phone)]
+Phone = Annotated[str, StringConstraints(pattern=_PHONE), SHOWN, cleaned(text.phone)]
 # Part of a stored name; compared by shared.persistence.search.
 Sought = Annotated[str, _SEEN, cleaned(text.search)]
 Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
@@ -110,6 +120,7 @@ MESSAGES = {
     "string_too_short": "至少 {min_length} 个字符",
     "string_too_long": "最多 {max_length} 个字符",
     "string_pattern_mismatch": "含有不允许的字符或格式不正确",
+    "id_number": "不能含有身份证号，请删去后再提交",
     "private_use": "含有只在本机显示的自造字，请用输入法的生僻字或手写输入重新录入该字",
     "instant": "应为日期（2026-01-31）或带时区的时间",
     "too_short": "至少 {min_length} 项",

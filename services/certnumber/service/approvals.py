@@ -18,7 +18,7 @@ from shared.contracts.renewal import (
 )
 from shared.messaging import Received, traced
 from shared.persistence.db import after_commit
-from shared.values.idnumber import mask_name
+from shared.values.idnumber import mask_name, masked
 
 
 async def queue_approvals(
@@ -70,13 +70,14 @@ def _void(
     now = container.clock.now()
     entry.state = NumberState.void
     entry.voided_at = now
-    entry.void_reason = void_reason(event.reason_code, event.comment)
+    entry.void_reason = void_reason(event.reason_code, event.comment and masked(event.comment))
     voided = NumberVoided(
         application_id=entry.application_id, decision_no=entry.decision_no, number=entry.number, voided_at=now
     )
     container.outbox.add(session, voided, now)
 
 
+# No id number gets into the ledger, whose rows stay as they are: not from an older version's events either.
 def _queued(container: CertnumberContainer, received: Received[RenewalApproved]) -> QueuedApproval:
     event = received.event
     return QueuedApproval(
@@ -85,10 +86,10 @@ def _queued(container: CertnumberContainer, received: Received[RenewalApproved])
         status=ApprovalStatus.waiting,
         post=event.post,
         post_name=event.post_name,
-        enterprise_name=event.enterprise_name,
+        enterprise_name=masked(event.enterprise_name),
         holder_masked=_masked_holder(container, event),
         previous_approval=event.previous_approval,
-        replaces=event.replaces,
+        replaces=event.replaces and masked(event.replaces),
         approved_at=event.approved_at,
         traceparent=received.traceparent,
     )
@@ -101,7 +102,7 @@ def _withdrawn(container: CertnumberContainer, event: RenewalApprovalWithdrawn, 
         status=ApprovalStatus.withdrawn,
         post=event.post,
         post_name=event.post_name,
-        enterprise_name=event.enterprise_name,
+        enterprise_name=masked(event.enterprise_name),
         holder_masked=_masked_holder(container, event),
     )
 

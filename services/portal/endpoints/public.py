@@ -16,7 +16,7 @@ from services.portal.pages import STATIC
 from services.portal.routing import page_router
 from shared.errors import NotFound
 from shared.values.clock import SystemClock
-from shared.values.idnumber import looks_like_id_number
+from shared.values.idnumber import appears_in, looks_like_id_number
 from shared.values.text import certificate_number
 
 router = page_router()
@@ -78,7 +78,7 @@ async def certificate_search(context: Anyone, number: str | None = None) -> Resp
 async def search_certificate(context: Anyone) -> Response:
     """Lead to the certificate's address, unless what was typed cannot or must not stand in one."""
     number = context.field("number")
-    if ADDRESSABLE.fullmatch(number) and not looks_like_id_number(number):
+    if ADDRESSABLE.fullmatch(number) and not _is_personal(number):
         return context.redirect(_address(number))
     return await _search(context, number)
 
@@ -99,7 +99,7 @@ def _ask(context: PageContext, error: str) -> Response:
 
 
 async def _certificate(context: PageContext, number: str) -> Response:
-    if looks_like_id_number(number):
+    if _is_personal(number):
         return _ask(context, "请输入证书编号，而不是身份证号")
     try:
         found = await context.get(CertificateRead, f"/certnumber/v1{_address(number)}")
@@ -130,13 +130,17 @@ async def _certificate(context: PageContext, number: str) -> Response:
 @router.get("/certificates/{number}/qr.svg")
 async def certificate_code(context: Anyone, number: Annotated[str, Path(max_length=MAX_NUMBER)]) -> Response:
     """Draw the link to the certificate's page, for a telephone's camera."""
-    if looks_like_id_number(number):
+    if _is_personal(number):
         raise NotFound
     picture = io.BytesIO()
     segno.make(context.portal.settings.public_url + _address(number), micro=False).save(
         picture, kind="svg", light="#fff", omitsize=True, svgclass=None, lineclass=None
     )
     return Response(picture.getvalue(), media_type="image/svg+xml")
+
+
+def _is_personal(number: str) -> bool:
+    return looks_like_id_number(number) or appears_in(number)
 
 
 def _address(number: str) -> str:

@@ -128,7 +128,8 @@ async def read_person(
     id_number: Annotated[Identifier, Query(max_length=40)],
 ) -> RegistryPersonRead:
     """What the platform knows of a person. The audit trail notes who looked."""
-    return views.person(await people.find_person(container, session, principal, id_number))
+    found = await people.find_person(container, session, principal, id_number)
+    return views.person(container.cipher, found)
 
 
 @router.get("/people/{person_id}", responses=problems(PersonNotFound))
@@ -136,7 +137,8 @@ async def read_known_person(
     container: OwnContainer, session: Session, principal: Registrar, person_id: UUID
 ) -> RegistryPersonRead:
     """The same of a person found before."""
-    return views.person(await people.read_person(container, session, principal, person_id))
+    found = await people.read_person(container, session, principal, person_id)
+    return views.person(container.cipher, found)
 
 
 CORRECTION_PROBLEMS = (RegistryChanged, BeingNumbered, NothingToCorrect, RegistryValueInvalid)
@@ -153,7 +155,8 @@ async def correct_person(
     dry_run: Rehearsed = False,
 ) -> RegistryPersonRead:
     """Put a person's name right. Certificates that have been given keep the name they were given for."""
-    corrected = views.person(await people.correct_person(container, session, principal, person_id, body))
+    found = await people.correct_person(container, session, principal, person_id, body)
+    corrected = views.person(container.cipher, found)
     if dry_run:
         await session.rollback()
     return corrected
@@ -177,7 +180,8 @@ async def correct_certificate(
 
     One that the platform gave ends by withdrawing its approval.
     """
-    corrected = views.person(await people.correct_certificate(container, session, principal, certificate_id, body))
+    found = await people.correct_certificate(container, session, principal, certificate_id, body)
+    corrected = views.person(container.cipher, found)
     if dry_run:
         await session.rollback()
     return corrected
@@ -189,7 +193,9 @@ async def remove_certificate(
 ) -> RegistryPersonRead:
     """Remove an imported certificate that the person does not hold. It stays on record as void, and a row of an import
     does not bring it back; imported for another person, the number is that person's."""
-    return views.person(await people.remove_certificate(container, session, principal, certificate_id, body))
+    return views.person(
+        container.cipher, await people.remove_certificate(container, session, principal, certificate_id, body)
+    )
 
 
 @router.post(
@@ -200,4 +206,6 @@ async def restore_certificate(
     container: OwnContainer, session: Session, principal: Registrar, certificate_id: UUID, body: RegistryChange
 ) -> RegistryPersonRead:
     """Take a removal back."""
-    return views.person(await people.restore_certificate(container, session, principal, certificate_id, body))
+    return views.person(
+        container.cipher, await people.restore_certificate(container, session, principal, certificate_id, body)
+    )

@@ -5,7 +5,7 @@ One row per held certificate; a person who holds none has the last three columns
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 from typing import Literal
@@ -81,11 +81,20 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredCertificate:
-    """`post` is a post's code; `valid_until` None means no expiry."""
+    """`post` is a post's code; `valid_until` None means no expiry.
+
+    Where an id number stands in the number, that is `private`, and `number` its blind index.
+    """
 
     post: str
     number: str
     valid_until: date | None
+    private: str | None = field(default=None, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """Give the number as messages quote it."""
+        return idnumber.masked(self.private) if self.private else self.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ Each of these locks the person first, as everyone does, and tells the desk after
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from uuid import UUID, uuid4
+from datetime import date
+from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal.audit import AuditAction
@@ -17,7 +16,6 @@ from services.renewal.errors import (
     BeingNumbered,
     CertificateNotFound,
     CertificateNotRemoved,
-    CertificateTaken,
     CertificateVoid,
     NothingToCorrect,
     PersonNotFound,
@@ -28,15 +26,16 @@ from services.renewal.errors import (
 from services.renewal.lifecycle import Applications
 from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Person
 from services.renewal.queries import posts
-from services.renewal.registry import queries
+from services.renewal.registry import queries, sealing
 from services.renewal.registry.file import RegistryRow, codes_of, parse_row
+from services.renewal.registry.renumbering import check_alike, renumber
 from services.renewal.registry.schemas import CertificateCorrection, PersonCorrection, RegistryChange
 from services.renewal.service.eligibility import get_person
 from shared.audit import trail
 from shared.auth.tokens import Principal
-from shared.persistence.db import violates
 from shared.values.clock import business_day
-from shared.values.idnumber import mask, mask_name
+from shared.values.idnumber import mask, mask_name, masked
+from shared.values.text import certificate_number
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class RegistryPerson:
 
     person: Person
     id_number: str
-    certificates: Sequence[tuple[HeldCertificate, str, str | None]]
+    certificates: Sequence[queries.HeldWithPost]
     applications: Sequence[tuple[Application, str]]
 
 
@@ -107,18 +106,21 @@ async def correct_certificate(
     person, held = await _lock(session, certificate_id, correction)
     if held.voided_at is not None:
         raise CertificateVoid
-    before = _values(held)
+    before = _values(container, held)
     wanted = {
         name: value
         for name in ("certificate_number", "post", "valid_until")
         if (value := getattr(correction, name)) is not None
     }
+    if certificate_number(wanted.get("certificate_number", "")) == held.shown_number(container.cipher):
+        # Left as it is shown.
+        del wanted["certificate_number"]
     row = await _checked(container, session, person, {**before, **wanted}, wanted)
-    right = row.certificate
-    if right is None:
+    if row.certificate is None:
         raise NothingToCorrect
+    right = sealing.sealed(container.cipher, row.certificate)
     after = {
-        "certificate_number": right.number,
+        "certificate_number": right.private or right.number,
         "post": right.post,
         "valid_until": right.valid_until.isoformat() if right.valid_until else "",
     }
@@ -136,15 +138,14 @@ async def correct_certificate(
     if right.post != held.post:
         # What took its place is another post's.
         held.replaced_by = None
-    wrong_number = held.certificate_number
     held.post, held.valid_until, held.updated_at = right.post, right.valid_until, now
-    if right.number != wrong_number:
-        await _renumber(session, person, held, right.number, now)
+    if right.number != held.certificate_number:
+        await renumber(container, session, person, held, right)
     changed = {name for name in after if after[name] != before[name]}
     detail = {
-        "certificate_number": wrong_number,
-        "old": {name: before[name] for name in sorted(changed)},
-        "new": {name: after[name] for name in sorted(changed)},
+        "certificate_number": masked(before["certificate_number"]),
+        "old": {name: masked(before[name]) for name in sorted(changed)},
+        "new": {name: masked(after[name]) for name in sorted(changed)},
         "reason": correction.reason,
     }
     _record(container, session, principal, AuditAction.certificate_corrected, person, detail)
@@ -166,7 +167,7 @@ async def remove_certificate(
     await _check_not_being_numbered(session, person, {held.post})
     held.voided_at = held.updated_at = container.clock.now()
     held.void_reason = removal.reason
-    detail = {**_values(held), "reason": removal.reason}
+    detail = {**_shown_values(container, held), "reason": removal.reason}
     _record(container, session, principal, AuditAction.certificate_removed, person, detail)
     await restate(container, session, principal, renamed=(), changed={person.id})
     return await _shown(container, session, person)
@@ -184,10 +185,10 @@ async def restore_certificate(
     if held.voided_at is None or held.corrected_to is not None:
         raise CertificateNotRemoved
     await _check_not_being_numbered(session, person, {held.post})
-    await _check_alike(session, person, held, held.certificate_number)
+    await check_alike(container, session, person, held, held.certificate_number)
     held.voided_at = held.void_reason = None
     held.updated_at = container.clock.now()
-    detail = {**_values(held), "reason": restoration.reason}
+    detail = {**_shown_values(container, held), "reason": restoration.reason}
     _record(container, session, principal, AuditAction.certificate_restored, person, detail)
     await restate(container, session, principal, renamed=(), changed={person.id})
     return await _shown(container, session, person)
@@ -297,52 +298,13 @@ async def _checked(
     )
 
 
-def _values(held: HeldCertificate) -> dict[str, str]:
+def _values(container: RenewalContainer, held: HeldCertificate) -> dict[str, str]:
     return {
-        "certificate_number": held.certificate_number,
+        "certificate_number": held.clear_number(container.cipher),
         "post": held.post,
         "valid_until": held.valid_until.isoformat() if held.valid_until else "",
     }
 
 
-async def _renumber(session: AsyncSession, person: Person, held: HeldCertificate, number: str, now: datetime) -> None:
-    """Give the certificate its right number, and keep the wrong one as void. Raises CertificateTaken."""
-    wrong = held.certificate_number
-    await _check_alike(session, person, held, number)
-    known = (await queries.certificates_like(session, [number])).get(number)
-    if known is not None:
-        # Removed, or a wrong number itself: the trail remembers that.
-        await queries.forget_certificate(session, known[0].id)
-    held.certificate_number = number
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violates(error, "uq_held_certificates_certificate_number"):
-            raise CertificateTaken from None
-        raise
-    session.add(
-        HeldCertificate(
-            id=uuid4(),
-            person_id=person.id,
-            post=held.post,
-            certificate_number=wrong,
-            valid_until=held.valid_until,
-            voided_at=now,
-            corrected_to=held.id,
-            created_at=now,
-            updated_at=now,
-        )
-    )
-
-
-async def _check_alike(session: AsyncSession, person: Person, held: HeldCertificate, number: str) -> None:
-    """Raises CertificateTaken for a number that is another valid certificate's, or one of this person's in another
-    writing."""
-    for other, owner, right_number in (await queries.certificates_like(session, [number])).values():
-        is_own, is_void = owner == person.id_number_index, other.application_id is None and other.voided_at is not None
-        if other.id == held.id or is_void or right_number is not None:
-            continue
-        if is_own:
-            raise CertificateTaken(f"该人员已登记证书 {other.certificate_number}，是同一本证书的，请移除重复的一本")
-        if other.certificate_number == number:
-            raise CertificateTaken
+def _shown_values(container: RenewalContainer, held: HeldCertificate) -> dict[str, str]:
+    return {name: masked(value) for name, value in _values(container, held).items()}

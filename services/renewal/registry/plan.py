@@ -43,6 +43,10 @@ class Holding:
         return self.certificate.number
 
     @property
+    def shown(self) -> str:
+        return self.certificate.shown
+
+    @property
     def is_free(self) -> bool:
         """Whether another person's row may have the number."""
         return self.removed or self.corrected_to is not None
@@ -92,7 +96,7 @@ class Snapshot:
                 return refusal
             is_new = known is None or known.owner != index
             if is_new:
-                warning = self._warning(certificate.number, alike)
+                warning = self._warning(certificate, alike)
             if is_new or (known and not known.by_platform and known.certificate != certificate):
                 holding = Holding(index, certificate, superseded=() if is_new or known is None else known.superseded)
         if not is_known or is_new:
@@ -101,10 +105,12 @@ class Snapshot:
             outcome = "unchanged" if name is None and holding is None else "updated"
         return Change(outcome, index, name, holding, warning, old_name=None if name is None else known_name)
 
-    def _warning(self, number: str, alike: Iterable[Holding]) -> RowError | None:
+    def _warning(self, certificate: RegisteredCertificate, alike: Iterable[Holding]) -> RowError | None:
+        number = certificate.number
         other = next((each for each in alike if each.number != number and not each.is_free), None)
         if other is not None:
-            message = f"与另一人员已登记的证书编号 {other.number} 只差开头的0或书写方式，请核对 {number} 是否正确"
+            difference = f"与另一人员已登记的证书编号 {other.shown} 只差开头的0或书写方式"
+            message = f"{difference}，请核对 {certificate.shown} 是否正确"
             return RowError(COLUMN, "certificate_number_similar", message)
         if self.digits and number.isdecimal() and len(number) < self.digits:
             message = (
@@ -146,7 +152,7 @@ def _duplicate(index: str, alike: Iterable[Holding]) -> RowError | None:
         return None
     if all(each.removed for each in own):
         return REMOVED
-    number = next((each.corrected_to or each.number for each in own if not each.removed), "")
+    number = next((each.corrected_to or each.shown for each in own if not each.removed), "")
     message = (
         f"该人员已登记证书 {number}，与此编号只差开头的0或书写方式，应为同一本证书，没有重复登记；"
         "请在表格中改为该编号，如登记的编号有误，请在“人员查询”中更正"

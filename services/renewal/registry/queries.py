@@ -10,10 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services.renewal.domain import LIVE, Status, number_key
-from services.renewal.models import NUMBER_KEY, Application, HeldCertificate, Person, Post
+from services.renewal.models import MAY_NEED_SEALING, NUMBER_KEY, Application, HeldCertificate, Person, Post
 
-Known = tuple[HeldCertificate, str, str | None]
-"""A certificate, its holder's blind index, and the right number of a wrong one."""
+Known = tuple[HeldCertificate, str, HeldCertificate | None]
+"""A certificate, its holder's blind index, and of a wrong number the right one."""
+
+HeldWithPost = tuple[HeldCertificate, str, HeldCertificate | None]
+"""A certificate, the name of its post, and of a wrong number the right one."""
 
 _RIGHT = aliased(HeldCertificate)
 
@@ -33,7 +36,7 @@ async def certificates_like(session: AsyncSession, numbers: Iterable[str]) -> di
     # The expression of the index speaks of the table by its columns only, so nothing else is joined beside it.
     like = sa.select(HeldCertificate.id).where(NUMBER_KEY.in_(sorted(keys)))
     statement = (
-        sa.select(HeldCertificate, Person.id_number_index, _RIGHT.certificate_number)
+        sa.select(HeldCertificate, Person.id_number_index, _RIGHT)
         .join(Person, Person.id == HeldCertificate.person_id)
         .outerjoin(_RIGHT, _RIGHT.id == HeldCertificate.corrected_to)
         .where(HeldCertificate.id.in_(like))
@@ -47,6 +50,19 @@ async def newest_platform_number(session: AsyncSession) -> str | None:
     """The number that the platform gave last."""
     given = sa.select(HeldCertificate.certificate_number).where(HeldCertificate.application_id.is_not(None))
     return await session.scalar(given.order_by(HeldCertificate.created_at.desc()).limit(1))
+
+
+async def lock_unsealed(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[HeldCertificate]:
+    """Lock certificates whose number may have to be sealed, in order of id."""
+    statement = sa.select(HeldCertificate).where(MAY_NEED_SEALING)
+    if after is not None:
+        statement = statement.where(HeldCertificate.id > after)
+    return (await session.scalars(statement.order_by(HeldCertificate.id).limit(limit).with_for_update())).all()
+
+
+async def known_numbers(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
+    statement = sa.select(HeldCertificate.certificate_number)
+    return set(await session.scalars(statement.where(HeldCertificate.certificate_number.in_(sorted(set(numbers))))))
 
 
 async def insert_people(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> bool:
@@ -82,10 +98,10 @@ async def _insert(session: AsyncSession, statement: Any, rows: Sequence[dict[str
     return len((await session.scalars(statement, list(rows))).all()) == len(rows)
 
 
-async def certificates_of(session: AsyncSession, person: Person) -> Sequence[tuple[HeldCertificate, str, str | None]]:
+async def certificates_of(session: AsyncSession, person: Person) -> Sequence[HeldWithPost]:
     """Certificates with the names of their posts, void ones too; of a wrong number also the right one."""
     statement = (
-        sa.select(HeldCertificate, Post.name, _RIGHT.certificate_number)
+        sa.select(HeldCertificate, Post.name, _RIGHT)
         .join(Post, Post.code == HeldCertificate.post)
         .outerjoin(_RIGHT, _RIGHT.id == HeldCertificate.corrected_to)
         .where(HeldCertificate.person_id == person.id)

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from services.renewal.domain import Status
 from services.renewal.schemas import PersonRead
-from shared.web.validation import RequestModel, Text
+from shared.web.validation import Line, RequestModel, Text
 
 
 class RowErrorRead(BaseModel):
@@ -97,6 +97,6 @@ class PersonCorrection(RegistryChange):
 class CertificateCorrection(RegistryChange):
     """What is right, written as in an import; what is left out stays as it is."""
 
-    certificate_number: Text | None = Field(default=None, max_length=100)
+    certificate_number: Line | None = Field(default=None, max_length=100)
     post: Text | None = Field(default=None, max_length=50, description="code or name")
     valid_until: str | None = Field(default=None, max_length=20, description="a date; empty for no expiry")

@@ -17,7 +17,7 @@ from services.renewal.domain import NUMBER_DIGITS, number_key
 from services.renewal.errors import TableInvalid
 from services.renewal.models import ID_NUMBER, HeldCertificate, Person
 from services.renewal.queries import posts
-from services.renewal.registry import queries
+from services.renewal.registry import queries, sealing
 from services.renewal.registry.file import (
     COLUMNS,
     RegisteredCertificate,
@@ -34,6 +34,7 @@ from shared.auth.tokens import Principal
 from shared.files.tables import table
 from shared.files.tables.errors import TableError
 from shared.files.tables.table import Row
+from shared.persistence.cipher import FieldCipher
 from shared.values.clock import business_day
 
 MAX_ROWS = 100_000
@@ -58,6 +59,8 @@ async def import_registry(
 
     Raises TableInvalid; rows before the place where a table breaks off, or before a caller who leaves, are kept.
     """
+    if not dry_run:
+        await sealing.seal_stored(container)
     async with container.database.transaction() as reading:
         codes = codes_of(await posts(reading))
         digits = await _digits(reading)
@@ -69,7 +72,7 @@ async def import_registry(
         while chunk := await anyio.to_thread.run_sync(_next_chunk, container, reader, codes, today):
             async with container.database.transaction() as own:
                 if dry_run:
-                    planned = await _rehearse(own, chunk, ahead)
+                    planned = await _rehearse(container, own, chunk, ahead)
                 else:
                     planned = await _import(container, own, principal, chunk, digits)
             # Only what is committed counts.
@@ -100,7 +103,10 @@ def _next_chunk(container: RenewalContainer, reader: Iterator[Row], posts: dict[
     chunk = []
     for row in islice(reader, container.import_chunk):
         found = parse_row(row.texts, posts, today, row.faults)
-        index = container.cipher.blind_index(found.person.value) if isinstance(found, RegistryRow) else ""
+        index = ""
+        if isinstance(found, RegistryRow):
+            index = container.cipher.blind_index(found.person.value)
+            found = sealing.sealed_row(container.cipher, found)
         chunk.append(Parsed(row.number, found, index))
     return chunk
 
@@ -127,13 +133,13 @@ class _Known:
         # With the holders as they are: somebody who came after the people were read is not a stranger.
         return cls(people, await queries.certificates_like(session, numbers))
 
-    def under(self, ahead: Snapshot) -> Snapshot:
+    def under(self, cipher: FieldCipher, ahead: Snapshot) -> Snapshot:
         """As it will be after what is `ahead`, which takes up what changes from here on."""
         names = {index: person.name for index, person in self.people.items()}
         superseded = {index: frozenset(person.superseded_names) for index, person in self.people.items()}
         holdings: defaultdict[str, tuple[Holding, ...]] = defaultdict(tuple)
         for number, known in self.certificates.items():
-            holdings[number_key(number)] += (_holding(*known),)
+            holdings[number_key(number)] += (_holding(cipher, *known),)
         return replace(
             ahead,
             names=ChainMap(ahead.names, names),
@@ -142,14 +148,15 @@ class _Known:
         )
 
 
-def _holding(held: HeldCertificate, owner: str, right_number: str | None) -> Holding:
+def _holding(cipher: FieldCipher, held: HeldCertificate, owner: str, right: HeldCertificate | None) -> Holding:
+    private = held.clear_number(cipher) if held.sealed_number else None
     by_platform = held.application_id is not None
     return Holding(
         owner,
-        RegisteredCertificate(held.post, held.certificate_number, held.valid_until),
+        RegisteredCertificate(held.post, held.certificate_number, held.valid_until, private),
         by_platform=by_platform,
-        removed=held.voided_at is not None and not by_platform and right_number is None,
-        corrected_to=right_number,
+        removed=held.voided_at is not None and not by_platform and right is None,
+        corrected_to=right.shown_number(cipher) if right else None,
         superseded=tuple(superseded_values(held)),
     )
 
@@ -169,11 +176,13 @@ def _judge(chunk: Sequence[Parsed], good: Mapping[int, tuple[str, RegistryRow]],
     return judged
 
 
-async def _rehearse(session: AsyncSession, chunk: Sequence[Parsed], ahead: Snapshot) -> list[Judged]:
+async def _rehearse(
+    container: RenewalContainer, session: AsyncSession, chunk: Sequence[Parsed], ahead: Snapshot
+) -> list[Judged]:
     """Judge the chunk; what it would change is `ahead` of the chunks to come."""
     good = _good(chunk)
     known = await _Known.load(session, good, lock=False)
-    return _judge(chunk, good, known.under(ahead))
+    return _judge(chunk, good, known.under(container.cipher, ahead))
 
 
 async def _import(
@@ -187,7 +196,7 @@ async def _import(
     good = _good(chunk)
     while True:
         known = await _Known.load(session, good, lock=True)
-        judged = _judge(chunk, good, known.under(Snapshot({}, {}, digits=digits)))
+        judged = _judge(chunk, good, known.under(container.cipher, Snapshot({}, {}, digits=digits)))
         changes = [each for each in judged if isinstance(each, Change)]
         async with session.begin_nested() as savepoint:
             if await _write(container, session, good, known, changes):
@@ -237,6 +246,7 @@ async def _write(
             "person_id": ids[holding.owner],
             "post": holding.certificate.post,
             "certificate_number": number,
+            "sealed_number": sealing.ciphertext(container.cipher, holding.certificate),
             "valid_until": holding.certificate.valid_until,
             **stamps,
         }

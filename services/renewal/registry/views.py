@@ -12,6 +12,7 @@ from services.renewal.registry.schemas import (
     RenamingRead,
     RowErrorRead,
 )
+from shared.persistence.cipher import FieldCipher
 from shared.values.idnumber import mask
 
 
@@ -37,7 +38,7 @@ def _row(number: int, error: RowError) -> RowErrorRead:
     return RowErrorRead(row=number, column=error.column, code=error.code, message=error.message)
 
 
-def person(found: RegistryPerson) -> RegistryPersonRead:
+def person(cipher: FieldCipher, found: RegistryPerson) -> RegistryPersonRead:
     return RegistryPersonRead(
         id=found.person.id,
         updated_at=found.person.updated_at,
@@ -48,7 +49,7 @@ def person(found: RegistryPerson) -> RegistryPersonRead:
         certificates=[
             HeldCertificateRead(
                 id=row.id,
-                certificate_number=row.certificate_number,
+                certificate_number=row.shown_number(cipher),
                 post=row.post,
                 post_name=post_name,
                 valid_until=row.valid_until,
@@ -56,10 +57,10 @@ def person(found: RegistryPerson) -> RegistryPersonRead:
                 replaced=row.replaced_by is not None,
                 voided_at=row.voided_at,
                 void_reason=row.void_reason,
-                corrected_to=right_number,
+                corrected_to=right.shown_number(cipher) if right else None,
                 updated_at=row.updated_at,
             )
-            for row, post_name, right_number in found.certificates
+            for row, post_name, right in found.certificates
         ],
         applications=[
             PersonApplicationRead(

@@ -17,7 +17,6 @@ from services.review.domain import (
     Refusal,
     Stage,
     check_decision,
-    contains_id_number,
 )
 from services.review.errors import CommentRequired, IdNumberInComment, ReasonRequired, UnknownReason
 from services.review.models import Decision, Item, NewDecision
@@ -27,7 +26,7 @@ from shared.auth.tokens import Principal
 from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
 from shared.errors import InvalidField, together
 from shared.runtime.container import Container
-from shared.values.clock import business_day
+from shared.values import idnumber
 
 EVENTS: dict[Action, type[ReviewDecision]] = {
     "approve": ReviewApproved,
@@ -45,7 +44,7 @@ async def decide(
     Raises ReasonRequired, UnknownReason, CommentRequired, IdNumberInComment.
     """
     now = container.clock.now()
-    reason = _reason(request, now)
+    reason = _reason(request)
     ids = {row.application_id for row in request.items}
     items = await queries.lock_items(session, ids)
     # A statement of its own after the lock: only so does it see what the holder before us has committed.
@@ -74,14 +73,14 @@ async def decide(
     return refusals
 
 
-def _reason(request: DecisionRequest, now: datetime) -> DecisionReason | None:
+def _reason(request: DecisionRequest) -> DecisionReason | None:
     reason = REASONS.get(request.reason_code or "")
     faults: list[InvalidField] = []
     if request.reason_code is None and request.action != "approve":
         faults.append(ReasonRequired())
     elif request.reason_code is not None and (reason is None or request.action not in reason.actions):
         faults.append(UnknownReason())
-    if request.comment and contains_id_number(request.comment, business_day(now)):
+    if request.comment and idnumber.appears_in(request.comment):
         faults.append(IdNumberInComment())
     elif reason and reason.needs_comment and not request.comment:
         faults.append(CommentRequired())

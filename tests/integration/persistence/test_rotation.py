@@ -129,7 +129,7 @@ async def test_keys_are_rotated_while_the_platform_runs(postgres: Postgres, tmp_
             taxpayer, token = await register_enterprise(before.api, "南昌一零企业", ENTERPRISE_PASSWORD)
             opened = await log_in_enterprise(before.api, taxpayer, ENTERPRISE_PASSWORD)
             reviewer = await before.reviewer()
-            await import_people(before.api, reviewer, [f"{person},张安宁,,," for person in PEOPLE])
+            await import_people(before.api, reviewer, [f"{person},张安宁,{POST},T{person}," for person in PEOPLE])
             old = await submit_application(before.api, token, PEOPLE[0], POST)
             await desk_item(before.api, reviewer, old["id"], "pending_review", 1)
 
@@ -150,10 +150,12 @@ async def test_keys_are_rotated_while_the_platform_runs(postgres: Postgres, tmp_
 
             assert {"enterprise.enterprises", "renewal.people", "review.items"} <= set(holding(urls, "k1"))
             printed = [await promoted.reencrypt(service) for service in ("enterprise", "renewal", "review")]
-            assert printed[1] == "people.id_number: 2 changed, all under k2\n"
+            columns = ("people.id_number", "held_certificates.sealed_number")
+            changed = "".join(f"{column}: {{0}} changed, all under k2\n" for column in columns)
+            assert printed[1] == changed.format(2)
             # Events that the other copy has just sealed are still on their way.
             await until(lambda: not holding(urls, "k1") or None, what="the old key to be nowhere")
-            assert await promoted.reencrypt("renewal") == "people.id_number: 0 changed, all under k2\n"
+            assert await promoted.reencrypt("renewal") == changed.format(0)
 
         async with running(urls, tmp_path, "k2", "s2") as after:
             assert not await after.accepts(token)

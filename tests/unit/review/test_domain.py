@@ -6,7 +6,6 @@ from typing import get_args
 
 import pytest
 
-from deploy import synthetic
 from services.review.audit import AUDIT_LABELS, AuditAction
 from services.review.domain import (
     DUPLICATE,
@@ -25,12 +24,10 @@ from services.review.domain import (
     age_on,
     changed_parts,
     check_decision,
-    contains_id_number,
     is_withdrawn,
     possible_actions,
 )
 from shared.contracts.review import ReviewDecision
-from shared.values import idnumber
 
 TODAY = date(2026, 3, 2)
 
@@ -159,25 +156,6 @@ def test_the_limits_are_those_published() -> None:
 def test_rows_that_are_no_decision_say_so() -> None:
     assert Refusal("item_not_found", "未找到该申请") == NOT_FOUND
     assert Refusal("duplicate_item", "同一申请在本次提交中重复出现") == DUPLICATE
-
-
-@pytest.mark.parametrize("wrapping", ["{}", "证件号：{}。", "1{}", "{}0"])
-def test_finds_an_id_number_in_a_comment(wrapping: str) -> None:
-    number = synthetic.id_number()
-    assert contains_id_number(wrapping.format(number), TODAY)
-    assert contains_id_number(wrapping.format(f"{number[:6]} {number[6:14]}-{number[14:]}"), TODAY)
-    assert not contains_id_number(wrapping.format(number[:17]), TODAY)
-
-
-def test_an_id_number_of_somebody_not_born_yet_is_none() -> None:
-    number = idnumber.make("360199", date(2026, 3, 3), 1)
-    assert not contains_id_number(number, TODAY)
-    assert contains_id_number(number, date(2026, 3, 3))
-
-
-def test_other_numbers_in_a_comment_are_fine() -> None:
-    wrong = synthetic.id_number()[:-1] + ("0" if synthetic.id_number()[-1] != "0" else "1")
-    assert not contains_id_number(f"证书 00707100019207，流水 {wrong}", TODAY)
 
 
 @pytest.mark.parametrize(

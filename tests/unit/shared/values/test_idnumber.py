@@ -1,6 +1,8 @@
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import product
+from operator import add
 
 import pytest
 from hypothesis import given, settings
@@ -141,6 +143,88 @@ def test_the_number_of_a_certificate_is_not_alike(number: str) -> None:
 def test_make_refuses(area: str, sequence: int) -> None:
     with pytest.raises(ValueError, match="area must be"):
         idnumber.make(area, date(1990, 1, 1), sequence)
+
+
+SEPARATORS = [*" -./_,:;|*—·、／．－", "\u3000", "\u200b", "\u202e", "\n", " - ", "）（"]
+WIDE = str.maketrans("0123456789X", "０１２３４５６７８９Ｘ")
+WRAPPINGS = ["{}", "张三 {}", "证件号：{}。", "T{}", "{}号", "1{}", "{}0", "电话13800000000，{}", "2026-11-28 {}"]
+
+
+@given(
+    numbers,
+    st.lists(st.sampled_from(["", *SEPARATORS]), min_size=18, max_size=18),
+    st.sampled_from(WRAPPINGS),
+    st.sampled_from([str.upper, str.lower, lambda number: str.translate(number, WIDE)]),
+)
+def test_finds_a_number_in_a_text_whatever_separates_and_surrounds_it(
+    number: str, separators: list[str], wrapping: str, form: Callable[[str], str]
+) -> None:
+    text = wrapping.format("".join(map(add, form(number), separators)))
+    assert idnumber.appears_in(text)
+    hidden = idnumber.masked(text)
+    assert not idnumber.appears_in(hidden)
+    assert len(hidden) == len(text)
+    assert hidden.count("*") >= text.count("*") + 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "三六〇一九九一九九〇〇一〇一〇〇〇九",
+        "３６０１９９１９９００１０１０００９",
+        "3601.9919.9001.0100.09",
+        "360199/19900101/0009",
+        "11010519491231002×",
+        "360199900101001",
+        "证件360199 900101 001号",
+        "3601-9990-0101-001",
+        "3 6 0 1 9 9 9 0 0 1 0 1 0 0 1",
+        "360199\u200b900101001",
+    ],
+)
+def test_finds_a_number_of_either_generation(text: str) -> None:
+    assert idnumber.appears_in(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "00707100019207",
+        "00707100000001、00707100000002",
+        "赣建安C(2021)0000014",
+        "HZ00000123 13800000000",
+        "0791-88888888 / 13800000000",
+        "13912345012 2026年",
+        "91360199MA00000019",
+        "36019919900101",
+        "360199199013010011",
+        "360199901301001",
+        "1360199900101001",
+        "2026-11-28 2026-11-29 2026-11-30 2026-12-01",
+        "11010519491231002" + "0",
+    ],
+)
+def test_other_numbers_are_none(text: str) -> None:
+    assert not idnumber.appears_in(text)
+    assert idnumber.masked(text) == text
+
+
+@given(st.integers(0, 10**14 - 1))
+def test_a_certificate_number_of_fourteen_digits_is_none(number: int) -> None:
+    assert not idnumber.appears_in(f"{number:014d}")
+
+
+@given(st.text(st.sampled_from("0123456789Xx三〇⑮ -.号"), max_size=60))
+def test_what_is_masked_holds_none(text: str) -> None:
+    hidden = idnumber.masked(text)
+    assert not idnumber.appears_in(hidden)
+    assert idnumber.masked(hidden) == hidden
+    assert (hidden == text) == (not idnumber.appears_in(text))
+
+
+def test_masks_in_text() -> None:
+    assert idnumber.masked("张三 110105 19491231 002X，长期") == "张三 1101** ******** 002X，长期"
 
 
 def test_masks() -> None:
