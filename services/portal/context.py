@@ -19,6 +19,8 @@ from services.portal.gateway import ApiProblem
 from services.portal.pages import NOTICES
 
 T = TypeVar("T")
+# On a dependency: whose people it asks for, "" for those of either issuer. Read by routing.py.
+ISSUER = "__issuer__"
 Access = enterprise.BrowserAccess | review.BrowserAccess
 Session = enterprise.BrowserSession | review.BrowserSession
 ACCESS: dict[str, type[enterprise.BrowserAccess] | type[review.BrowserAccess]] = {
@@ -238,12 +240,15 @@ def signed_in(issuer: str, *roles: str) -> Callable[[Request], Awaitable[SignedI
             raise WrongRole
         return loaded
 
+    setattr(check, ISSUER, issuer)
     return check
 
 
 async def _someone(request: Request) -> SignedIn:
     return await require_session(context_of(request))
 
+
+setattr(_someone, ISSUER, "")
 
 Anyone = Annotated[PageContext, Depends(context_of)]
 # Of either issuer, also with the initial password.

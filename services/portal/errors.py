@@ -28,6 +28,13 @@ class ForeignForm(Forbidden):
     detail = "页面已失效，请返回上一页刷新后重新提交"
 
 
+class FilesMissing(Problem):
+    """A form that is sent again after a login lacks files that it had before."""
+
+    code = "files_missing"
+    detail = "还有文件没有重新选择，请选择后继续提交"
+
+
 class PictureTooLarge(TooLarge):
     """One picture, sent by itself."""
 

@@ -1,25 +1,26 @@
 """Show what went wrong as a page: in the reader's words, with the way on, and with what was typed."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from services.portal import words
 from services.portal.addresses import LOGINS, local_path
 from services.portal.container import Portal
 from services.portal.context import context_of, require_session
-from services.portal.errors import ForeignForm, LoginRequired, PasswordChangeRequired
-from services.portal.forms import TOKEN_FIELD
+from services.portal.errors import FilesMissing, ForeignForm, LoginRequired, PasswordChangeRequired
+from services.portal.forms import Remains, comes_from_elsewhere, missing_files, remains_of
 from services.portal.gateway import ApiProblem
-from services.portal.login import login_page
+from services.portal.login import interrupted, login_page
 from shared.errors import Problem
 from shared.web.problems import failure_response, status_of
 
@@ -33,21 +34,9 @@ TITLES = {
     500: "系统错误",
     503: "服务暂时不可用",
 }
+LOGOUT = "/logout"
+OUTDATED_LOGIN = "页面已失效，请重新输入密码登录"
 DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "这个地址不能直接打开，请回到页面上重新操作"}
-
-
-def resubmittable_fields(form: FormData) -> list[tuple[str, str]]:
-    """Pick the fields of a form that are to be sent again under the same key; none if not all of it can be.
-
-    A file cannot be sent again by us, and a form with a password had better be filled in anew.
-    """
-    # Browsers also send the file that was not chosen.
-    sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str) or value.filename]
-    pairs = [(name, value) for name, value in sent if name != TOKEN_FIELD]
-    if any("password" in name for name, _ in pairs):
-        return []
-    texts = [(name, value) for name, value in pairs if isinstance(value, str)]
-    return texts if len(texts) == len(pairs) else []
 
 
 def _form(request: Request) -> FormData:
@@ -55,14 +44,30 @@ def _form(request: Request) -> FormData:
     return form if isinstance(form, FormData) else FormData()
 
 
+def _address(path: str, query: str) -> str:
+    # A notice is about what went well before: coming back to the page after a failure it would be a lie.
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "notice"]
+    return path + (f"?{urlencode(kept)}" if kept else "")
+
+
 def _here(request: Request) -> str:
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return _address(request.url.path, request.url.query)
 
 
 def _origin(request: Request) -> str:
     """Find the page that a form was sent from; empty where that is not known."""
     referer = urlsplit(request.headers.get("referer", ""))
-    return local_path(referer.path + (f"?{referer.query}" if referer.query else ""), "")
+    return local_path(_address(referer.path, referer.query), "")
+
+
+def _kept_and_lost(again: Remains) -> str:
+    """Say what of a form is there after the login, and what has to be done again."""
+    fields = [words.KEPT[name] for name, value in dict(again.texts).items() if name in words.KEPT and value]
+    kept = "您填写的内容已保留" + (f"（{'、'.join(fields)}）" if fields else "")
+    if not again.files:
+        return f"登录已过期，{kept}，登录后可继续提交"
+    files = "、".join(f"{words.FILES.get(name, '文件')}（{file}）" for name, file in again.files)
+    return f"登录已过期，{kept}。文件不能保留，登录后请重新选择：{files}"
 
 
 def _above(request: Request) -> str:
@@ -75,15 +80,15 @@ def _above(request: Request) -> str:
     return path
 
 
-def failed(request: Request, status: int, detail: str) -> Response:
+def failed(request: Request, status: int, detail: str, title: str = "") -> Response:
     """Say so on a page, from which a form that was sent can be sent again."""
     context = context_of(request)
     if context.wants_fragment:
         return JSONResponse({"detail": detail}, status)
     # Opened again from the browser's address line, the address of a form has no page.
     back = _origin(request) if request.method == "POST" else _above(request) if status in {404, 405} else ""
-    title = TITLES.get(status, "操作未完成")
-    again = resubmittable_fields(_form(request))
+    title = title or TITLES.get(status, "操作未完成")
+    again = remains_of(_form(request))
     return context.page("error.html", status, title=title, detail=detail, target=_here(request), again=again, back=back)
 
 
@@ -118,14 +123,14 @@ async def _on_login_required(request: Request, error: Exception) -> Response:
     if request.method != "POST":
         return RedirectResponse(f"{login}?{urlencode({'next': _here(request)})}", 303)
     form = _form(request)
-    again = resubmittable_fields(form)
+    again = remains_of(form)
     target = _here(request) if again else _origin(request) or _here(request)
     if again:
-        detail = "登录已过期，您填写的内容已保留，登录后可继续提交"
-    elif not form or any(isinstance(value, UploadFile) for value in form.values()):
-        detail = "登录已过期，登录后请重新选择文件"
+        detail = _kept_and_lost(again)
+    elif again.files or not form:
+        detail = "登录已过期，刚才的内容没有保存，登录后请重新填写、重新选择文件"
     else:
-        detail = required.detail
+        detail = "登录已过期，为安全起见密码没有保留，登录后请重新填写"
     try:
         return await login_page(context, required.issuer, 401, target=target, again=again, detail=detail)
     except ApiProblem as problem:
@@ -142,14 +147,38 @@ async def _on_password_change(request: Request, error: Exception) -> Response:
 
 async def _on_foreign_form(request: Request, error: Exception) -> Response:
     context = context_of(request)
-    again = resubmittable_fields(_form(request))
-    if not again or context.wants_fragment:
-        return await _on_problem(request, error)
-    # From our own page, but not for the session of now (another login in between): ask instead of refusing, and say who
-    # would be sending it.
+    if not context.wants_fragment and not comes_from_elsewhere(request):
+        issuer = next((issuer for issuer, path in LOGINS.items() if path == request.url.path), None)
+        if issuer is not None:
+            # Another tab has logged in or out since the page was opened.
+            target, again = interrupted(context)
+            return await login_page(context, issuer, 403, target=target, again=again, detail=OUTDATED_LOGIN)
+        if again := remains_of(_form(request)):
+            return await _ask_again(request, again)
+        if request.url.path == LOGOUT and context.portal.cookies.session(request) is None:
+            return context.redirect("/", "logged-out")
+    return failed(request, 403, cast(Problem, error).detail, "页面已失效")
+
+
+async def _on_files_missing(request: Request, error: Exception) -> Response:
+    form = _form(request)
+    missing = missing_files(form)
+    again = remains_of(form)
+    # Those chosen now cannot be kept either.
+    files = [(name, "") for name in dict.fromkeys([*missing, *(name for name, _ in again.files)])]
+    return await _ask_again(request, Remains(again.texts, files), cast(Problem, error).detail, missing)
+
+
+async def _ask_again(request: Request, again: Remains, problem: str = "", missing: Sequence[str] = ()) -> Response:
+    """Ask instead of refusing, and say who would be sending it: it is from our own page, but not for the session of now
+    (another login in between), or not whole."""
+    context = context_of(request)
     with suppress(LoginRequired, ApiProblem):
         context = await require_session(context)
-    return context.page("continue.html", 403, target=_here(request), again=again)
+    status = 422 if problem else 403
+    return context.page(
+        "continue.html", status, target=_here(request), again=again, problem=problem or None, missing=missing
+    )
 
 
 async def _on_disconnect(_request: Request, _error: Exception) -> Response:
@@ -174,6 +203,7 @@ FAILURES: dict[type[Exception], Handler] = {
     LoginRequired: _on_login_required,
     PasswordChangeRequired: _on_password_change,
     ForeignForm: _on_foreign_form,
+    FilesMissing: _on_files_missing,
     RequestValidationError: _on_validation,
     HTTPException: _on_http,
     ClientDisconnect: _on_disconnect,

@@ -7,10 +7,13 @@ form derived from a cookie that other sites can neither read nor plant.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from shared.web.middleware import DEFAULT_BODY_LIMIT
 
@@ -20,6 +23,8 @@ MAX_FIELDS = 600
 MAX_FILES = 3
 TOKEN_FIELD = "_token"  # noqa: S105 - a field's name
 KEY_FIELD = "_key"
+# Of a form that is sent again: the names of the files without which it is not whole.
+FILES_FIELD = "_files"
 
 
 def form_token(secret: str) -> str:
@@ -59,3 +64,54 @@ def is_bound_to(secret: str | None, form: FormData) -> bool:
     return secret is not None and hmac.compare_digest(
         form_token(secret).encode(), str(form.get(TOKEN_FIELD, "")).encode()
     )
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is left of a form that was not taken: the texts that can be sent again, under the same key, and the files
+    that cannot, as (field, name of the file), because a browser gives a file only once."""
+
+    texts: Sequence[tuple[str, str]] = ()
+    files: Sequence[tuple[str, str]] = ()
+
+    def __bool__(self) -> bool:
+        # Files alone are better chosen on their own page.
+        return bool(self.texts)
+
+
+def remains_of(form: FormData) -> Remains:
+    """Pick what of a form is left. Of one with a password nothing is: it had better be filled in anew."""
+    pairs = [(name, value) for name, value in form.multi_items() if name not in {TOKEN_FIELD, FILES_FIELD}]
+    if any("password" in name for name, _ in pairs):
+        return Remains()
+    # Browsers also send the file that was not chosen.
+    files = [(name, value.filename) for name, value in pairs if isinstance(value, UploadFile) and value.filename]
+    return Remains([(name, value) for name, value in pairs if isinstance(value, str)], files)
+
+
+def missing_files(form: FormData) -> list[str]:
+    """List the fields of a form sent again whose file has to be chosen anew, and was not."""
+    wanted = [name for name in form.getlist(FILES_FIELD) if isinstance(name, str)]
+    chosen = {name for name, value in form.multi_items() if isinstance(value, UploadFile) and value.filename}
+    return [name for name in wanted if name not in chosen]
+
+
+class _WithoutFiles(MultiPartParser):
+    """Reads the texts of a form, and of its files the names: what is in them is thrown away as it comes."""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            super().on_part_data(data, start, end)
+
+
+async def read_without_files(request: Request) -> FormData:
+    """Read a form of somebody whose files nobody wants; empty for what is no such form."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return FormData()
+    parser = _WithoutFiles(request.headers, request.stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS)
+    try:
+        form = await parser.parse()
+    except MultiPartException:
+        return FormData()
+    await form.close()
+    return form

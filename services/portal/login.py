@@ -1,6 +1,6 @@
 """Log somebody in, and go on with what was begun before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from fastapi import Response
@@ -9,10 +9,10 @@ from services.portal.addresses import HOMES, local_path
 from services.portal.api.review import CaptchaRead
 from services.portal.context import SESSION, PageContext, sign_in
 from services.portal.cookies import new_secret
+from services.portal.forms import Remains
 
-# Fields of the login form that hold an interrupted form: `again:<name>`.
-AGAIN = "again:"
-Fields = Sequence[tuple[str, str]]
+# Fields of the login form that hold an interrupted form: `again:<name>` its texts, `lost:<name>` its files' names.
+AGAIN, LOST = "again:", "lost:"
 
 
 async def login_page(
@@ -21,7 +21,7 @@ async def login_page(
     status: int = 200,
     *,
     target: str = "",
-    again: Fields = (),
+    again: Remains = Remains(),
     detail: str = "",
     errors: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
@@ -47,14 +47,17 @@ async def new_captcha(context: PageContext, issuer: str) -> CaptchaRead:
     return await context.post(CaptchaRead, f"/{issuer}/v1/captchas")
 
 
-def interrupted(context: PageContext) -> tuple[str, Fields]:
-    """Return (target, form fields) that the posted login form carries."""
-    fields = [
-        (name.removeprefix(AGAIN), value)
-        for name, value in context.form.multi_items()
-        if name.startswith(AGAIN) and isinstance(value, str)
-    ]
-    return local_path(context.field("target"), ""), fields
+def interrupted(context: PageContext) -> tuple[str, Remains]:
+    """Return the target and what is left of a form for it, which the posted login form carries."""
+
+    def carried(prefix: str) -> list[tuple[str, str]]:
+        return [
+            (name.removeprefix(prefix), value)
+            for name, value in context.form.multi_items()
+            if name.startswith(prefix) and isinstance(value, str)
+        ]
+
+    return local_path(context.field("target"), ""), Remains(carried(AGAIN), carried(LOST))
 
 
 async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, str]) -> Response:
@@ -69,7 +72,7 @@ async def log_in(context: PageContext, issuer: str, credentials: Mapping[str, st
     if signed_in.account.must_change_password:
         response = context.redirect("/password?" + urlencode({"next": target}) if target else "/password")
     elif again:
-        response = signed_in.page("continue.html", target=target, again=again)
+        response = signed_in.page("continue.html", target=target, again=again, missing=[])
     else:
         response = context.redirect(target or HOMES[issuer])
     cookies.open(response, issuer, signed_in.session_id)

@@ -6,9 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from services.portal.context import context_of, require_session
-from services.portal.errors import ForeignForm
-from services.portal.forms import MAX_FIELDS, MAX_FILES, SAFE, comes_from_elsewhere, is_bound_to, is_large
+from services.portal.context import ISSUER, PageContext, context_of, load_session, require_session
+from services.portal.errors import FilesMissing, ForeignForm, LoginRequired
+from services.portal.forms import (
+    MAX_FIELDS,
+    MAX_FILES,
+    SAFE,
+    comes_from_elsewhere,
+    is_bound_to,
+    is_large,
+    missing_files,
+    read_without_files,
+)
 
 
 class PageRoute(APIRoute):
@@ -16,6 +25,9 @@ class PageRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         original = super().get_route_handler()
+        # Whose people the page is for; None for a page for everybody, "" for people of either issuer.
+        issuers = [getattr(dependency.call, ISSUER) for dependency in self.dependant.dependencies if _asks(dependency)]
+        issuer = issuers[0] if issuers else None
 
         async def handle(request: Request) -> Response:
             if request.method in SAFE:
@@ -24,15 +36,41 @@ class PageRoute(APIRoute):
                 raise ForeignForm
             context = context_of(request)
             if is_large(request):
-                # Only from somebody who is logged in.
-                await require_session(context)
+                await _require_session_for_large(context)
             async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
                 request.state.form = form
                 if not is_bound_to(context.portal.cookies.form_secret(request), form):
+                    await _require_session_of(context, issuer)
                     raise ForeignForm
+                if missing_files(form):
+                    raise FilesMissing
                 return await original(request)
 
         return handle
+
+
+def _asks(dependency: Any) -> bool:
+    return hasattr(dependency.call, ISSUER)
+
+
+async def _require_session_for_large(context: PageContext) -> None:
+    """Let in only who is logged in. Of who was, in this browser, the texts are kept for after the next login."""
+    try:
+        await require_session(context)
+    except LoginRequired:
+        if context.portal.cookies.device(context.request) is not None:
+            context.request.state.form = await read_without_files(context.request)
+        raise
+
+
+async def _require_session_of(context: PageContext, issuer: str | None) -> None:
+    """Ask who has logged out, on another tab, to log in, before a form is called foreign. Raises LoginRequired."""
+    if issuer is None:
+        return
+    session = context.portal.cookies.session(context.request)
+    if session is None or issuer not in {"", session[0]}:
+        raise LoginRequired(issuer or "enterprise")
+    await load_session(context, *session)
 
 
 def page_router() -> APIRouter:

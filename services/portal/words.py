@@ -7,6 +7,22 @@ from typing import Literal
 Kind = Literal["id-front", "id-back", "commitment-letter"]
 KINDS: Mapping[Kind, str] = {"id-front": "身份证正面", "id-back": "身份证反面", "commitment-letter": "承诺书"}
 PARTS: Mapping[str, str] = {"post": "岗位", **{kind: f"{label}照片" for kind, label in KINDS.items()}}
+# The files of forms, by field; others are just files.
+FILES: Mapping[str, str] = {**{kind: PARTS[kind] for kind in KINDS}, "file": "表格"}
+ACCEPTED: Mapping[str, str] = {**dict.fromkeys(KINDS, "image/jpeg,image/png"), "file": ".xlsx,.csv"}
+# Fields that people would miss, by their names in forms.
+KEPT: Mapping[str, str] = {
+    "post": "岗位",
+    "id_number": "身份证号",
+    "name": "名称或姓名",
+    "contact_name": "联系人",
+    "contact_phone": "联系电话",
+    "address": "地址",
+    "reason_code": "原因",
+    "comment": "说明",
+    "layout": "编号格式",
+    "roles": "角色",
+}
 UPLOADS: Mapping[Kind, str] = {
     "id-front": "上传身份证正面",
     "id-back": "上传身份证反面",

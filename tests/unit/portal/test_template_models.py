@@ -12,6 +12,7 @@ from services.portal.endpoints.desk import Batch, Seen
 from services.portal.endpoints.registry import ImportLine
 from services.portal.endpoints.statistics import Chart
 from services.portal.filters import Filters
+from services.portal.forms import Remains
 from services.portal.pages import HERE
 from tests.unit.portal.template_types import faults
 
@@ -54,7 +55,10 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "desk/list.html": {"filters": Filters, "items": list[review.ItemRead]},
     "desk/states.html": {"items": list[review.ItemRead]},
     "desk/status.html": {"item": review.ItemRead | review.ItemDetail},
-    "login": {"captcha": review.CaptchaRead},
+    "continue.html": {"again": Remains},
+    "error.html": {"again": Remains},
+    "login": {"captcha": review.CaptchaRead, "again": Remains},
+    "ui.html": {"again": Remains},
     "public": {
         "article": Article,
         "articles": Sequence[Article],
