@@ -1,10 +1,11 @@
 """The environment of the certnumber service."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
-from shared.runtime.settings import BrokerUrl, Settings
+from shared.runtime.settings import BrokerUrl, Password, Settings, broker_passwords
 
 
 class CertnumberSettings(Settings):
@@ -14,6 +15,10 @@ class CertnumberSettings(Settings):
 
     celery_broker_url: BrokerUrl | None = None
     numbering_batch: int = Field(default=500, ge=1, le=5000)
+
+    def passwords(self) -> Iterator[Password]:
+        yield from super().passwords()
+        yield from broker_passwords("celery_broker_url", self.celery_broker_url)
 
     @property
     def numbering_broker_url(self) -> str | None:

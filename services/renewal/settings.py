@@ -1,12 +1,13 @@
 """Environment of the renewal service."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from shared.runtime.settings import Settings, require_url
+from shared.runtime.settings import Password, Settings, require_url
 
 
 def _without_path(url: str) -> str:
@@ -37,6 +38,12 @@ class RenewalSettings(Settings):
     s3_public_endpoint: PublicEndpoint | None = Field(
         default=None, description="host of links for browsers; none: through the API"
     )
+
+    def passwords(self) -> Iterator[Password]:
+        yield from super().passwords()
+        if self.s3_secret_key is not None:
+            name = self.s3_access_key.get_secret_value() if self.s3_access_key else ""
+            yield Password("s3_secret_key", self.s3_secret_key.get_secret_value(), (name,))
 
     @model_validator(mode="after")
     def _pictures_have_a_place(self) -> Self:

@@ -8,8 +8,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,8 +25,7 @@ from sqlalchemy.engine import make_url
 
 from shared.messaging.health import STALL_TIMEOUT
 from shared.persistence.cipher import KEY_BYTES
-
-PRINTABLE = range(0x20, 0x7F)
+from shared.runtime.guessable import is_guessable_key, is_guessable_password
 
 
 def new_key() -> str:
@@ -42,11 +41,8 @@ def parse_key(encoded: str) -> bytes:
         raise ValueError("a key must be base64") from error
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key must be {KEY_BYTES} bytes in base64")
-    if len(set(key)) < 8:
-        raise ValueError("a key with so few distinct bytes is a default, not a secret")
-    # A random key is text once in 10^14 times.
-    if all(byte in PRINTABLE for byte in key):
-        raise ValueError("a key must be random bytes, not text in base64")
+    if is_guessable_key(key):
+        raise ValueError("a key must be random bytes in base64: not text, nor bytes that repeat or count")
     return key
 
 
@@ -98,6 +94,21 @@ def _parse_object(value: Any) -> Any:
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 JwksUrl = Annotated[str, AfterValidator(lambda url: require_url(url, ("http", "https")))]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_check_broker)]
+
+
+class Password(NamedTuple):
+    """A password of a setting; `known` are names beside it that are no secret."""
+
+    setting: str
+    value: str
+    known: tuple[str, ...]
+
+
+def broker_passwords(setting: str, url: SecretStr | None) -> Iterator[Password]:
+    """List the password of a broker's address. Without one there, it is guest's."""
+    if url is not None:
+        parts = urlsplit(url.get_secret_value())
+        yield Password(setting, unquote(parts.password or "guest"), (unquote(parts.username or ""), parts.path[1:]))
 
 
 @contextmanager
@@ -193,6 +204,24 @@ class Settings(ProcessSettings):
         keys = self.all_keys()
         if len(set(keys)) < len(keys):
             raise ValueError("the data keys, the index key and the signing keys must all differ")
+        return self
+
+    def passwords(self) -> Iterator[Password]:
+        """List every password among the settings."""
+        database = make_url(self.database_url.get_secret_value())
+        inner = database.query.get("password", "")
+        password = database.password or (inner if isinstance(inner, str) else "".join(inner))
+        # Without one it is another way of proving who one is, such as a certificate.
+        if password:
+            yield Password("database_url", password, (database.username or "", database.database or ""))
+        yield from broker_passwords("broker_url", self.broker_url)
+
+    @model_validator(mode="after")
+    def _passwords_are_secret(self) -> Self:
+        guessable = [each.setting for each in self.passwords() if is_guessable_password(each.value, each.known)]
+        if guessable and not self.demo:
+            names = ", ".join(f"GANZHENG_{name.upper()}" for name in guessable)
+            raise ValueError(f"{names}: the password can be guessed; use a random one, such as of openssl rand -hex 24")
         return self
 
     @model_validator(mode="after")

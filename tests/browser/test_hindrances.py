@@ -1,5 +1,7 @@
 """What comes between people and their work: an expired session, a colleague who was faster, no mouse."""
 
+from pathlib import Path
+
 from playwright.async_api import expect
 
 from deploy.embedded.demo import REVIEWER, REVIEWER_PASSWORD
@@ -35,6 +37,39 @@ async def test_typed_form_survives_an_expired_session(site: Site, someone: MakeU
     await user.press("继续提交")
     await expect(user.page.get_by_role("heading", name="选择岗位")).to_be_visible()
     await expect(user.page.locator("main")).to_contain_text(name)
+
+
+async def test_post_and_picture_survive_an_expired_session_without_script(
+    site: Site, someone: MakeUser, papers: Path
+) -> None:
+    taxpayer, token = await register_enterprise(site.api, "南昌重选建设有限公司", PASSWORD)
+    id_number, _ = site.person(FREE)
+    body = {"id_number": id_number, "post": POST}
+    application = await site.api.call("POST", "renewal", "/applications", token=token, json=body, expect=201)
+    user = await someone(javascript=False)
+    await user.go("/enterprise/login")
+    await log_in_enterprise(user, taxpayer)
+    await user.go(f"/applications/{application['id']}?notice=saved")
+    elsewhere = await someone(like=user)
+    await elsewhere.go("/applications")
+    await elsewhere.press("退出")
+    await expect(elsewhere.page.locator("main")).to_contain_text("您已安全退出")
+    await user.page.locator("#post-40").check()
+    await user.page.locator("#file-id-front").set_input_files(papers / "id-front.jpg")
+    user.refused = {401}
+    await user.press("保存")
+    kept = "您填写的内容已保留（岗位）。文件不能保留，登录后请重新选择：身份证正面照片（id-front.jpg）"
+    await expect(user.page.locator("#error-summary")).to_contain_text(kept)
+    await user.look("login-files-again")
+    user.refused = set()
+    await log_in_enterprise(user, taxpayer)
+    await expect(user.page.locator("main")).not_to_contain_text("已保存")
+    await user.look("continue-files")
+    await user.page.get_by_label("身份证正面照片").set_input_files(papers / "id-front.jpg")
+    await user.press("继续提交")
+    await expect(user.page.locator(".notice--done")).to_contain_text("已保存")
+    await expect(user.page.locator("#post-40")).to_be_checked()
+    await expect(user.page.locator("#slot-id-front")).to_contain_text("✓ 已上传")
 
 
 async def test_batch_row_that_fails_stays_ticked_with_its_reason(site: Site, someone: MakeUser) -> None:

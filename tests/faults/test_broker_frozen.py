@@ -60,7 +60,7 @@ async def test_a_worker_without_any_consumer_notices(postgres: Postgres, rabbitm
     """It has nothing to publish either: nobody but its readiness asks the broker anything."""
     with service_database(postgres, "enterprise") as url:
         keys = {"data_keys": f"d:{new_key()}", "index_key": new_key(), "signing_keys": f"s:{new_key()}"}
-        settings = EnterpriseSettings(**{"database_url": url, "broker_url": vhost, **keys, **QUICK})
+        settings = EnterpriseSettings(**{"demo": True, "database_url": url, "broker_url": vhost, **keys, **QUICK})
         async with working("enterprise", settings) as container:
             await until(partial(ready, container), what="a worker with nothing that fails")
             async with rabbitmq.frozen():

@@ -145,6 +145,7 @@ class Service:
 @asynccontextmanager
 async def running(url: str, *, pace: Pace | None = None, **settings: Any) -> AsyncIterator[Service]:
     values = {
+        "demo": True,
         "database_url": url,
         "data_keys": f"k:{new_key()}",
         "index_key": new_key(),

@@ -2,8 +2,11 @@
 
 import base64
 import os
+import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import pytest
 from pydantic import ValidationError
@@ -19,7 +22,38 @@ def key(raw: bytes | None = None) -> str:
     return base64.b64encode(raw or os.urandom(32)).decode()
 
 
-KEY = key(bytes(range(200, 232)))
+KEY = key()
+NEW = secrets.token_urlsafe(24)
+GUESSABLE = (
+    "guest",
+    "postgres",
+    "minioadmin",
+    "changeme",
+    "CHANGE_ME_PLEASE_NOW",
+    "changeme-changeme-changeme",
+    "Passw0rd!Passw0rd!",
+    "P@$$w0rd1234",
+    "ｃｈａｎｇｅｍｅｃｈａｎｇｅｍｅ",
+    "ganzheng-prod-2026!",
+    "enterprise_owner-2026",
+    "0123456789abcdef0123456789abcdef",
+    "zyxwvutsrqponmlk",
+    "1a2b3c4d5e6f7g8h",
+    "aaaaaaaaaaaaaaaaaaaaaaaa",
+    "Xk9!Xk9!Xk9!Xk9!",
+    "qwertyuiop123456",
+    "1qaz2wsx3edc4rfv",
+    "19491001194910",
+    "Zk7-pQ",
+)
+# Every setting that holds a password, for each kind of process.
+PASSWORDS: list[tuple[type[Settings], str, str]] = [
+    (IssuerSettings, "database_url", "postgresql+psycopg://enterprise_owner:{}@postgres/enterprise"),
+    (IssuerSettings, "database_url", "postgresql+psycopg://enterprise_owner@postgres/enterprise?password={}"),
+    (IssuerSettings, "broker_url", "amqp://enterprise_owner:{}@rabbitmq:5672/ganzheng"),
+    (CertnumberSettings, "celery_broker_url", "amqps://enterprise_owner:{}@rabbitmq/celery"),
+    (RenewalSettings, "s3_secret_key", "{}"),
+]
 
 
 @pytest.fixture
@@ -28,7 +62,7 @@ def good(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         if name.startswith("GANZHENG_"):
             monkeypatch.delenv(name)
     return {
-        "database_url": "postgresql+psycopg://user:hunter2@localhost/db",
+        "database_url": "postgresql+psycopg://user:mLz4-Rk81xq_Tn0@localhost/db",
         "data_keys": f"k1:{key()}",
         "index_key": key(),
         "signing_keys": f"s1:{key()}",
@@ -58,11 +92,26 @@ class TestSecrets:
             key(b"changeme" * 4),
             key(b"\x00\x01\x02\x03" * 8),
             key(b"correct horse battery staple 32b"),
+            key(bytes(range(32))),
+            key(bytes(range(231, 199, -1))),
+            key(bytes(range(0, 64, 2))),
+            key(bytes(n * 37 % 256 for n in range(32))),
+            key(bytes(n * n % 256 for n in range(32))),
+            key(bytes(range(16)) * 2),
+            key(bytes(n // 2 if n % 2 else 255 - n // 2 for n in range(32))),
+            key(bytes.fromhex("0123456789abcdef" * 4)),
+            key(b"\xff" * 32),
+            key(bytes(31) + b"\x01"),
+            key(sha256(b"changeme").digest()),
             "changeme-changeme-changeme-chang",
             "不是密钥",
             "",
         ],
-        ids=["short", "long", "zeros", "repeated", "few distinct bytes", "text", "words", "not ascii", "empty"],
+        ids=[
+            *["short", "long", "zeros", "repeated", "few distinct bytes", "text"],
+            *["counting", "counting down", "counting by two", "counting by 37", "squares", "counting twice"],
+            *["two counts", "hex digits", "ones", "one", "hash of a word", "words", "not ascii", "empty"],
+        ],
     )
     def test_a_bad_one_is_refused_without_being_told(self, good: dict[str, Any], name: str, secret: str) -> None:
         good[name] = secret if name == "index_key" else f"k1:{secret}"
@@ -85,6 +134,39 @@ class TestSecrets:
         with pytest.raises(ValidationError, match="must all differ") as error:
             IssuerSettings(**good)
         assert repeated not in str(error.value)
+
+
+class TestPasswords:
+    OWN: ClassVar[dict[str, Any]] = {
+        "s3_endpoint": "s3:9000",
+        "s3_access_key": "enterprise_owner",
+        "s3_secret_key": NEW,
+        "jwks_urls": {"enterprise": "https://enterprise/jwks.json", "review": "https://review/jwks.json"},
+    }
+
+    @pytest.mark.parametrize("password", GUESSABLE)
+    @pytest.mark.parametrize(("kind", "name", "form"), PASSWORDS)
+    def test_a_guessable_one_is_refused_outside_demo_mode_without_being_told(
+        self, good: dict[str, Any], kind: type[Settings], name: str, form: str, password: str
+    ) -> None:
+        values = {**good, **self.OWN, name: form.format(password if form == "{}" else quote(password, safe=""))}
+        with pytest.raises(ValidationError, match=f"GANZHENG_{name.upper()}: the password can be guessed") as error:
+            kind(**values)
+        # Some are words of the message, and of the setting's name, themselves.
+        assert password in name or password == "guest" or password not in str(error.value)
+        assert kind(**values, demo=True).demo
+
+    @pytest.mark.parametrize(("kind", "name", "form"), PASSWORDS)
+    def test_random_ones_are_accepted(self, good: dict[str, Any], kind: type[Settings], name: str, form: str) -> None:
+        for password in (secrets.token_hex(12), secrets.token_urlsafe(16), secrets.token_urlsafe(24)):
+            assert kind(**{**good, **self.OWN, name: form.format(password)})
+
+    def test_a_broker_without_a_password_is_asked_as_guest(self, good: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError, match="GANZHENG_BROKER_URL: the password"):
+            IssuerSettings(**good | {"broker_url": "amqp://rabbitmq"})
+
+    def test_a_database_may_ask_for_no_password(self, good: dict[str, Any]) -> None:
+        assert IssuerSettings(**good | {"database_url": "postgresql+psycopg://user@localhost/db"})
 
 
 class TestAddresses:
@@ -112,7 +194,7 @@ class TestAddresses:
     def test_a_log_level_may_be_written_small(self, good: dict[str, Any]) -> None:
         assert IssuerSettings(**good | {"log_level": "debug"}).log_level == "DEBUG"
 
-    @pytest.mark.parametrize("url", ["amqp://localhost", "amqps://user:secret@broker:5671/vhost"])
+    @pytest.mark.parametrize("url", ["amqp://user:f3a91c07be42@localhost", f"amqps://user:{NEW}@broker:5671/vhost"])
     def test_a_good_broker(self, good: dict[str, Any], url: str) -> None:
         settings = IssuerSettings(**good | {"broker_url": url})
         assert settings.broker_url is not None
