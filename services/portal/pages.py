@@ -23,6 +23,7 @@ NOTICES = {
     "draft-saved": "申请已保存为草稿，请上传三张照片后提交",
     "draft-open": "该人员的这个岗位已有草稿，已为您打开，可继续填写",
     "saved": "已保存",
+    "swapped": "身份证正面与反面照片已交换位置",
     "submitted": "申请已提交",
     "cancelled": "申请已撤销",
     "decided": "审核决定已提交",

@@ -58,6 +58,8 @@ HINTS: Mapping[str, str] = {
 NEXT: Mapping[str, str] = {
     "stale_revision": "下面已是最新内容，请核对后重新操作。",
     "wrong_state": "下面已是最新状态。",
+    "duplicate_image": "申请没有提交，已填写的内容都已保存。请在下面重新上传选错的一张。",
+    "image_not_found": "请先上传身份证照片，再交换正反面。",
     "images_missing": "请在下面补齐后再提交，已填写的内容都已保存。",
     "not_eligible": "申请没有提交，已填写的内容都已保存。",
 }
@@ -67,6 +69,8 @@ EVENTS: Mapping[str, str] = {
     "create": "添加申请",
     "change_post": "修改岗位",
     **{f"upload_{kind}": f"上传{PARTS[kind]}" for kind in KINDS},
+    "swap_images": "交换照片位置",
+    # Until 0.1; since then the audit trail holds it.
     "letter_issued": "下载承诺书",
     "submit": "提交审核",
     "approve": "审核通过，等待编号",

@@ -12,8 +12,9 @@ from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import audit, router
 from services.renewal.errors import ImageTooLargeProblem
 from services.renewal.models import CERTIFICATE_NUMBER, ID_NUMBER, HeldCertificate, Person
+from services.renewal.pictures.endpoints import changes as picture_changes_router
 from services.renewal.pictures.endpoints import router as pictures_router
-from services.renewal.pictures.images import MAX_BYTES
+from services.renewal.pictures.reduced import MAX_BYTES
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.registry.endpoints import router as registry_router
 from services.renewal.registry.sealing import seal_stored
@@ -36,7 +37,7 @@ BODY_LIMITS = (
     (r"/registry/imports$", MAX_FILE_BYTES + MULTIPART_OVERHEAD, TooLarge),
 )
 SWEEP_INTERVAL = 6 * 3600.0
-ROUTERS = (router, pictures_router, registry_router, audit)
+ROUTERS = (router, pictures_router, picture_changes_router, registry_router, audit)
 
 
 def build_store(settings: RenewalSettings) -> ObjectStore:

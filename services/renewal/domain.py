@@ -4,7 +4,8 @@ The owner's rules are in docs/rules.md, sections 3 and 4.
 """
 
 from calendar import monthrange
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -80,6 +81,12 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
 def next_status(status: Status, action: Action) -> Status | None:
     """Where `action` leads from `status`, or None if it is not possible there."""
     return TRANSITIONS.get((status, action))
+
+
+def repeated_images(pixels: Mapping[ImageKind, str]) -> list[ImageKind]:
+    """The kinds, in their order, that share one picture, given what each shows (docs/rules.md, section 4)."""
+    shown = Counter(pixels.values())
+    return [kind for kind in IMAGE_KINDS if shown[pixels.get(kind, "")] > 1]
 
 
 @dataclass(frozen=True, slots=True)

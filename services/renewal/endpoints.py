@@ -12,6 +12,7 @@ from services.renewal.container import RenewalContainer
 from services.renewal.domain import Status, sequence_of
 from services.renewal.errors import (
     ApplicationNotFound,
+    DuplicateImage,
     IdNumberInvalid,
     ImagesMissing,
     NotEligible,
@@ -190,7 +191,7 @@ async def get_commitment_letter(
 
 @router.post(
     "/applications/{application_id}/submission",
-    responses=problems(ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, NotEligible),
+    responses=problems(ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, DuplicateImage, NotEligible),
 )
 async def submit_application(
     container: OwnContainer, session: Session, principal: Enterprise, application_id: UUID, body: RevisionRequest

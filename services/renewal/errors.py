@@ -48,10 +48,10 @@ class ImagesMissing(Conflict):
 
 
 class DuplicateImage(Conflict):
-    """Members: `kind` of the image already uploaded."""
+    """Members: `kinds` that share one picture."""
 
     code = "duplicate_image"
-    detail = "同一张图片不能用于两个位置，请检查是否选错文件"
+    detail = "同一张图片不能用于两个位置，请更换选错的照片后再提交"
 
 
 class StaleRevision(Conflict):
@@ -129,8 +129,10 @@ class ImageTooLargeProblem(TooLarge):
 
 
 class ImageTypeProblem(UnsupportedType):
+    """Members: `format`, what the file is by its content, such as `heic` or `pdf`."""
+
     code = "image_type"
-    detail = "只支持 JPEG 或 PNG 图片"
+    detail = "只支持 JPG 或 PNG 格式的图片"
 
 
 class ImageInvalidProblem(Invalid):

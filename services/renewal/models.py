@@ -181,14 +181,16 @@ class Application(Base):
 
 
 class Image(Base):
-    """An uploaded picture. `current` marks the application's present one of its kind; older ones stay for revisions."""
+    """A picture as one of an application's three. `current` marks the present one of its kind; older ones stay for
+    revisions. Moved to another kind it is another row of the same object.
+    """
 
     __tablename__ = "images"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     application_id: Mapped[UUID] = mapped_column(sa.ForeignKey("applications.id"))
     kind: Mapped[ImageKind] = mapped_column(sa.Text)
     current: Mapped[bool]
-    object_key: Mapped[str] = mapped_column(unique=True)
+    object_key: Mapped[str] = mapped_column(index=True)
     content_type: Mapped[str]
     sha256: Mapped[str]
     pixel_sha256: Mapped[str]
@@ -199,13 +201,6 @@ class Image(Base):
 
     __table_args__ = (
         sa.Index("uq_images_current_kind", "application_id", "kind", unique=True, postgresql_where=sa.text("current")),
-        sa.Index(
-            "uq_images_current_pixels",
-            "application_id",
-            "pixel_sha256",
-            unique=True,
-            postgresql_where=sa.text("current"),
-        ),
     )
 
 

@@ -96,6 +96,10 @@ class RevisionRequest(RequestModel):
     revision: Revision
 
 
+class ImageSwap(RequestModel):
+    kinds: frozenset[ImageKind] = Field(min_length=2, max_length=2)
+
+
 class ImageRead(BaseModel):
     kind: ImageKind
     sha256: str
@@ -122,6 +126,9 @@ class ApplicationRead(BaseModel):
     comment: str | None
     numbering_failure: str | None
     images: list[ImageRead]
+    repeated_images: list[ImageKind] = Field(
+        default=[], description="kinds that share one picture: one of them has to be replaced before submission"
+    )
     added_at: datetime
     submitted_at: datetime | None
     updated_at: datetime

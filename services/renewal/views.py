@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import LABELS, Ineligibility, Post, application_number
+from services.renewal.domain import LABELS, Ineligibility, Post, application_number, repeated_images
 from services.renewal.models import ID_NUMBER, Change, Image
 from services.renewal.schemas import (
     ApplicationDetail,
@@ -38,6 +38,7 @@ def overview(container: RenewalContainer, found: Overview) -> ApplicationRead:
         **application.reason.named(),
         numbering_failure=application.numbering_failure,
         images=[image(row) for row in found.images],
+        repeated_images=repeated_images({row.kind: row.pixel_sha256 for row in found.images}),
         added_at=application.added_at,
         submitted_at=application.submitted_at,
         updated_at=application.updated_at,

@@ -104,6 +104,7 @@ class World:
             ("renewal", "POST", "/eligibility-checks"): {"id_number": person(0), "post": "10"},
             ("renewal", "POST", "/applications"): {"id_number": person(0), "post": "10"},
             ("renewal", "PATCH", "/applications/{application_id}"): {"post": "40", "revision": 0},
+            ("renewal", "POST", "/applications/{application_id}/image-swap"): {"kinds": ["id-front", "id-back"]},
             ("renewal", "POST", "/applications/{application_id}/submission"): {"revision": 0},
             ("renewal", "POST", "/applications/{application_id}/cancellation"): {"revision": 7},
             ("renewal", "PATCH", "/registry/people/{person_id}"): {"name": "某某", **change},

@@ -35,6 +35,7 @@ ALLOWED = {
     "renewal PATCH /applications/{application_id}": "enterprise",
     "renewal PUT /applications/{application_id}/images/{kind}": "enterprise",
     "renewal GET /applications/{application_id}/images/{kind}": "enterprise reviewer",
+    "renewal POST /applications/{application_id}/image-swap": "enterprise",
     "renewal GET /applications/{application_id}/commitment-letter": "enterprise",
     "renewal POST /applications/{application_id}/submission": "enterprise",
     "renewal POST /applications/{application_id}/cancellation": "enterprise",

@@ -134,6 +134,7 @@ class ApplicationDetail(Answer):
     comment: str | None = None
     numbering_failure: str | None = None
     images: list[ImageRead]
+    repeated_images: list[Known[Literal["id-front", "id-back", "commitment-letter"]]] = []
     added_at: AwareDatetime
     submitted_at: AwareDatetime | None = None
     updated_at: AwareDatetime
@@ -159,6 +160,7 @@ class ApplicationRead(Answer):
     comment: str | None = None
     numbering_failure: str | None = None
     images: list[ImageRead]
+    repeated_images: list[Known[Literal["id-front", "id-back", "commitment-letter"]]] = []
     added_at: AwareDatetime
     submitted_at: AwareDatetime | None = None
     updated_at: AwareDatetime

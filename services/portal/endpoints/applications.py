@@ -1,5 +1,6 @@
 """The pages of an enterprise's applications: list, eligibility, draft, pictures, submission, progress, cancellation."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -25,6 +26,9 @@ EDITABLE = {"draft", "rejected"}
 OUTDATED = {"stale_revision", "wrong_state"}
 # The buttons that submit; "resubmit" although nothing was changed.
 SUBMITTING = {"submit", "resubmit"}
+SIDES: tuple[Kind, Kind] = ("id-front", "id-back")
+# What is wrong with the pictures that a refusal names.
+PICTURES = {"images_missing": "还没有上传", "duplicate_image": "与另一处是同一张图片"}
 PICTURE_BYTES = 5 * 1024 * 1024
 
 
@@ -58,7 +62,7 @@ async def _application_page(
 
 async def _refused(context: SignedIn, application_id: UUID, problem: Refused) -> Response:
     """Show the application as it is now, with what was refused on top."""
-    errors = problem.errors | dict.fromkeys(problem.document.kinds, "还没有上传")
+    errors = problem.errors | dict.fromkeys(problem.document.kinds, PICTURES.get(problem.code, problem.detail))
     return await _application_page(context, application_id, problem.status, refusal=problem, errors=errors)
 
 
@@ -192,6 +196,8 @@ async def save(context: Enterprise, application_id: UUID) -> Response:
     outdated = next((problem for problem in refused.values() if problem.code in OUTDATED), None)
     own = {part: problem for part, problem in refused.items() if problem.code not in OUTDATED}
     action = context.field("action")
+    if action == "swap" and not refused:
+        return await _move(context, application_id, "image-swap", "swapped", {"kinds": SIDES})
     # Sent twice, the second finds the application submitted by the first: then the submission answers as it did.
     if own or action not in SUBMITTING:
         if not refused:
@@ -201,7 +207,7 @@ async def save(context: Enterprise, application_id: UUID) -> Response:
         return await _application_page(context, application_id, status, refusal=outdated, errors=errors)
     if action == "submit" and revision != 0 and (await context.get(ApplicationDetail, address)).corrected is False:
         return await _application_page(context, application_id, uncorrected=True)
-    return await _move(context, application_id, "submission", "submitted")
+    return await _move(context, application_id, "submission", "submitted", {"revision": revision})
 
 
 async def _store(context: SignedIn, application_id: UUID, kind: Kind, file: object) -> bool:
@@ -248,12 +254,12 @@ async def confirm_cancellation(context: Enterprise, application_id: UUID) -> Res
 
 @router.post("/applications/{application_id}/cancellation")
 async def cancel(context: Enterprise, application_id: UUID) -> Response:
-    return await _move(context, application_id, "cancellation", "cancelled")
+    return await _move(context, application_id, "cancellation", "cancelled", {"revision": _revision(context)})
 
 
-async def _move(context: SignedIn, application_id: UUID, step: str, notice: str) -> Response:
+async def _move(context: SignedIn, application_id: UUID, step: str, notice: str, body: Mapping[str, Any]) -> Response:
     try:
-        await context.send("POST", f"{API}/{application_id}/{step}", json={"revision": _revision(context)}, once=True)
+        await context.send("POST", f"{API}/{application_id}/{step}", json=body, once=True)
     except Refused as problem:
         return await _refused(context, application_id, problem)
     return context.redirect(f"/applications/{application_id}", notice)

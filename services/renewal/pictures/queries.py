@@ -38,8 +38,8 @@ async def known_object_keys(session: AsyncSession, keys: Sequence[str]) -> set[s
 
 
 async def all_images(session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
-    """Every picture's object key and SHA-256, in order of the keys, however many there are."""
-    statement = sa.select(Image.object_key, Image.sha256).order_by(Image.object_key)
+    """Every picture's object key and SHA-256, each once and in order of the keys, however many there are."""
+    statement = sa.select(Image.object_key, Image.sha256).distinct().order_by(Image.object_key)
     async for row in await session.stream(statement.execution_options(yield_per=1000)):
         yield row.object_key, row.sha256
 

@@ -1,16 +1,18 @@
 """Uploading and serving the three pictures of an application."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from services.renewal import queries
 from services.renewal.audit import AuditAction
 from services.renewal.container import RenewalContainer
-from services.renewal.domain import EDITABLE, IMAGE_LABELS, ImageKind
+from services.renewal.domain import EDITABLE, ImageKind
 from services.renewal.errors import (
     ApplicationNotFound,
-    DuplicateImage,
     ImageInvalidProblem,
     ImageNotFound,
     ImageTooLargeProblem,
@@ -18,20 +20,22 @@ from services.renewal.errors import (
 )
 from services.renewal.lifecycle import ENTERPRISE, record, wrong_state
 from services.renewal.models import Image
-from services.renewal.pictures import images
+from services.renewal.pictures import images, reduced
 from services.renewal.pictures import queries as picture_queries
-from services.renewal.service.applications import get_application, lock_editable
+from services.renewal.pictures.decoding import NormalisedImage
+from services.renewal.service.applications import Overview, get_application, lock_editable
 from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.errors import Unavailable
 from shared.files.storage import ObjectMissing, StoreUnavailable
+from shared.observability.telemetry import get_logger
+from shared.runtime.admission import RETRY_AFTER
+from shared.runtime.children import ChildDied
+
+log = get_logger(__name__)
 
 LINK_LIFETIME = timedelta(minutes=5)
-PROBLEMS = {
-    images.ImageTooLarge: ImageTooLargeProblem,
-    images.ImageTypeUnsupported: ImageTypeProblem,
-    images.ImageInvalid: ImageInvalidProblem,
-}
+NOT_NOW = "图片暂时无法处理，请稍后重新上传"
 ORPHAN_AGE = timedelta(days=1)
 SWEEP_BATCH = 500
 
@@ -47,7 +51,8 @@ async def put_image(
 
     The bytes are in the store before the row is written, and neither is done inside an open transaction: what a crash
     leaves behind is an object without a row, which `sweep_orphans` removes.
-    Raises ApplicationNotFound, WrongState, DuplicateImage and the image problems; Unavailable without the store.
+    Raises ApplicationNotFound, WrongState and the image problems; Unavailable without the store, and where too many
+    pictures wait to be decoded or this one's decoder was killed.
     """
     async with container.database.transaction() as reading:
         application = await queries.find_application(reading, application_id, enterprise_id)
@@ -55,10 +60,7 @@ async def put_image(
         raise ApplicationNotFound
     if application.status not in EDITABLE:
         raise wrong_state(application)
-    try:
-        picture = await images.normalise_off_loop(data)
-    except images.ImageError as error:
-        raise PROBLEMS[type(error)](error.message) from None
+    picture = await _normalised(container, data)
     key = f"applications/{application_id}/{uuid4()}.{picture.extension}"
     try:
         await container.store.put(key, picture.data, picture.content_type)
@@ -66,11 +68,6 @@ async def put_image(
         raise Unavailable("图片存储暂时不可用，请稍后重新上传", retry_after=5) from None
     async with container.database.transaction() as session:
         application = await lock_editable(session, enterprise_id, application_id)
-        present = (await queries.current_images(session, [application_id]))[application_id]
-        for other in present:
-            if other.kind != kind and other.pixel_sha256 == picture.pixel_sha256:
-                label = IMAGE_LABELS[other.kind]
-                raise DuplicateImage(f"这张图片已作为“{label}”上传，请检查是否选错文件", kind=other.kind)
         await picture_queries.retire_image(session, application_id, kind)
         now = container.clock.now()
         row = Image(
@@ -90,6 +87,64 @@ async def put_image(
         session.add(row)
         record(session, application, f"upload_{kind}", ENTERPRISE, now)
     return row
+
+
+async def _normalised(container: RenewalContainer, data: bytes) -> NormalisedImage:
+    try:
+        return await images.normalise(container.decoders, data)
+    except reduced.ImageTooLarge as error:
+        raise ImageTooLargeProblem(error.message) from None
+    except reduced.ImageTypeUnsupported as error:
+        raise ImageTypeProblem(error.message, format=error.format) from None
+    except reduced.ImageInvalid as error:
+        raise ImageInvalidProblem(error.message) from None
+    except ChildDied:
+        log.warning("picture.decoder_died")
+        raise Unavailable(NOT_NOW, retry_after=RETRY_AFTER) from None
+
+
+async def swap_images(
+    container: RenewalContainer,
+    session: AsyncSession,
+    enterprise_id: UUID,
+    application_id: UUID,
+    kinds: Collection[ImageKind],
+) -> Overview:
+    """Give each of two pictures the place of the other; where only one of them is there, it changes its place.
+
+    What was submitted keeps its rows. Raises ApplicationNotFound, WrongState, ImageNotFound.
+    """
+    application = await lock_editable(session, enterprise_id, application_id)
+    one, other = kinds
+    places = {one: other, other: one}
+    present = (await queries.current_images(session, [application_id]))[application_id]
+    moved = [_copy(row, places[row.kind]) for row in present if row.kind in places]
+    if not moved:
+        raise ImageNotFound
+    for kind in kinds:
+        await picture_queries.retire_image(session, application_id, kind)
+    session.add_all(moved)
+    record(session, application, "swap_images", ENTERPRISE, container.clock.now())
+    images = (await queries.current_images(session, [application_id]))[application_id]
+    return Overview(application, await queries.posts(session), images)
+
+
+def _copy(row: Image, kind: ImageKind) -> Image:
+    """The same object as a present picture of this kind."""
+    return Image(
+        id=uuid4(),
+        application_id=row.application_id,
+        kind=kind,
+        current=True,
+        object_key=row.object_key,
+        content_type=row.content_type,
+        sha256=row.sha256,
+        pixel_sha256=row.pixel_sha256,
+        width=row.width,
+        height=row.height,
+        bytes=row.bytes,
+        uploaded_at=row.uploaded_at,
+    )
 
 
 @dataclass(frozen=True)

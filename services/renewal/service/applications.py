@@ -21,8 +21,9 @@ from services.renewal.domain import (
     Status,
     application_number,
     next_status,
+    repeated_images,
 )
-from services.renewal.errors import ApplicationNotFound, ImagesMissing, NotEligible, StaleRevision
+from services.renewal.errors import ApplicationNotFound, DuplicateImage, ImagesMissing, NotEligible, StaleRevision
 from services.renewal.letter import LetterFields, render_letter
 from services.renewal.lifecycle import ENTERPRISE, Applications, record, wrong_state
 from services.renewal.models import ID_NUMBER, Application, Change, Image
@@ -189,7 +190,7 @@ async def submit_application(
 ) -> Overview:
     """Hand a draft or rejected application in for review.
 
-    Raises ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, NotEligible.
+    Raises ApplicationNotFound, StaleRevision, WrongState, ImagesMissing, DuplicateImage, NotEligible.
     """
     applications = await _load_own(container, session, enterprise_id, application_id)
     application, images = applications[application_id], applications.images[application_id]
@@ -199,6 +200,9 @@ async def submit_application(
     missing = [kind for kind in IMAGE_KINDS if kind not in {image.kind for image in images}]
     if missing:
         raise ImagesMissing("请先上传：" + "、".join(IMAGE_LABELS[kind] for kind in missing), kinds=missing)
+    if repeated := repeated_images({image.kind: image.pixel_sha256 for image in images}):
+        labels = "、".join(f"“{IMAGE_LABELS[kind]}”" for kind in repeated)
+        raise DuplicateImage(f"{labels}是同一张图片，请更换选错的照片后再提交", kinds=repeated)
     now = container.clock.now()
     if against := applications.ineligibilities(application, now, submitting=True):
         raise _not_eligible(against)

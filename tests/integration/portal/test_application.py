@@ -1,6 +1,7 @@
 """One application from its draft to its end, without script, and the parts that the script asks for."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,8 @@ from tests.integration.portal.applying import (
 )
 from tests.integration.portal.browser import Browser, Page
 from tests.support.platform import Harness
+
+HEIC = Path("tests/cases/img-08-heic-renamed.jpg").read_bytes()
 
 
 async def send_at_once(browser: Browser, page: Page, kind: str, files: dict[str, tuple[str, bytes, str]]) -> Page:
@@ -167,10 +170,53 @@ class TestDraft:
         assert "提交前还需上传： 身份证反面照片 、 承诺书照片" in answer.text
 
     async def test_knows_the_same_picture(self, browser: Browser, platform: Harness) -> None:
-        page = await upload(browser, await draft(browser, platform), "id-front")
-        answer = await browser.send(page, page.path, SAVE, files=picture(0, "id-back"))
-        assert answer.status == 409
-        assert "这张图片已作为“身份证正面照片”上传" in slot(answer, "id-back")
+        page = await upload(browser, await draft(browser, platform), "id-front", "commitment-letter")
+        answer = await send_at_once(browser, page, "id-back", picture(0))
+        assert answer.status == 200
+        assert "身份证正面照片 、 身份证反面照片 是同一张图片，提交前请重新上传选错的一张" in answer.text
+        refused = await submit(browser, await browser.get(page.path))
+        assert refused.status == 409
+        assert "是同一张图片，请更换选错的照片后再提交" in refused.text
+        assert all("与另一处是同一张图片" in slot(refused, kind) for kind in ("id-front", "id-back"))
+        page = await submit(browser, await upload(browser, refused, "id-back"))
+        assert "等待省级管理部门审核" in page.text
+
+    async def test_puts_front_and_back_right_that_were_in_each_other_s_place(
+        self, browser: Browser, platform: Harness
+    ) -> None:
+        page = await upload(browser, await draft(browser, platform), *KINDS)
+        before = [await browser.get(f"{page.path}/images/{kind}") for kind in ("id-front", "id-back")]
+        swapped = await browser.send(page, page.path, ("action", "swap"), post="30")
+        assert "身份证正面与反面照片已交换位置" in swapped.text
+        assert ("post", "30") in swapped.form(page.path).fields
+        after = [await browser.get(f"{page.path}/images/{kind}") for kind in ("id-back", "id-front")]
+        assert [each.response.content for each in after] == [each.response.content for each in before]
+        # The same button pressed twice in a hurry is one exchange.
+        again = await browser.send(page, page.path, ("action", "swap"), post="30")
+        assert again.status == 200
+        assert (await browser.get(f"{page.path}/images/id-back")).response.content == before[0].response.content
+        assert "待审核" in (await submit(browser, again)).text
+
+    async def test_has_nothing_to_swap_before_a_picture_is_there(self, browser: Browser, platform: Harness) -> None:
+        page = await draft(browser, platform)
+        refused = await browser.send(page, page.path, ("action", "swap"))
+        assert refused.status == 404
+        assert "请先上传身份证照片，再交换正反面" in refused.text
+
+    @pytest.mark.parametrize("scripted", [False, True])
+    async def test_names_a_file_that_only_is_called_a_photo(
+        self, browser: Browser, platform: Harness, scripted: bool
+    ) -> None:
+        page = await draft(browser, platform)
+        file = ("照片.jpg", HEIC, "image/jpeg")
+        if scripted:
+            answer = await send_at_once(browser, page, "id-front", {"file": file})
+        else:
+            answer = await browser.send(page, page.path, SAVE, files={"id-front": file})
+        assert answer.status == 415
+        words = slot(answer, "id-front")
+        assert "HEIC（HEIF）格式的照片" in words
+        assert "iPhone 请在“设置”→“相机”→“格式”中选择“兼容性最佳”" in words
 
     async def test_lists_what_is_missing_at_submission(self, browser: Browser, platform: Harness) -> None:
         page = await upload(browser, await draft(browser, platform), "id-front")

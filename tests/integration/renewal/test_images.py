@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from deploy.synthetic import jpeg, picture, png
-from services.renewal.pictures.images import MAX_BYTES
+from services.renewal.pictures.reduced import MAX_BYTES
 from services.renewal.pictures.service import ORPHAN_AGE, sweep_orphans
 from shared.files.storage import DirectoryStore
 from tests.support.office import Office, problem
@@ -75,23 +75,77 @@ async def test_refused_files(office: Office) -> None:
     problem(missing, 422, "invalid_request")
 
 
-async def test_one_picture_for_two_kinds(office: Office) -> None:
+async def test_one_picture_for_two_kinds_is_refused_when_it_is_submitted(office: Office) -> None:
     draft = await new_draft(office)
     assert (await put(office, draft, "id-front", jpeg(seed=3))).status_code == 200
-    document = problem(await put(office, draft, "id-back", jpeg(seed=3)), 409, "duplicate_image")
-    assert document["kind"] == "id-front"
-    assert "身份证正面照片" in document["detail"]
     # The same pixels in another wrapping are the same picture.
     with Image.open(io.BytesIO(jpeg(seed=3))) as image:
         copy = io.BytesIO()
         image.save(copy, "PNG")
-    problem(await put(office, draft, "commitment-letter", copy.getvalue()), 409, "duplicate_image")
-    # Once more for its own kind is fine, and so is the picture of another application.
-    assert (await put(office, draft, "id-front", jpeg(seed=3))).status_code == 200
+    assert (await put(office, draft, "id-back", jpeg(seed=4))).status_code == 200
+    assert (await office.read(draft))["repeated_images"] == []
+    assert (await put(office, draft, "commitment-letter", copy.getvalue())).status_code == 200
+    assert (await office.read(draft))["repeated_images"] == ["id-front", "commitment-letter"]
+    document = problem(await office.submit(draft), 409, "duplicate_image")
+    assert document["kinds"] == ["id-front", "commitment-letter"]
+    assert document["detail"] == "“身份证正面照片”、“承诺书照片”是同一张图片，请更换选错的照片后再提交"
+    assert (await office.read(draft))["status"] == "draft"
+    # The picture of another application is another matter.
     assert (await put(office, await new_draft(office), "id-back", jpeg(seed=3))).status_code == 200
-    # Replaced, the picture is free for another kind.
-    assert (await put(office, draft, "id-front", jpeg(seed=4))).status_code == 200
-    assert (await put(office, draft, "id-back", jpeg(seed=3))).status_code == 200
+    assert (await put(office, draft, "commitment-letter", jpeg(seed=5))).status_code == 200
+    assert (await office.submit(draft)).status_code == 200
+
+
+async def swap(office: Office, application: str, *kinds: str) -> httpx2.Response:
+    return await office.request("POST", f"/applications/{application}/image-swap", json={"kinds": kinds})
+
+
+async def bytes_of(office: Office, application: str, *kinds: str, revision: int | None = None) -> list[bytes]:
+    query = {} if revision is None else {"revision": revision}
+    return [(await get(office, application, kind, None, **query)).content for kind in kinds]
+
+
+async def test_front_and_back_in_each_other_s_place_are_put_right_by_uploading_them_again(office: Office) -> None:
+    draft = await new_draft(office)
+    for kind, seed in (("id-front", 2), ("id-back", 1), ("commitment-letter", 3)):
+        assert (await put(office, draft, kind, jpeg(seed=seed))).status_code == 200
+    for kind, seed in (("id-front", 1), ("id-back", 2)):
+        assert (await put(office, draft, kind, jpeg(seed=seed))).status_code == 200
+    assert (await office.submit(draft)).status_code == 200
+
+
+async def test_front_and_back_in_each_other_s_place_are_put_right_by_a_swap(office: Office) -> None:
+    draft = await new_draft(office)
+    for seed, kind in enumerate(KINDS, start=60):
+        await put(office, draft, kind, jpeg(seed=seed))
+    front, back, letter = await bytes_of(office, draft, *KINDS)
+    answer = (await swap(office, draft, "id-front", "id-back")).json()
+    assert await bytes_of(office, draft, *KINDS) == [back, front, letter]
+    assert [image["kind"] for image in answer["images"]] == sorted(KINDS)
+    assert (await office.read(draft))["history"][-1]["action"] == "swap_images"
+    assert (await office.submit(draft)).status_code == 200
+    problem(await swap(office, draft, "id-front", "id-back"), 409, "wrong_state")
+    await office.decide("reject", draft)
+    await office.reach(draft, "rejected")
+    assert (await swap(office, draft, "id-back", "id-front")).status_code == 200
+    assert await bytes_of(office, draft, *KINDS) == [front, back, letter]
+    assert (await office.submit(draft, 1)).status_code == 200
+    # What was submitted stays as it was, and the desk sees what has changed.
+    assert await bytes_of(office, draft, *KINDS, revision=1) == [back, front, letter]
+    assert await bytes_of(office, draft, *KINDS, revision=2) == [front, back, letter]
+    item = await office.item(draft, revision=2)
+    assert sorted(item["revisions"][0]["changed"]) == ["id-back", "id-front"]
+
+
+async def test_a_picture_moves_to_a_place_that_is_empty(office: Office) -> None:
+    draft = await new_draft(office)
+    problem(await swap(office, draft, "id-front", "id-back"), 404, "image_not_found")
+    await put(office, draft, "commitment-letter", jpeg(seed=70))
+    problem(await swap(office, draft, "id-front", "id-front"), 422, "invalid_request")
+    assert (await swap(office, draft, "id-front", "commitment-letter")).status_code == 200
+    assert [image["kind"] for image in (await office.read(draft))["images"]] == ["id-front"]
+    assert (await get(office, draft, "id-front")).status_code == 200
+    problem(await get(office, draft, "commitment-letter"), 404, "image_not_found")
 
 
 async def test_earlier_revisions_keep_their_pictures(office: Office) -> None:
@@ -156,7 +210,8 @@ async def test_the_sweep_removes_orphans_only(embedded: Harness) -> None:
     draft = await new_draft(office)
     await put(office, draft, "id-front", jpeg(seed=1))
     await put(office, draft, "id-front", jpeg(seed=2))
-    problem(await put(office, draft, "id-back", jpeg(seed=2)), 409, "duplicate_image")
+    await put(office, draft, "id-back", jpeg(seed=3))
+    await swap(office, draft, "id-front", "id-back")
     store = office.renewal.store
     assert isinstance(store, DirectoryStore)
     await store.put("applications/x/crashed.jpg", b"half an upload", "image/jpeg")
@@ -169,11 +224,14 @@ async def test_the_sweep_removes_orphans_only(embedded: Harness) -> None:
     for key in before:
         os.utime(root / key, (yesterday, yesterday))
     await store.put("applications/x/fresh.jpg", b"an upload right now", "image/jpeg")
-    assert await sweep_orphans(office.renewal) == 2
+    assert await sweep_orphans(office.renewal) == 1
     left = set(await store.list_keys("", ORPHAN_AGE * 0))
     assert {"applications/x/fresh.jpg", "elsewhere/kept.jpg"} <= left
-    assert len(left) == 4
-    assert (await get(office, draft, "id-front")).status_code == 200
+    assert len(left) == 5
+    # Without any patience the one that was replaced goes as well, and not those that only changed their places.
+    assert await sweep_orphans(office.renewal, ORPHAN_AGE * 0) == 2
+    for kind in ("id-front", "id-back"):
+        assert (await get(office, draft, kind)).status_code == 200
 
 
 @pytest.mark.parametrize("kind", KINDS)
