@@ -29,6 +29,7 @@ TRAILS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "申请与人员数据",
         {
             "image_viewed": "查看申请图片",
+            "letter_issued": "下载承诺书",
             "registry_imported": "导入人员名册",
             "person_viewed": "查询人员信息",
             "person_corrected": "更正人员姓名",
@@ -87,6 +88,7 @@ def _all_named(values: object, names: Mapping[str, str]) -> str:
 
 # What an entry holds is its service's own affair, and no part of the API's description.
 _DETAILS: Mapping[str, tuple[str, Callable[[object], str]]] = {
+    "application_number": ("申请编号", str),
     "outcome": ("结果", lambda value: _named(value, _OUTCOMES)),
     "code": ("原因", lambda value: _named(value, _CODES)),
     "revision": ("版本", lambda value: "当前" if value is None else f"第 {value} 次提交"),

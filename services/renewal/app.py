@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from services.renewal.consumers import SUBSCRIPTIONS
 from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import audit, router
+from services.renewal.endpoints import letters as letters_router
 from services.renewal.errors import ImageTooLargeProblem
 from services.renewal.models import CERTIFICATE_NUMBER, ID_NUMBER, HeldCertificate, Person
 from services.renewal.pictures.endpoints import changes as picture_changes_router
@@ -37,7 +38,7 @@ BODY_LIMITS = (
     (r"/registry/imports$", MAX_FILE_BYTES + MULTIPART_OVERHEAD, TooLarge),
 )
 SWEEP_INTERVAL = 6 * 3600.0
-ROUTERS = (router, pictures_router, picture_changes_router, registry_router, audit)
+ROUTERS = (router, letters_router, pictures_router, picture_changes_router, registry_router, audit)
 
 
 def build_store(settings: RenewalSettings) -> ObjectStore:

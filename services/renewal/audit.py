@@ -5,10 +5,11 @@ from enum import StrEnum
 
 
 class AuditAction(StrEnum):
-    """What the subject is: `image_viewed` an application's id; of what is done to a person or a certificate of hers the
-    masked id number."""
+    """What the subject is: of `image_viewed` and `letter_issued` an application's id; of what is done to a person or a
+    certificate of hers the masked id number."""
 
     image_viewed = "image_viewed"
+    letter_issued = "letter_issued"
     registry_imported = "registry_imported"
     person_viewed = "person_viewed"
     person_corrected = "person_corrected"
@@ -19,6 +20,7 @@ class AuditAction(StrEnum):
 
 AUDIT_LABELS: Mapping[AuditAction, str] = {
     AuditAction.image_viewed: "查看申请图片",
+    AuditAction.letter_issued: "下载承诺书",
     AuditAction.registry_imported: "导入人员名册",
     AuditAction.person_viewed: "查询人员信息",
     AuditAction.person_corrected: "更正人员姓名",

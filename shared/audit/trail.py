@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -138,6 +138,16 @@ def add(
 ) -> None:
     """Write an entry, as of `row`, when the session is written: in the transaction of what it records."""
     session.add(AuditEntry(**row(at, actor, action, subject, detail)))
+
+
+async def add_once(session: AsyncSession, entry: Mapping[str, Any], period: str) -> None:
+    """Write an entry, unless there is one already of the same act of the same actor on the same subject in `period`.
+
+    Of several that are written at once the first remains.
+    """
+    act = "/".join(str(part) for part in (entry["actor_id"], entry["action"], entry["subject"], period))
+    statement = insert(AuditEntry).values({**entry, "id": uuid5(NAMESPACE_OID, act)})
+    await session.execute(statement.on_conflict_do_nothing())
 
 
 async def add_rows(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,16 +2,23 @@
 
 import asyncio
 import io
+import threading
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from docx import Document
 
 from deploy.synthetic import jpeg
+from services.renewal.letter import LetterFields
+from services.renewal.models import Application
+from services.renewal.service import applications
+from shared.runtime.admission import Admission
 from shared.values.clock import business_day
 from tests.support.office import Office, problem
+from tests.support.wait import PATIENCE, until
 
 
 async def test_a_draft(office: Office) -> None:
@@ -241,7 +248,50 @@ async def test_the_letter_is_filled_in(office: Office) -> None:
     margins = letter.sections[0].header.paragraphs[0].text + letter.sections[0].footer.paragraphs[0].text
     assert draft["application_number"] in margins
     assert business_day(office.harness.clock.now()).isoformat() in margins
-    assert [entry["action"] for entry in (await office.read(draft["id"]))["history"]] == ["create", "letter_issued"]
+
+
+async def test_asking_for_the_letter_changes_nothing_and_is_audited_once_a_day(office: Office) -> None:
+    draft = await office.draft(await office.person(), "21")
+    before = await office.read(draft["id"])
+    path = f"/applications/{draft['id']}/commitment-letter"
+    answers = await asyncio.gather(*(office.request("GET", path) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert await office.read(draft["id"]) == before
+    [entry] = await office.audit(subject=draft["id"])
+    assert (entry["action"], entry["action_label"]) == ("letter_issued", "下载承诺书")
+    assert (entry["actor"], entry["detail"]) == (
+        "南昌测试建设有限公司",
+        {"application_number": draft["application_number"]},
+    )
+    assert (
+        await office.request("GET", path, await office.harness.enterprise("九江另一建设有限公司"))
+    ).status_code == 404
+    assert len(await office.audit(subject=draft["id"])) == 1
+
+
+async def test_letters_are_made_outside_of_any_transaction_and_only_so_many_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = await office.draft(await office.person(), "21")
+    path = f"/applications/{draft['id']}/commitment-letter"
+    begun, go_on = threading.Event(), threading.Event()
+
+    def render(fields: LetterFields) -> bytes:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return fields.person_name.encode()
+
+    monkeypatch.setattr(applications, "render_letter", render)
+    monkeypatch.setattr(office.renewal, "letters", Admission(1, waiting=0))
+    making = asyncio.create_task(office.request("GET", path))
+    await until(begun.is_set, what="the letter to be begun")
+    async with office.renewal.database.transaction() as session:
+        # Nobody has locked the application, and no other transaction is open on it.
+        statement = sa.select(Application).where(Application.id == UUID(draft["id"]))
+        assert await session.scalar(statement.with_for_update(nowait=True))
+    problem(await office.request("GET", path), 503, "unavailable")
+    go_on.set()
+    assert (await making).content == draft["name"].encode()
 
 
 class TestList:
