@@ -23,14 +23,16 @@ async def find_image(session: AsyncSession, application_id: UUID, kind: str, rev
     return await session.scalar(statement.where(Image.id == submitted))
 
 
-async def delete_unsubmitted_images(session: AsyncSession, uploaded_before: datetime) -> None:
-    """Rows of pictures that were replaced and are part of no submission."""
+async def delete_unsubmitted_images(session: AsyncSession, uploaded_before: datetime, limit: int) -> bool:
+    """So many rows of pictures that were replaced and are part of no submission; tells whether there may be more."""
     submitted = sa.exists().where(
         Submission.application_id == Image.application_id,
         Submission.images[Image.kind].astext == sa.cast(Image.id, sa.Text),
     )
     replaced = sa.and_(~Image.current, Image.uploaded_at < uploaded_before)
-    await session.execute(sa.delete(Image).where(replaced, ~submitted))
+    doomed = sa.select(Image.id).where(replaced, ~submitted).limit(limit)
+    deleted = await session.scalars(sa.delete(Image).where(Image.id.in_(doomed)).returning(Image.id))
+    return len(deleted.all()) == limit
 
 
 async def known_object_keys(session: AsyncSession, keys: Sequence[str]) -> set[str]:

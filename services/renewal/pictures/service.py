@@ -1,6 +1,6 @@
 """Uploading and serving the three pictures of an application."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -192,21 +192,30 @@ async def get_image(
     return ServedImage(link, data, row.content_type)
 
 
-async def sweep_orphans(container: RenewalContainer, age: timedelta = ORPHAN_AGE) -> int:
+async def sweep_orphans(container: RenewalContainer, age: timedelta = ORPHAN_AGE, batch: int = SWEEP_BATCH) -> int:
     """Delete the pictures nobody can see any more, once they are of this age; returns how many objects.
 
     Those are pictures that were replaced before they were ever submitted, and objects that no row names: uploads that
-    ended between the store and the database.
+    ended between the store and the database. However many there are, each step takes `batch` of them.
     """
-    async with container.database.transaction() as session:
-        await picture_queries.delete_unsubmitted_images(session, container.clock.now() - age)
-    removed = 0
-    keys = await container.store.list_keys("applications/", age)
-    for start in range(0, len(keys), SWEEP_BATCH):
-        batch = keys[start : start + SWEEP_BATCH]
+    uploaded_before = container.clock.now() - age
+    more = True
+    while more:
         async with container.database.transaction() as session:
-            known = await picture_queries.known_object_keys(session, batch)
-        for key in set(batch) - known:
-            await container.store.delete(key)
-            removed += 1
-    return removed
+            more = await picture_queries.delete_unsubmitted_images(session, uploaded_before, batch)
+    removed = 0
+    keys: list[str] = []
+    async for key in container.store.list_keys("applications/", age):
+        keys.append(key)
+        if len(keys) == batch:
+            removed += await _remove_unknown(container, keys)
+            keys = []
+    return removed + await _remove_unknown(container, keys)
+
+
+async def _remove_unknown(container: RenewalContainer, keys: Sequence[str]) -> int:
+    async with container.database.transaction() as session:
+        unknown = set(keys) - await picture_queries.known_object_keys(session, keys)
+    for key in unknown:
+        await container.store.delete(key)
+    return len(unknown)

@@ -4,12 +4,13 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from shared.files.storage.store import ObjectMissing, StoreUnavailable, check_key
+from shared.files.storage.store import PAGE, ObjectMissing, StoreUnavailable, check_key
 
 _T = TypeVar("_T")
 _ABANDONED_AFTER = timedelta(hours=1)
@@ -38,8 +39,12 @@ class DirectoryStore:
         check_key(key)
         return None
 
-    async def list_keys(self, prefix: str, older_than: timedelta) -> list[str]:
-        return await _in_thread(self._list, prefix, time.time() - older_than.total_seconds())
+    async def list_keys(self, prefix: str, older_than: timedelta) -> AsyncIterator[str]:
+        await _in_thread(self._probe)
+        keys = self._walk(prefix, time.time() - older_than.total_seconds())
+        while page := await _in_thread(lambda: list(islice(keys, PAGE))):
+            for key in page:
+                yield key
 
     async def ready(self) -> None:
         await _in_thread(self._probe)
@@ -80,12 +85,14 @@ class DirectoryStore:
             return
         _sync_directories(path.parent, path.parent)
 
-    def _list(self, prefix: str, written_before: float) -> list[str]:
-        self._probe()
-        files = (path for path in self._root.rglob("*") if path.is_file() and self._incoming not in path.parents)
-        return sorted(
-            key for path in files if (key := self._key(path)).startswith(prefix) and _written(path) <= written_before
-        )
+    def _walk(self, prefix: str, written_before: float) -> Iterator[str]:
+        for directory, below, names in os.walk(self._root):
+            place = Path(directory)
+            below[:] = [name for name in below if place / name != self._incoming]
+            for name in names:
+                key = self._key(place / name)
+                if key.startswith(prefix) and _written(place / name) <= written_before:
+                    yield key
 
     def _probe(self) -> None:
         if not os.access(self._incoming, os.W_OK | os.X_OK):

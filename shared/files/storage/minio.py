@@ -1,10 +1,11 @@
 """Objects in one bucket of an S3 store, by the synchronous `minio` client on a few threads of its own."""
 
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
 
-from shared.files.storage.store import MAX_URL_LIFE, ObjectMissing, StoreUnavailable, check_key
+from shared.files.storage.store import MAX_URL_LIFE, PAGE, ObjectMissing, StoreUnavailable, check_key
 
 THREADS = 16
 
@@ -88,8 +89,14 @@ class MinioStore:
             return None
         return self._signer.presigned_get_object(self._bucket, key, expires=expires)
 
-    async def list_keys(self, prefix: str, older_than: timedelta) -> list[str]:
-        return await self._call(lambda: self._list(prefix, datetime.now(UTC) - older_than))
+    async def list_keys(self, prefix: str, older_than: timedelta) -> AsyncIterator[str]:
+        written_before = datetime.now(UTC) - older_than
+        after = ""
+        while page := await self._call(partial(self._list, prefix, after)):
+            for name, written in page:
+                if written <= written_before:
+                    yield name
+            after = page[-1][0]
 
     async def ready(self) -> None:
         if not await self._call(lambda: self._client.bucket_exists(self._bucket)):
@@ -124,13 +131,11 @@ class MinioStore:
             response.close()
             response.release_conn()
 
-    def _list(self, prefix: str, written_before: datetime) -> list[str]:
-        objects = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
-        return sorted(
-            found.object_name
-            for found in objects
-            if found.object_name and found.last_modified and found.last_modified <= written_before
-        )
+    def _list(self, prefix: str, after: str) -> list[tuple[str, datetime]]:
+        """The next keys in the server's order, and when they were written."""
+        objects = self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after)
+        named = ((found.object_name, found.last_modified) for found in objects)
+        return [(name, written) for name, written in islice(named, PAGE) if name and written]
 
     def _make_bucket(self) -> None:
         if self._client.bucket_exists(self._bucket):  # asked first: an account may use a bucket it may not make

@@ -1,10 +1,13 @@
 """The protocol both stores keep, their errors, and the one rule for keys."""
 
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Protocol
 
 MAX_URL_LIFE = timedelta(minutes=5)
+# Keys that a store is asked for at a time.
+PAGE = 1000
 
 _KEY = re.compile(r"(?=.{1,512}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z")
 
@@ -49,8 +52,11 @@ class ObjectStore(Protocol):
         None: this store has no URLs, serve the bytes yourself. ValueError: `expires` is over five minutes.
         """
 
-    async def list_keys(self, prefix: str, older_than: timedelta) -> list[str]:
-        """List the keys that start with `prefix` ("" for all) and were last written at least `older_than` ago."""
+    def list_keys(self, prefix: str, older_than: timedelta) -> AsyncIterator[str]:
+        """List the keys that start with `prefix` ("" for all) and were last written at least `older_than` ago.
+
+        They come in any order, and in pages of which each is asked for by itself, so that there may be any number.
+        """
 
     async def ready(self) -> None:
         """Return when the store can serve. Raises StoreUnavailable when it cannot."""

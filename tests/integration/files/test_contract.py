@@ -11,6 +11,7 @@ import pytest
 
 from shared.files.storage import DirectoryStore, InvalidKey, MinioStore, ObjectMissing, ObjectStore
 from tests.support.backing import S3Address
+from tests.support.keys import keys_in
 
 NOW = timedelta(0)
 
@@ -28,7 +29,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         made = minio_store(request.getfixturevalue("s3"), f"contract-{uuid4().hex[:8]}")
     await made.ensure_bucket()
     yield made
-    for key in await made.list_keys("", NOW):
+    for key in await keys_in(made, "", NOW):
         await made.delete(key)
 
 
@@ -55,7 +56,7 @@ async def test_shows_whole_objects_while_they_are_replaced(store: ObjectStore) -
     *_, read = await asyncio.gather(*(store.put("a/b", data, "image/png") for data in versions), store.get("a/b"))
     assert read in versions
     assert await store.get("a/b") in versions
-    assert await store.list_keys("", NOW) == ["a/b"]
+    assert await keys_in(store, "", NOW) == ["a/b"]
 
 
 @pytest.mark.parametrize("key", ["never-put", "a/never-put", "a"])
@@ -76,15 +77,23 @@ async def test_deletes_and_does_not_mind_twice(store: ObjectStore) -> None:
 async def test_lists_by_prefix_in_order(store: ObjectStore) -> None:
     for key in ("b/2", "a/2", "a/10", "ab"):
         await store.put(key, b"x", "image/png")
-    assert await store.list_keys("a", NOW) == ["a/10", "a/2", "ab"]
-    assert await store.list_keys("a/", NOW) == ["a/10", "a/2"]
-    assert await store.list_keys("c/", NOW) == []
+    assert await keys_in(store, "a", NOW) == ["a/10", "a/2", "ab"]
+    assert await keys_in(store, "a/", NOW) == ["a/10", "a/2"]
+    assert await keys_in(store, "c/", NOW) == []
+
+
+async def test_lists_any_number_of_keys_page_by_page(store: ObjectStore) -> None:
+    keys = [f"many/{number % 7}/{number:04d}" for number in range(1003)]
+    for start in range(0, len(keys), 50):
+        await asyncio.gather(*(store.put(key, b"x", "image/png") for key in keys[start : start + 50]))
+    assert await keys_in(store, "many/", NOW) == sorted(keys)
+    assert await keys_in(store, "", timedelta(hours=1)) == []
 
 
 async def test_lists_only_what_is_old_enough(store: ObjectStore) -> None:
     await store.put("a/b", b"x", "image/png")
-    assert await store.list_keys("", timedelta(minutes=5)) == []
-    assert await store.list_keys("", NOW) == ["a/b"]
+    assert await keys_in(store, "", timedelta(minutes=5)) == []
+    assert await keys_in(store, "", NOW) == ["a/b"]
 
 
 async def test_has_no_url_unless_told_its_public_name(store: ObjectStore) -> None:
@@ -112,4 +121,4 @@ async def test_refuses_keys_that_could_leave_the_store(store: ObjectStore, key: 
     ):
         with pytest.raises(InvalidKey):
             await refused
-    assert await store.list_keys("", NOW) == []
+    assert await keys_in(store, "", NOW) == []

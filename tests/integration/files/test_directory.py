@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.files.storage import DirectoryStore, ObjectMissing, StoreUnavailable
+from tests.support.keys import keys_in
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ async def test_is_unavailable_without_its_directory(tmp_path: Path) -> None:
         store.put("a/b", b"x", "image/png"),
         store.get("a/b"),
         store.delete("a/b"),
-        store.list_keys("", timedelta(0)),
+        keys_in(store, "", timedelta(0)),
     ):
         with pytest.raises(StoreUnavailable):
             await refused
@@ -43,7 +44,7 @@ async def test_lists_by_the_time_of_writing(store: DirectoryStore, tmp_path: Pat
     await store.put("new", b"x", "image/png")
     two_hours_ago = time.time() - 7200
     os.utime(tmp_path / "images" / "old", (two_hours_ago, two_hours_ago))
-    assert await store.list_keys("", timedelta(hours=1)) == ["old"]
+    assert await keys_in(store, "", timedelta(hours=1)) == ["old"]
 
 
 async def test_hides_and_then_removes_what_a_crash_left_half_written(store: DirectoryStore, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ async def test_hides_and_then_removes_what_a_crash_left_half_written(store: Dire
     for name, age in (("crashed", 7200), ("being-written", 0)):
         (incoming / name).write_bytes(b"half")
         os.utime(incoming / name, (time.time() - age, time.time() - age))
-    assert await store.list_keys("", timedelta(0)) == []
+    assert await keys_in(store, "", timedelta(0)) == []
     await store.ensure_bucket()
     assert [path.name for path in incoming.iterdir()] == ["being-written"]
 

@@ -14,6 +14,7 @@ from deploy.synthetic import jpeg, picture, png
 from services.renewal.pictures.reduced import MAX_BYTES
 from services.renewal.pictures.service import ORPHAN_AGE, sweep_orphans
 from shared.files.storage import DirectoryStore
+from tests.support.keys import keys_in
 from tests.support.office import Office, problem
 from tests.support.platform import Harness
 
@@ -217,7 +218,7 @@ async def test_the_sweep_removes_orphans_only(embedded: Harness) -> None:
     await store.put("applications/x/crashed.jpg", b"half an upload", "image/jpeg")
     await store.put("elsewhere/kept.jpg", b"not an upload", "image/jpeg")
     root = Path(os.fspath(store._root))
-    before = set(await store.list_keys("", ORPHAN_AGE * 0))
+    before = set(await keys_in(store, "", ORPHAN_AGE * 0))
     assert len(before) == 5
     assert await sweep_orphans(office.renewal) == 0  # an upload may be on its way to its row
     yesterday = time.time() - ORPHAN_AGE.total_seconds() - 60
@@ -225,7 +226,7 @@ async def test_the_sweep_removes_orphans_only(embedded: Harness) -> None:
         os.utime(root / key, (yesterday, yesterday))
     await store.put("applications/x/fresh.jpg", b"an upload right now", "image/jpeg")
     assert await sweep_orphans(office.renewal) == 1
-    left = set(await store.list_keys("", ORPHAN_AGE * 0))
+    left = set(await keys_in(store, "", ORPHAN_AGE * 0))
     assert {"applications/x/fresh.jpg", "elsewhere/kept.jpg"} <= left
     assert len(left) == 5
     # Without any patience the one that was replaced goes as well, and not those that only changed their places.
@@ -239,6 +240,6 @@ async def test_the_store_s_keys_name_no_person(office: Office, kind: str) -> Non
     person = await office.person()
     draft = await office.draft(person, "10", pictures=False)
     await put(office, draft["id"], kind, jpeg(seed=30))
-    keys = await office.renewal.store.list_keys(f"applications/{draft['id']}/", ORPHAN_AGE * 0)
+    keys = await keys_in(office.renewal.store, f"applications/{draft['id']}/", ORPHAN_AGE * 0)
     assert len(keys) == 1
     assert person not in keys[0]

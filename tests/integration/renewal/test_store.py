@@ -22,6 +22,7 @@ from services.renewal.pictures.service import sweep_orphans
 from services.renewal.settings import RenewalSettings
 from shared.files.storage import DirectoryStore, StoreUnavailable
 from tests.support.backing import S3Address
+from tests.support.keys import keys_in
 from tests.support.office import Office, problem
 from tests.support.wait import until
 
@@ -81,7 +82,7 @@ async def test_pictures_in_s3(office: Office, s3: S3Address) -> None:
         assert await sweep_orphans(container) == 0
         # The store's clock counts whole seconds.
         assert await until(lambda: sweep_orphans(container, timedelta(0)), what="the orphan to be swept") == 1
-        assert len(await container.store.list_keys("", timedelta(0))) == 3
+        assert len(await keys_in(container.store, "", timedelta(0))) == 3
         assert (await client("GET", f"/applications/{draft}/images/id-front")).content == served.content
 
 
@@ -93,10 +94,23 @@ async def test_replaced_pictures_are_kept_only_if_they_were_submitted(office: Of
         assert (await client.put(draft, "id-front", jpeg(seed=3))).status_code == 200
         assert (await client("POST", f"/applications/{draft}/submission", json={"revision": 0})).status_code == 200
         assert await sweep_orphans(container) == 0
-        assert len(await container.store.list_keys("", timedelta(0))) == 4
+        assert len(await keys_in(container.store, "", timedelta(0))) == 4
         assert await until(lambda: sweep_orphans(container, timedelta(0)), what="the replaced picture to be swept") == 1
         for kind in KINDS:
             assert (await client("GET", f"/applications/{draft}/images/{kind}?revision=1")).status_code == 200
+
+
+async def test_orphans_are_swept_whatever_their_number(office: Office, tmp_path: Path) -> None:
+    draft = (await office.draft(await office.person(), "10", pictures=False))["id"]
+    async with serving(office, store_directory=tmp_path) as (container, client):
+        await container.store.ensure_bucket()
+        for seed in range(5):
+            assert (await client.put(draft, "id-front", jpeg(seed=seed))).status_code == 200
+        for number in range(7):
+            await container.store.put(f"applications/{number}/{uuid4()}.jpg", b"no row names it", "image/jpeg")
+        assert await sweep_orphans(container, timedelta(0), batch=2) == 4 + 7
+        assert len(await keys_in(container.store, "", timedelta(0))) == 1
+        assert (await client("GET", f"/applications/{draft}/images/id-front")).status_code == 200
 
 
 async def test_a_bucket_missing_at_the_start_is_made_at_the_first_upload(office: Office, s3: S3Address) -> None:
