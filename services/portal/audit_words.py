@@ -88,7 +88,6 @@ def _all_named(values: object, names: Mapping[str, str]) -> str:
 
 # What an entry holds is its service's own affair, and no part of the API's description.
 _DETAILS: Mapping[str, tuple[str, Callable[[object], str]]] = {
-    "application_number": ("申请编号", str),
     "outcome": ("结果", lambda value: _named(value, _OUTCOMES)),
     "code": ("原因", lambda value: _named(value, _CODES)),
     "revision": ("版本", lambda value: "当前" if value is None else f"第 {value} 次提交"),

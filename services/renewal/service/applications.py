@@ -248,13 +248,7 @@ async def commitment_letter(
     async with container.letters.enter(owner=principal.subject):
         async with container.database.transaction() as session:
             fields = await _letter_fields(container, session, principal.subject, application_id)
-            entry = trail.row(
-                container.clock.now(),
-                principal,
-                AuditAction.letter_issued,
-                application_id,
-                {"application_number": fields.application_number},
-            )
+            entry = trail.row(container.clock.now(), principal, AuditAction.letter_issued, application_id, {})
             await trail.add_once(session, entry, fields.date.isoformat())
         # Neither a lock nor a connection is held while it is made.
         data = await anyio.to_thread.run_sync(render_letter, fields)
