@@ -4,8 +4,8 @@ import httpx2
 from fastapi import FastAPI
 
 from services.enterprise.consumers import SUBSCRIPTIONS
-from services.enterprise.endpoints import router, session_endpoints
-from services.enterprise.models import TAXPAYER_ID, Enterprise
+from services.enterprise.endpoints import audit, router, session_endpoints
+from services.enterprise.models import EXCEPTED_ID, TAXPAYER_ID, Enterprise, TaxpayerException
 from services.enterprise.settings import EnterpriseSettings
 from shared.persistence.rotation import Encrypted
 from shared.runtime.container import Container, build_container
@@ -25,7 +25,7 @@ def create_app(container: Container) -> FastAPI:
         container,
         title="赣证 enterprise",
         description="Registration, login and profile of construction enterprises.",
-        routers=[router, *session_endpoints],
+        routers=[router, *session_endpoints, audit],
     )
 
 
@@ -35,5 +35,8 @@ SERVICE = Service(
     build,
     create_app,
     SUBSCRIPTIONS,
-    encrypted=(Encrypted(Enterprise.taxpayer_id, TAXPAYER_ID),),
+    encrypted=(
+        Encrypted(Enterprise.taxpayer_id, TAXPAYER_ID),
+        Encrypted(TaxpayerException.taxpayer_id, EXCEPTED_ID),
+    ),
 )

@@ -5,13 +5,17 @@ from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
 # Set by the owner's guide (docs/rules.md, section 1): every new account starts with it and must change it first.
 INITIAL_PASSWORD = "111111"  # noqa: S105 - published, and opens nothing but the change of itself
 
+# Of what to do with an id that fails its check and yet is what the business licence says.
+EXCEPTION_HINT = "如与营业执照完全一致，请联系省级管理部门，由管理员核对执照后登记例外，再注册"
+
 
 def account_identity(taxpayer_id: str) -> str | None:
     """Give the key under which a login name is looked up: old 15-digit and new 18-digit codes of one enterprise agree.
 
-    None for what cannot be a taxpayer id, so that a login with it fails like any unknown account.
+    None for what cannot be a taxpayer id, so that a login with it fails like any unknown account. The check character
+    is no part of the key, and may be wrong in an id that is registered.
     """
     try:
-        return identity(validate(taxpayer_id))
+        return identity(validate(taxpayer_id, check_digit=False))
     except InvalidTaxpayerId:
         return None

@@ -1,32 +1,48 @@
 """HTTP routes of the enterprise service: parse, one use case, answer with a view."""
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from services.enterprise import service, views
+from services.enterprise.audit import AUDIT_LABELS, AuditAction
 from services.enterprise.domain import INITIAL_PASSWORD
-from services.enterprise.errors import EnterpriseExists, TaxpayerIdInvalid
+from services.enterprise.errors import (
+    CheckDigitRight,
+    EnterpriseExists,
+    ExceptionExists,
+    ExceptionNotFound,
+    TaxpayerIdInvalid,
+)
 from services.enterprise.schemas import (
+    EXCEPTED,
     EnterpriseAccount,
     EnterpriseChange,
     EnterpriseRead,
     EnterpriseRegistration,
+    ExceptionAddition,
+    ExceptionRead,
+    ExceptionRevocation,
     LoginRequest,
 )
+from shared.audit.endpoints import Alternatives, audit_router
 from shared.auth.access import address_of, allow
 from shared.auth.endpoints import OwnSessions, session_routers
 from shared.auth.sessions import Checked
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
 from shared.web.openapi import problems
+from shared.web.pagination import InvalidCursor, Page, Paging
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import CONTAINER, Session, transactional_router
+from shared.web.validation import Identifier
 
 router = transactional_router()
 
 OwnContainer = Annotated[Container, CONTAINER]
 LoggedIn = Annotated[Principal, allow("enterprise")]
+Administrator = Annotated[Principal, allow("admin")]
 LoggedInAtFirst = Annotated[Principal, allow("enterprise", initial_password=True)]
 
 
@@ -39,11 +55,31 @@ session_endpoints = session_routers(
 )
 
 
+def narrow_audit(
+    taxpayer_id: Annotated[Identifier | None, Query(max_length=40, description="the whole id")] = None,
+) -> Alternatives:
+    """Read this trail's own filter, as a FastAPI dependency."""
+    return service.narrow_audit(taxpayer_id)
+
+
+audit = audit_router(AuditAction, AUDIT_LABELS, narrowing=narrow_audit, naming=service.name_subjects)
+
+
+async def _find_exception(request: Request, container: OwnContainer, session: Session) -> None:
+    try:
+        body = await request.json()
+    except ValueError:
+        # Said where the body itself is read.
+        return
+    if isinstance(body, dict):
+        EXCEPTED.set(await service.excepted_id(container, session, body.get("taxpayer_id")))
+
+
 @router.post(
     "/enterprises",
     status_code=201,
     responses=problems(TaxpayerIdInvalid, EnterpriseExists),
-    dependencies=[Depends(rate_limit("20/minute"))],
+    dependencies=[Depends(rate_limit("20/minute")), Depends(_find_exception)],
 )
 async def register_enterprise(
     container: OwnContainer, session: Session, body: EnterpriseRegistration
@@ -66,3 +102,33 @@ async def change_me(
     return views.enterprise(
         container.cipher, await service.change_enterprise(container, session, principal.subject, body)
     )
+
+
+@router.get("/taxpayer-exceptions", responses=problems(InvalidCursor))
+async def list_exceptions(
+    container: OwnContainer, session: Session, _: Administrator, page: Paging
+) -> Page[ExceptionRead]:
+    """The taxpayer ids that may register though their check character is wrong, the newest first."""
+    rows, next_cursor = await service.list_exceptions(session, page)
+    return Page(items=[views.exception(container.cipher, row) for row in rows], next_cursor=next_cursor)
+
+
+@router.post(
+    "/taxpayer-exceptions",
+    status_code=201,
+    responses=problems(TaxpayerIdInvalid, CheckDigitRight, EnterpriseExists, ExceptionExists),
+)
+async def add_exception(
+    container: OwnContainer, session: Session, principal: Administrator, body: ExceptionAddition
+) -> ExceptionRead:
+    """Let exactly this taxpayer id register: its business licence was seen, and says it so. All other rules hold."""
+    added = await service.add_exception(container, session, principal, body)
+    return views.exception(container.cipher, added)
+
+
+@router.post("/taxpayer-exceptions/{exception_id}/revocation", status_code=204, responses=problems(ExceptionNotFound))
+async def revoke_exception(
+    container: OwnContainer, session: Session, principal: Administrator, exception_id: UUID, body: ExceptionRevocation
+) -> None:
+    """Take an exception back. An enterprise that has registered with it stays."""
+    await service.revoke_exception(container, session, principal, exception_id, body)

@@ -1,15 +1,18 @@
-"""The table of the enterprise service."""
+"""Tables of the enterprise service."""
 
 from datetime import datetime
+from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.auth.tables import Account
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
 
-# The context that binds an encrypted taxpayer id to its column.
+# The contexts that bind encrypted taxpayer ids to their columns.
 TAXPAYER_ID = "enterprise.taxpayer_id"
+EXCEPTED_ID = "enterprise.excepted_taxpayer_id"
 
 
 class Base(DeclarativeBase):
@@ -44,3 +47,17 @@ class Enterprise(Account, Base):
     @property
     def is_active(self) -> bool:
         return True
+
+
+class TaxpayerException(Base):
+    """A taxpayer id that an administrator has seen on the business licence though its check character is wrong."""
+
+    __tablename__ = "taxpayer_exceptions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    taxpayer_id: Mapped[str]
+    taxpayer_id_index: Mapped[str] = mapped_column(unique=True)
+    reason: Mapped[str]
+    added_by: Mapped[str]
+    added_at: Mapped[datetime]
+
+    __table_args__ = (sa.Index(None, "added_at", "id"),)

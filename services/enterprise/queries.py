@@ -1,11 +1,13 @@
 """All SQL of the enterprise service."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.enterprise.models import Enterprise
+from services.enterprise.models import Enterprise, TaxpayerException
+from shared.web.pagination import PageRequest, keyset
 
 
 async def find_enterprise(session: AsyncSession, enterprise_id: UUID, *, lock: bool = False) -> Enterprise | None:
@@ -22,3 +24,21 @@ async def lock_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterpr
 
 async def find_enterprise_by_identity(session: AsyncSession, identity_index: str) -> Enterprise | None:
     return await session.scalar(sa.select(Enterprise).where(Enterprise.identity_index == identity_index))
+
+
+async def find_exception(session: AsyncSession, taxpayer_id_index: str) -> TaxpayerException | None:
+    return await session.scalar(
+        sa.select(TaxpayerException).where(TaxpayerException.taxpayer_id_index == taxpayer_id_index)
+    )
+
+
+async def list_exceptions(session: AsyncSession, page: PageRequest) -> Sequence[TaxpayerException]:
+    """One more than the page holds."""
+    statement = keyset(sa.select(TaxpayerException), page, TaxpayerException.added_at, TaxpayerException.id)
+    return (await session.scalars(statement)).all()
+
+
+async def take_exception(session: AsyncSession, exception_id: UUID) -> TaxpayerException | None:
+    """Delete it; gives what it was."""
+    statement = sa.delete(TaxpayerException).where(TaxpayerException.id == exception_id).returning(TaxpayerException)
+    return await session.scalar(statement)

@@ -1,12 +1,14 @@
 """What clients ask for and are answered; their docstrings and descriptions are the API's documentation."""
 
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from services.enterprise.errors import TaxpayerIdInvalid
+from services.enterprise.domain import EXCEPTION_HINT
+from services.enterprise.errors import CheckDigitRight, TaxpayerIdInvalid
 from shared.auth.sessions import Credentials
 from shared.values.taxpayer import InvalidTaxpayerId, validate
 from shared.web.validation import EnterpriseName, Identifier, PersonName, Phone, RequestModel, Text, refused
@@ -14,14 +16,31 @@ from shared.web.validation import EnterpriseName, Identifier, PersonName, Phone,
 PHONES = ["0791-88888888"]
 
 
+# The id that this request may bring though its check character is wrong. It is found before the body is read, so that
+# all that is wrong with a registration can be said at once.
+EXCEPTED: ContextVar[str] = ContextVar("excepted", default="")
+
+
 def _valid(value: str) -> str:
     try:
-        return validate(value)
+        return validate(value, check_digit=value != EXCEPTED.get())
     except InvalidTaxpayerId as error:
+        hint = f"。{EXCEPTION_HINT}" if error.reason == "check_digit" else ""
+        raise refused(TaxpayerIdInvalid, error.message + hint) from None
+
+
+def _wrong_only_in_its_check(value: str) -> str:
+    try:
+        validate(value)
+    except InvalidTaxpayerId as error:
+        if error.reason == "check_digit":
+            return value
         raise refused(TaxpayerIdInvalid, error.message) from None
+    raise refused(CheckDigitRight, CheckDigitRight.detail)
 
 
 TaxpayerId = Annotated[Identifier, AfterValidator(_valid)]
+ExceptedId = Annotated[Identifier, AfterValidator(_wrong_only_in_its_check)]
 
 
 class EnterpriseRegistration(RequestModel):
@@ -51,6 +70,27 @@ class EnterpriseRead(BaseModel):
     address: str | None
     must_change_password: bool
     created_at: datetime
+
+
+class ExceptionAddition(RequestModel):
+    taxpayer_id: ExceptedId = Field(
+        title="纳税人识别号", max_length=40, description="exactly as on the business licence"
+    )
+    reason: Text = Field(title="依据", max_length=200, description="such as which licence was seen, and when")
+
+
+class ExceptionRevocation(RequestModel):
+    reason: Text = Field(title="原因", max_length=200)
+
+
+class ExceptionRead(BaseModel):
+    """A taxpayer id that may register though its check character is wrong. One that contains an id number is masked."""
+
+    id: UUID
+    taxpayer_id: str
+    reason: str
+    added_by: str
+    added_at: datetime
 
 
 class EnterpriseAccount(EnterpriseRead):

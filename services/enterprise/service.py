@@ -1,22 +1,41 @@
 """Use cases of the enterprise service."""
 
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enterprise import queries
+from services.enterprise.audit import AuditAction
 from services.enterprise.domain import INITIAL_PASSWORD, account_identity
-from services.enterprise.errors import EnterpriseExists
-from services.enterprise.models import TAXPAYER_ID, Enterprise
-from services.enterprise.schemas import EnterpriseChange, EnterpriseRegistration, LoginRequest
+from services.enterprise.errors import (
+    EnterpriseExists,
+    ExceptionExists,
+    ExceptionNotFound,
+)
+from services.enterprise.models import EXCEPTED_ID, TAXPAYER_ID, Enterprise, TaxpayerException
+from services.enterprise.schemas import (
+    EXCEPTED,
+    EnterpriseChange,
+    EnterpriseRegistration,
+    ExceptionAddition,
+    ExceptionRevocation,
+    LoginRequest,
+)
+from shared.audit import trail
+from shared.audit.endpoints import Alternatives
+from shared.audit.trail import AuditEntry
 from shared.auth.captcha import Captchas
 from shared.auth.passwords import hash_now
 from shared.auth.sessions import Checked, Sessions
+from shared.auth.tokens import Principal
 from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
 from shared.persistence.db import violates
 from shared.runtime.container import Container
-from shared.values.taxpayer import identity
+from shared.values.idnumber import mask
+from shared.values.taxpayer import identity, normalise
+from shared.web.pagination import PageRequest, split_page
 
 # Published, so one hash will do for all accounts, and no registration waits for one while it holds a connection.
 _INITIAL_HASH = hash_now(INITIAL_PASSWORD)
@@ -51,7 +70,68 @@ async def register_enterprise(
         raise
     event = EnterpriseRegistered(enterprise_id=enterprise.id, revision=enterprise.revision, name=enterprise.name)
     container.outbox.add(session, event, now)
+    if taxpayer_id == EXCEPTED.get():
+        trail.add(session, now, None, AuditAction.exception_used, mask(taxpayer_id), {})
     return enterprise
+
+
+async def excepted_id(container: Container, session: AsyncSession, text: object) -> str:
+    """Give the taxpayer id that was typed if it is an exception, else nothing."""
+    if not isinstance(text, str):
+        return ""
+    taxpayer_id = normalise(text)
+    found = await queries.find_exception(session, container.cipher.blind_index(taxpayer_id))
+    return taxpayer_id if found else ""
+
+
+async def list_exceptions(session: AsyncSession, page: PageRequest) -> tuple[Sequence[TaxpayerException], str | None]:
+    """A page of exceptions, newest first, and the cursor of the next one."""
+    return split_page(await queries.list_exceptions(session, page), page, lambda row: (row.added_at, row.id))
+
+
+async def add_exception(
+    container: Container, session: AsyncSession, principal: Principal, addition: ExceptionAddition
+) -> TaxpayerException:
+    """Let this id register. Raises EnterpriseExists, ExceptionExists."""
+    taxpayer_id = addition.taxpayer_id
+    cipher, now = container.cipher, container.clock.now()
+    # The right id of an enterprise with one character mistyped: it would open the same account.
+    if await queries.find_enterprise_by_identity(session, cipher.blind_index(identity(taxpayer_id))):
+        raise EnterpriseExists
+    exception = TaxpayerException(
+        id=uuid4(),
+        taxpayer_id=cipher.encrypt(taxpayer_id, EXCEPTED_ID),
+        taxpayer_id_index=cipher.blind_index(taxpayer_id),
+        reason=addition.reason,
+        added_by=principal.name,
+        added_at=now,
+    )
+    session.add(exception)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if violates(error, "uq_taxpayer_exceptions_taxpayer_id_index"):
+            raise ExceptionExists from None
+        raise
+    detail = {"reason": addition.reason}
+    trail.add(session, now, principal, AuditAction.exception_added, mask(taxpayer_id), detail)
+    return exception
+
+
+async def revoke_exception(
+    container: Container,
+    session: AsyncSession,
+    principal: Principal,
+    exception_id: UUID,
+    revocation: ExceptionRevocation,
+) -> None:
+    """Take an exception back. Raises ExceptionNotFound."""
+    revoked = await queries.take_exception(session, exception_id)
+    if revoked is None:
+        raise ExceptionNotFound
+    taxpayer_id = container.cipher.decrypt(revoked.taxpayer_id, EXCEPTED_ID)
+    detail = {"reason": revocation.reason}
+    trail.add(session, container.clock.now(), principal, AuditAction.exception_revoked, mask(taxpayer_id), detail)
 
 
 async def find_account(session: AsyncSession, enterprise_id: UUID, *, lock: bool = False) -> Enterprise | None:
@@ -98,3 +178,13 @@ async def log_in(container: Container, sessions: Sessions, login: LoginRequest, 
     # All forms of one taxpayer id share one limit, whether there is such an account or not: else the limit would tell.
     name = account.account_name(container.cipher) if account else key or login.taxpayer_id
     return await sessions.check_login(account, name, login, address)
+
+
+def narrow_audit(taxpayer_id: str | None) -> Alternatives:
+    """Entries about this id, which they hold masked."""
+    return [AuditEntry.subject == mask(taxpayer_id)] if taxpayer_id else []
+
+
+async def name_subjects(_session: AsyncSession, _entries: Sequence[AuditEntry]) -> dict[UUID, str]:
+    """Give no other words than the masked id, by which people know what an entry is about."""
+    return {}

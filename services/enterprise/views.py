@@ -1,9 +1,11 @@
 """Makes of rows what clients see; answers are built nowhere else."""
 
 from services.enterprise.domain import INITIAL_PASSWORD
-from services.enterprise.models import Enterprise
-from services.enterprise.schemas import EnterpriseAccount, EnterpriseRead
+from services.enterprise.models import EXCEPTED_ID, Enterprise, TaxpayerException
+from services.enterprise.schemas import EnterpriseAccount, EnterpriseRead, ExceptionRead
 from shared.persistence.cipher import FieldCipher
+from shared.values.idnumber import mask
+from shared.values.taxpayer import CREDIT_CODE_LENGTH
 
 
 def enterprise(cipher: FieldCipher, row: Enterprise) -> EnterpriseRead:
@@ -19,6 +21,18 @@ def enterprise(cipher: FieldCipher, row: Enterprise) -> EnterpriseRead:
         address=row.address,
         must_change_password=row.must_change_password,
         created_at=row.created_at,
+    )
+
+
+def exception(cipher: FieldCipher, row: TaxpayerException) -> ExceptionRead:
+    """Raises DecryptionFailed."""
+    taxpayer_id = cipher.decrypt(row.taxpayer_id, EXCEPTED_ID)
+    return ExceptionRead(
+        id=row.id,
+        taxpayer_id=taxpayer_id if len(taxpayer_id) == CREDIT_CODE_LENGTH else mask(taxpayer_id),
+        reason=row.reason,
+        added_by=row.added_by,
+        added_at=row.added_at,
     )
 
 

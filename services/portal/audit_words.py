@@ -38,6 +38,14 @@ TRAILS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "certificate_restored": "恢复证书",
         },
     ),
+    "enterprise": (
+        "企业注册",
+        {
+            "exception_added": "登记识别号例外",
+            "exception_revoked": "撤销识别号例外",
+            "exception_used": "凭例外注册企业",
+        },
+    ),
     "certnumber": ("编号规则", {"series_created": "新增编号规则", "series_changed": "修改编号规则"}),
 }
 # Actions whose subject is an application, which the desk can show.

@@ -31,6 +31,8 @@ NOTICES = {
     "decided-last": "审核决定已提交，没有下一个待处理的申请",
     "reviewer-saved": "账号已保存",
     "series-saved": "编号规则已保存",
+    "exception-added": "例外已登记，该识别号可以注册",
+    "exception-revoked": "例外已撤销",
     "person-corrected": "姓名已更正",
     "certificate-corrected": "证书已更正",
     "certificate-removed": "证书已移除",

@@ -72,7 +72,9 @@ class World:
 
     def token(self, operation: Operation) -> str:
         """Of a caller who may call the operation."""
-        staff = operation.service in {"review", "certnumber"} or operation.path.startswith(("/registry", "/audit"))
+        staff = operation.service in {"review", "certnumber"} or operation.path.startswith(
+            ("/registry", "/audit", "/taxpayer-exceptions")
+        )
         spare = "spare " if (operation.method, operation.path) in SELF_HARMING else ""
         return self.tokens[spare + ("reviewer" if staff else "enterprise")]
 
@@ -101,6 +103,11 @@ class World:
             ("enterprise", "POST", "/browser-sessions/access"): {"session_id": "no session"},
             ("enterprise", "POST", "/browser-sessions/rotation"): {"session_id": "no session"},
             ("enterprise", "PUT", "/password"): {"old_password": ENTERPRISE_PASSWORD, "new_password": "short"},
+            ("enterprise", "POST", "/taxpayer-exceptions"): {
+                "taxpayer_id": "91350211M0000XUF46",
+                "reason": "已核对营业执照原件",
+            },
+            ("enterprise", "POST", "/taxpayer-exceptions/{exception_id}/revocation"): {"reason": "看错执照"},
             ("renewal", "POST", "/eligibility-checks"): {"id_number": person(0), "post": "10"},
             ("renewal", "POST", "/applications"): {"id_number": person(0), "post": "10"},
             ("renewal", "PATCH", "/applications/{application_id}"): {"post": "40", "revision": 0},
@@ -149,6 +156,8 @@ async def seed(harness: Harness) -> World:
     lines = [f"{person(n)},{person_name(n)},,," for n in range(5)]
     await import_people(api, reviewer, [*lines, f"{person(0)},{person_name(0)},30,旧0000000009,"])
     known = await api.call("GET", "renewal", f"/registry/people?id_number={person(0)}", token=reviewer)
+    body = {"taxpayer_id": "91350211M0000XUF45", "reason": "已核对营业执照原件"}
+    exception = await api.call("POST", "enterprise", "/taxpayer-exceptions", token=reviewer, json=body, expect=201)
     body = {"id_number": person(1), "post": "10"}
     draft = await api.call("POST", "renewal", "/applications", token=enterprise, json=body, expect=201)
     pending = await submit_application(api, enterprise, person(2), "40", seed=1)
@@ -173,6 +182,7 @@ async def seed(harness: Harness) -> World:
             "number": number,
             "series_id": series["items"][0]["id"],
             "person_id": known["id"],
+            "exception_id": exception["id"],
             "certificate_id": known["certificates"][0]["id"],
             "reviewer_id": next(r["id"] for r in reviewers["items"] if r["username"] == "other-reviewer"),
         },

@@ -26,6 +26,10 @@ ALLOWED = {
     "enterprise GET /me": "new-enterprise enterprise",
     "enterprise PATCH /me": "enterprise",
     "enterprise GET /.well-known/jwks.json": ANYONE,
+    "enterprise GET /taxpayer-exceptions": "admin",
+    "enterprise POST /taxpayer-exceptions": "admin",
+    "enterprise POST /taxpayer-exceptions/{exception_id}/revocation": "admin",
+    "enterprise GET /audit": "admin",
     "renewal GET /posts": "enterprise reviewer registrar admin",
     "renewal POST /eligibility-checks": "enterprise",
     "renewal POST /applications": "enterprise",
@@ -86,7 +90,7 @@ IDS = {
     "series_id": NOWHERE,
     "number": "0",
     "kind": "id-front",
-} | dict.fromkeys(("person_id", "certificate_id"), NOWHERE)
+} | dict.fromkeys(("person_id", "certificate_id", "exception_id"), NOWHERE)
 
 
 async def _tokens(harness: Harness) -> dict[str, str]:

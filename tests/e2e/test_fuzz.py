@@ -45,6 +45,7 @@ ONLY_REFUSED = {
     "enterprise POST /browser-sessions/access",
     "enterprise POST /browser-sessions/rotation",
     "enterprise PUT /password",
+    "enterprise POST /taxpayer-exceptions",
     "renewal POST /applications/{application_id}/submission",
     "renewal POST /applications/{application_id}/cancellation",
     "renewal PATCH /registry/people/{person_id}",

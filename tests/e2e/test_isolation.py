@@ -21,6 +21,9 @@ async def stranger(shared_embedded: Harness) -> str:
     return await shared_embedded.enterprise("九江外人建设有限公司")
 
 
+STAFF_PATHS = ("/registry", "/audit", "/taxpayer-exceptions")
+
+
 def _with_ids(world: World) -> list[Operation]:
     found = [
         operation
@@ -103,7 +106,7 @@ async def test_an_idempotency_key_is_its_owners(world: World, stranger: str) -> 
 
 async def test_enterprises_at_the_authoritys_routes(world: World, stranger: str) -> None:
     for operation in operations(world.harness.platform):
-        staff = operation.service in {"review", "certnumber"} or operation.path.startswith("/registry")
+        staff = operation.service in {"review", "certnumber"} or operation.path.startswith(STAFF_PATHS)
         if staff and not operation.is_public:
             response = await world.call(operation, token=stranger, **_content(world, operation, 901))
             assert (response.status_code, response.json()["code"]) == (403, "forbidden"), operation

@@ -13,6 +13,18 @@ class AccountRead(Answer):
     roles: list[str]
 
 
+class AuditRead(Answer):
+    id: UUID
+    at: AwareDatetime
+    actor_id: UUID | None = None
+    actor: str | None = None
+    action: str
+    action_label: str
+    subject: str | None = None
+    subject_label: str | None = None
+    detail: dict[str, object]
+
+
 class BrowserAccess(Answer):
     access_token: str
     token_type: str = "Bearer"
@@ -62,6 +74,24 @@ class EnterpriseRead(Answer):
     address: str | None = None
     must_change_password: bool
     created_at: AwareDatetime
+
+
+class ExceptionRead(Answer):
+    id: UUID
+    taxpayer_id: str
+    reason: str
+    added_by: str
+    added_at: AwareDatetime
+
+
+class PageAuditRead(Answer):
+    items: list[AuditRead]
+    next_cursor: str | None = None
+
+
+class PageExceptionRead(Answer):
+    items: list[ExceptionRead]
+    next_cursor: str | None = None
 
 
 class TokenPair(Answer):

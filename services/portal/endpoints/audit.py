@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
-from services.portal.api import certnumber, renewal, review
+from services.portal.api import certnumber, enterprise, renewal, review
 from services.portal.audit_words import ON_APPLICATIONS, TRAILS, details
 from services.portal.context import Administrator, SignedIn
 from services.portal.gateway import Refused
@@ -17,10 +17,17 @@ from shared.errors import NotFound
 router = page_router()
 
 HERE = "/admin/audit"
-Trail = type[review.PageAuditRead] | type[renewal.PageAuditRead] | type[certnumber.PageAuditRead]
+Page = review.PageAuditRead | renewal.PageAuditRead | enterprise.PageAuditRead | certnumber.PageAuditRead
+Trail = (
+    type[review.PageAuditRead]
+    | type[renewal.PageAuditRead]
+    | type[enterprise.PageAuditRead]
+    | type[certnumber.PageAuditRead]
+)
 AUDITS: Mapping[str, Trail] = {
     "review": review.PageAuditRead,
     "renewal": renewal.PageAuditRead,
+    "enterprise": enterprise.PageAuditRead,
     "certnumber": certnumber.PageAuditRead,
 }
 PERSONAL = ("application_number", "name", "id_number", "enterprise")
@@ -28,9 +35,10 @@ PERSONAL = ("application_number", "name", "id_number", "enterprise")
 TYPED: Mapping[str, tuple[str, ...]] = {
     "review": ("account", "actor", *PERSONAL),
     "renewal": ("account", "actor", *PERSONAL),
+    "enterprise": ("account", "actor", "taxpayer_id"),
     "certnumber": ("account", "actor", "series"),
 }
-ALL_TYPED = ("account", "actor", *PERSONAL, "series")
+ALL_TYPED = ("account", "actor", *PERSONAL, "taxpayer_id", "series")
 CHOSEN = ("trail", "action", "from", "to")
 NO_ACCOUNT = "没有这个账号，请核对后重新填写"
 BACKWARDS = "开始时间晚于结束时间，请修改"
@@ -82,7 +90,7 @@ async def show_audit(context: Administrator) -> Response:
 
 async def _search(
     context: SignedIn, trail: str, values: Mapping[str, str], cursor: str | None
-) -> tuple[review.PageAuditRead | renewal.PageAuditRead | certnumber.PageAuditRead, str | None, Mapping[str, str]]:
+) -> tuple[Page, str | None, Mapping[str, str]]:
     """Ask the trail; gives its page, and what is wrong with the search, in one sentence and by field."""
     model = AUDITS[trail]
     params = {**values, **({"cursor": cursor} if cursor else {})}

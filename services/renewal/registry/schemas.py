@@ -86,17 +86,17 @@ class RegistryPersonRead(PersonRead):
 class RegistryChange(RequestModel):
     """Why something is put right, and what the client saw of it."""
 
-    reason: Text = Field(max_length=200)
+    reason: Text = Field(title="原因", max_length=200)
     updated_at: AwareDatetime = Field(description="as it was shown; another means that somebody has changed it since")
 
 
 class PersonCorrection(RegistryChange):
-    name: Text = Field(max_length=100)
+    name: Text = Field(title="姓名", max_length=100)
 
 
 class CertificateCorrection(RegistryChange):
     """What is right, written as in an import; what is left out stays as it is."""
 
-    certificate_number: Line | None = Field(default=None, max_length=100)
-    post: Text | None = Field(default=None, max_length=50, description="code or name")
+    certificate_number: Line | None = Field(title="证书编号", default=None, max_length=100)
+    post: Text | None = Field(title="岗位", default=None, max_length=50, description="code or name")
     valid_until: str | None = Field(default=None, max_length=20, description="a date; empty for no expiry")

@@ -173,7 +173,7 @@ async def test_keys_are_rotated_while_the_platform_runs(postgres: Postgres, tmp_
 async def test_what_was_interrupted_goes_on_where_it_ended(postgres: Postgres) -> None:
     old, new, index = (bytes([number]) * KEY_BYTES for number in range(3))
     before, after = FieldCipher({"k1": old}, index), FieldCipher({"k2": new, "k1": old}, index)
-    (encrypted,) = SERVICE.encrypted
+    encrypted, _ = SERVICE.encrypted
     with service_database(postgres, "enterprise") as url:
         database = Database(url, pool_size=2)
         async with database.transaction() as session:

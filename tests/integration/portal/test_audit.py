@@ -116,7 +116,7 @@ async def test_an_account_is_found_by_what_it_did_and_what_was_done_to_it(admin:
     for trail in ("renewal", "certnumber"):
         unknown = await search(admin, trail, account="nobody-of-that-name")
         assert unknown.status == 422
-        assert "账号：没有这个账号" in unknown.text
+        assert "没有这个账号，请核对后重新填写" in unknown.text
         assert 'id="account-error"' in unknown.html
     assert "没有符合条件的记录" in (await search(admin, "review", account="nobody-of-that-name")).text
 
@@ -163,7 +163,7 @@ async def test_filters_of_another_session_and_wrong_ones_are_said_in_words(admin
     wrong = await admin.get("/admin/audit?from=2026-13-45")
     assert wrong.status == 422
     assert 'id="from-error"' in wrong.html
-    assert (await admin.get("/admin/audit?trail=enterprise")).status == 404
+    assert (await admin.get("/admin/audit?trail=portal")).status == 404
     backwards = await admin.get("/admin/audit?from=2026-02-01&to=2026-01-01")
     assert backwards.status == 422
     assert "开始时间晚于结束时间" in backwards.text

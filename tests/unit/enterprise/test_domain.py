@@ -18,6 +18,10 @@ def test_accounts_of_the_self_employed_are_their_whole_number() -> None:
     assert account_identity("36019919900101L") == "36019919900101L"
 
 
+def test_a_check_character_that_is_wrong_makes_no_other_account() -> None:
+    assert account_identity("91350211M0000XUF46") == "350211M0000XUF4"
+
+
 @pytest.mark.parametrize("text", ["", "demo-reviewer", "9136019", synthetic.taxpayer_id()[:-1] + "I", "赣" * 18])
 def test_what_cannot_be_a_taxpayer_id_is_nobodys_account(text: str) -> None:
     assert account_identity(text) is None

@@ -17,13 +17,15 @@ from services.portal.pages import HERE
 from tests.unit.portal.template_types import faults
 
 TEMPLATES = HERE / "templates"
-AUDIT = review.AuditRead | renewal.AuditRead | certnumber.AuditRead
+AUDIT = review.AuditRead | renewal.AuditRead | enterprise.AuditRead | certnumber.AuditRead
 # What pages are given; below, by folder or template, what else or what instead.
 EVERYWHERE: Mapping[str, Any] = {"account": Account}
 GIVEN: Mapping[str, Mapping[str, Any]] = {
     "account/registered.html": {"enterprise": enterprise.EnterpriseAccount},
     "account/profile.html": {"values": enterprise.EnterpriseRead},
     "admin/audit.html": {"entries": list[tuple[AUDIT, Any]]},
+    "admin/exception_revocation.html": {"exception": enterprise.ExceptionRead},
+    "admin/exceptions.html": {"page": enterprise.PageExceptionRead},
     "admin/name_and_roles.html": {"values": review.ReviewerAccount},
     "admin/password.html": {"reviewer": review.ReviewerAccount | review.ReviewerCreated},
     "admin/password_reset.html": {"reviewer": review.ReviewerAccount},

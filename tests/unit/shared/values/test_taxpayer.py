@@ -91,6 +91,24 @@ def test_refusals(text: str, reason: str) -> None:
     assert reason_of(text) == reason
 
 
+@pytest.mark.parametrize("text", ["91350211M0000XUF46", taxpayer.make("360199", "MA0000001")[:-1] + "U"])
+def test_a_wrong_check_character_alone_may_be_let_pass(text: str) -> None:
+    assert reason_of(text) == "check_digit"
+    assert taxpayer.validate(f" {text.lower()} ", check_digit=False) == text
+    person = idnumber.make("360199", date(1990, 1, 1), 1)
+    wrong = person[:-1] + ("0" if person[-1] != "0" else "1")
+    assert taxpayer.validate(wrong + "01", check_digit=False) == wrong + "01"
+
+
+@pytest.mark.parametrize(
+    "text", ["91350211M0000XUF4$", "91350211M0000XUF4I", "9135-0211-赣000XUF46", "36019919901301001101", "91350211M0"]
+)
+def test_nothing_else_is_let_pass(text: str) -> None:
+    with pytest.raises(InvalidTaxpayerId) as caught:
+        taxpayer.validate(text, check_digit=False)
+    assert caught.value.reason != "check_digit"
+
+
 def test_twenty_characters_begin_with_an_identity_number() -> None:
     number = idnumber.make("360199", date(1990, 1, 1), 1)
     assert taxpayer.validate(number + "01") == number + "01"
