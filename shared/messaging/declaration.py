@@ -45,7 +45,7 @@ class Declaration:
         except ChannelClosed:
             # Not ours to declare here, nor at the next connection.
             self._others = []
-        await channels.close()
+        await (await channels.open()).close()
 
     async def _declare(self, channels: "_Channels", queues: Iterable[Queue]) -> None:
         for part in (part for queue in queues for part in queue.parts()):
@@ -73,10 +73,6 @@ class _Channels:
         if self._channel is None or self._channel.is_closed:
             self._channel = await self._connection.channel()
         return self._channel
-
-    async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
 
 
 async def _declare_part(channel: AbstractChannel, part: Part, arguments: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from tests.browser.user import User, new_user
 # Answers that are no page of their own.
 PARTS = {
     "/review",
-    "/review/captcha",
+    "/{issuer}/captcha",
     "/applications/rows",
     "/applications/{application_id}/status",
     "/applications/{application_id}/images/{kind}",

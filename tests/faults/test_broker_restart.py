@@ -88,7 +88,7 @@ class Writer:
 
     async def rename(self, times: int) -> None:
         for _ in range(times):
-            name = f"企业 {len(self.names)}"
+            name = f"企业{len(self.names)}"
             async with self._container.database.transaction() as session:
                 await change_enterprise(self._container, session, self._id, EnterpriseChange(name=name))
             self.names.append(name)

@@ -44,6 +44,14 @@ def output(
     return Output(Layout.parse(text, yearly=False), posts, years, last)
 
 
+@pytest.mark.parametrize("number", ["A1", "1", "10", "0A", "00"])
+def test_no_character_stands_where_it_cannot(number: str) -> None:
+    one = output("1{serial:01}", last=2)
+    assert one.prints("13")
+    assert not one.prints(number)
+    assert not one.prints("1A")
+
+
 @settings(max_examples=500, deadline=None)
 @given(small_outputs(), small_outputs())
 def test_finds_the_lowest_common_number_as_trying_all_would(first: Output, second: Output) -> None:
