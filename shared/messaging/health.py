@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from aio_pika.abc import AbstractChannel
 
 from shared.observability.metrics import QUEUE_CONSUMERS, QUEUE_MESSAGES
+from shared.observability.telemetry import get_logger
+
+log = get_logger(__name__)
 
 # With one poll more, what has silently stopped is known within half a minute.
 STALL_TIMEOUT = 20.0
@@ -20,19 +23,20 @@ class Stalled(Exception):
 
 @dataclass
 class Activity:
-    """What one consumer is doing; `since` is when that last changed."""
+    """What one consumer is doing; `since` is when that last changed, and `renew` has it subscribe anew."""
 
     subscribed: bool = False
     busy: bool = False
     since: float = field(default_factory=time.monotonic)
+    renew: Callable[[], object] | None = None
 
     @contextmanager
-    def subscription(self) -> Iterator[None]:
-        self.subscribed, self.since = True, time.monotonic()
+    def subscription(self, renew: Callable[[], object] | None = None) -> Iterator[None]:
+        self.subscribed, self.since, self.renew = True, time.monotonic(), renew
         try:
             yield
         finally:
-            self.subscribed = False
+            self.subscribed, self.renew = False, None
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -101,13 +105,20 @@ class QueueMonitor:
             raise Stalled
 
     async def check_consumer(self, queue: str, activity: Activity) -> None:
-        """Check that this consumer is subscribed, in the broker's eyes as well, and gets on. Raises Stalled."""
+        """Check that this consumer is subscribed, in the broker's eyes as well, and gets on. Raises Stalled.
+
+        One that waits beside a backlog subscribes anew: a broker that has lost sight of what it handed to a consumer,
+        as RabbitMQ 3.10 may where a queue is deleted and declared again, never tells.
+        """
         await self.check_subscribed(queue)
         if not activity.subscribed:
             raise Stalled
         reading, now = self._readings[queue], time.monotonic()
         began = activity.since if activity.busy else reading.backlog_since
         if began is not None and now - max(began, activity.since) > self._stall_timeout:
+            if activity.renew is not None and not activity.busy:
+                log.warning("consumer.renewed", queue=queue)
+                activity.renew()
             raise Stalled
 
     async def sample(self) -> None:

@@ -181,7 +181,7 @@ class RabbitMQ:
         await channel.set_qos(prefetch_count=1)
         probation = await queue.consume(deliveries.put)
         trusted = False
-        with consumer.activity.subscription():
+        with consumer.activity.subscription(lose):
             while True:
                 batch = [await deliveries.get()]
                 while not deliveries.empty():

@@ -83,8 +83,13 @@ class TestConsumer:
             await (await administrator.channel()).queue_delete(FIRST.name)
             # How long it is away is nobody's to say: the monitor may have declared it again already.
             sent = message(Pinged(name="back"))
-            await until(lambda: takes_effect(broker, database, sent), what="an event to take effect")
-            await until(lambda: passes(check), what="the consumer to be back")
+
+            async def is_back() -> bool:
+                # To be asked is what makes a consumer whose deliveries the broker has lost subscribe anew.
+                well = await passes(check)
+                return await takes_effect(broker, database, sent) and well
+
+            await until(is_back, what="an event to take effect")
 
     async def test_one_whose_handler_hangs_fails(self, vhost: str, database: Database) -> None:
         async def hang(_orders: Orders, _session: AsyncSession, _batch: Sequence[Any]) -> None:

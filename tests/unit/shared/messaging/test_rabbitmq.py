@@ -91,6 +91,32 @@ async def test_a_consumer_that_has_let_go_is_stalled_though_the_broker_still_cou
         await monitor.check_consumer(FIRST.name, activity)
 
 
+async def test_a_consumer_that_gets_nothing_of_a_backlog_subscribes_anew(channel: AsyncMock) -> None:
+    monitor, activity, renew = QueueMonitor({FIRST.name: FIRST.states}, stall_timeout=0), Activity(), Mock()
+    channel.get_queue.return_value = Mock(declaration_result=SimpleNamespace(message_count=1, consumer_count=1))
+    task = asyncio.create_task(monitor.poll(channel, AsyncMock()))
+
+    async def stalled() -> bool:
+        try:
+            await monitor.check_consumer(FIRST.name, activity)
+        except Stalled:
+            return True
+        return False
+
+    async def renewed() -> bool:
+        return await stalled() and renew.called
+
+    with activity.subscription(renew):
+        await until(renewed, what="a new subscription")
+        renew.reset_mock()
+        with activity.batch():
+            await until(stalled, what="a handler that lasts")
+        renew.assert_not_called()
+    assert activity.renew is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_what_the_delay_queue_does_not_take_goes_back_to_its_own(channel: AsyncMock) -> None:
     refused = delivery(reject=AsyncMock())
 
