@@ -11,7 +11,7 @@ from deploy.embedded.demo import REVIEWER, REVIEWER_PASSWORD
 from deploy.journey import desk_item, register_enterprise, submit_application
 from deploy.journey import log_in_reviewer as reviewer_token
 from tests.browser.conftest import MakeUser, Site
-from tests.browser.steps import PASSWORD, log_in_enterprise, log_in_reviewer
+from tests.browser.steps import PASSWORD, log_in_enterprise, log_in_reviewer, upload
 from tests.browser.user import User
 from tests.support.wait import until
 
@@ -149,14 +149,14 @@ async def test_form_sent_during_an_upload_goes_after_it(site: Site, someone: Mak
         await route.continue_()
 
     await user.page.route("**/images/*", hold)
-    # The later of two for one slot is what counts: the same picture in another slot is refused below.
+    # The later of two for one slot is what counts: with the other one the submission would be refused below.
     for kind, paper in (
         ("id-front", "id-back"),
         ("id-front", "id-front"),
-        ("id-back", "id-front"),
         ("commitment-letter", "commitment-letter"),
     ):
         await user.page.locator(f"#file-{kind}").set_input_files(papers / f"{paper}.jpg")
+    await user.page.locator("#file-id-back").set_input_files(Path("tests/cases/img-08-heic-renamed.jpg"))
     await user.press("提交审核")
     waiting = user.page.get_by_text("完成后自动继续")
     await expect(waiting).to_be_visible()
@@ -164,10 +164,11 @@ async def test_form_sent_during_an_upload_goes_after_it(site: Site, someone: Mak
         user.page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.dismiss()))
         await user.page.get_by_role("link", name="返回申请列表").click(no_wait_after=True)
     assert (await asked.value).type == "beforeunload"
-    user.refused = {409}
+    user.refused = {415}
     go_on.set()
     back = user.page.locator("#slot-id-back")
-    await expect(back).to_contain_text("这张图片已作为“身份证正面照片”上传")
+    await expect(back).to_contain_text("HEIC")
+    await expect(back).to_contain_text("兼容性最佳")
     # Nothing was submitted with it.
     await expect(waiting).to_have_count(0)
     await expect(back.locator("input[type=file]")).to_be_focused()
@@ -210,3 +211,17 @@ async def test_form_pressed_twice_is_sent_once(site: Site, someone: MakeUser) ->
     await button.click()
     await expect(user.page.locator("#error-summary")).to_be_visible()
     assert sent == ["POST", "POST"]
+
+
+async def test_front_and_back_change_places(site: Site, someone: MakeUser, papers: Path) -> None:
+    user = await draft(site, someone, "南昌放反建设有限公司")
+    for kind, paper in (("id-front", "id-back"), ("id-back", "id-back"), ("commitment-letter", "commitment-letter")):
+        await upload(user, kind, papers / f"{paper}.jpg")
+    await expect(user.page.locator("#missing")).to_contain_text("是同一张图片，提交前请重新上传选错的一张")
+    await upload(user, "id-back", papers / "id-front.jpg")
+    await expect(user.page.locator("#missing")).to_contain_text("三张照片已齐全")
+    sources = [await user.page.locator(f"#slot-{kind} img").get_attribute("src") for kind in ("id-front", "id-back")]
+    await user.press("交换正反面")
+    await expect(user.page.locator("main")).to_contain_text("身份证正面与反面照片已交换位置")
+    swapped = [await user.page.locator(f"#slot-{kind} img").get_attribute("src") for kind in ("id-back", "id-front")]
+    assert [str(each).partition("?")[2] for each in swapped] == [str(each).partition("?")[2] for each in sources]

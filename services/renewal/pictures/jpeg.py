@@ -22,9 +22,9 @@ END = b"\xff\xd9"
 # A progressive JPEG has about ten scans; a hostile one fits a hundred thousand into its bytes, 20 ms of decoding each.
 MAX_SCANS = 128
 
-# A marker, any number of fill bytes before it. Within pixels FF 00 is a value, and FF D0 to D7 belong to them as well.
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_AFTER_PIXELS = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+# A marker, whatever fills the place before it. Within pixels FF 00 is a value, and FF D0 to D7 belong to them as well.
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_AFTER_PIXELS = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 # Huffman and quantisation tables, arithmetic conditioning, restart interval.

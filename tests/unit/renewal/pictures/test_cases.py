@@ -12,7 +12,7 @@ from PIL import Image
 from deploy import synthetic
 from services.renewal.pictures.decoding import NormalisedImage, decode
 from services.renewal.pictures.images import reduce
-from services.renewal.pictures.reduced import INCOMPLETE, UNREADABLE, ImageError, ImageInvalid
+from services.renewal.pictures.reduced import INCOMPLETE, MAX_BYTES, UNREADABLE, ImageError, ImageInvalid
 
 CASES = Path("tests/cases")
 SIDE = 320
@@ -263,6 +263,27 @@ def test_a_png_that_lacks_pixels_is_refused(lost: int, end: bytes, interlaced: b
 def test_what_no_browser_shows_is_refused(data: bytes) -> None:
     with pytest.raises(ImageInvalid, match=f"{INCOMPLETE}|{UNREADABLE}"):
         normalise(data)
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [b"\xff", b"\xff\0", b"\xff\xd0", b"\xff\xfe\0\2", b"\xff\xfe\0\0", b"\xff\xda\0\2", b"\0", b"\xff\xfe"],
+)
+@pytest.mark.parametrize("place", [20, JPEG.index(b"\xff\xda") + 14, len(JPEG) - 2])
+def test_five_mebibytes_of_anything_are_read_in_no_time(filling: bytes, place: int) -> None:
+    """What takes a time that grows with the square of the size does not end here."""
+    try:
+        reduce(JPEG[:place] + filling * ((MAX_BYTES - len(JPEG)) // len(filling)) + JPEG[place:])
+    except ImageInvalid:
+        return
+
+
+@pytest.mark.parametrize("filling", [chunk(b"tEXt", b""), chunk(b"IDAT", b""), b"\0", PNG[33:]])
+def test_five_mebibytes_of_chunks_are_read_in_no_time(filling: bytes) -> None:
+    try:
+        reduce(PNG[:33] + filling * ((MAX_BYTES - len(PNG)) // len(filling)) + PNG[33:])
+    except ImageInvalid:
+        return
 
 
 def test_pictures_are_turned_as_they_were_held() -> None:
