@@ -43,8 +43,6 @@ _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003fff
 _SPACE_BESIDE_HAN = re.compile(f"(?<=[{_HAN}·（）]) | (?=[{_HAN}·（）])")
 _DOT_BETWEEN_HAN = re.compile(f"(?<=[{_HAN}]) *[.。]+ *(?=[{_HAN}])")
 _SPACE_AFTER_COMMA = re.compile(r" *, *")
-_CHINESE_YEAR = re.compile("[〇零一二三四五六七八九]{4}")
-_DIGITS = str.maketrans("〇零一二三四五六七八九", "00123456789")
 
 _DOT, _DASH = dict.fromkeys(map(ord, DOTS), "·"), dict.fromkeys(map(ord, DASHES), "-")
 _ROUND = dict.fromkeys(map(ord, OPENING), "(") | dict.fromkeys(map(ord, CLOSING), ")")
@@ -78,12 +76,6 @@ def certificate_number(text: str) -> str:
     """No spaces, one dash; brackets stay of the kind that is printed: 赣建安C〔2021〕—03 -> 赣建安C〔2021〕-03."""
     number = _visible(text, _NAMED).replace(" ", "")
     return _composed(re.sub("-+", "-", number))
-
-
-def certificate_key(text: str) -> str:
-    """The form in which all writings of a number are equal: brackets, capitals, 二〇二一 or 2021 make no difference."""
-    number = _composed(certificate_number(text).translate(_ROUND).upper())
-    return certificate_number(_CHINESE_YEAR.sub(lambda year: year[0].translate(_DIGITS), number))
 
 
 def identifier(text: str) -> str:

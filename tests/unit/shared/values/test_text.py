@@ -15,7 +15,6 @@ KINDS: tuple[Kind, ...] = (
     text.person_name,
     text.enterprise_name,
     text.certificate_number,
-    text.certificate_key,
     text.identifier,
     text.login_name,
     text.phone,
@@ -124,16 +123,6 @@ def test_names_of_enterprises(typed: str, name: str) -> None:
 )
 def test_numbers_of_certificates(typed: str, number: str) -> None:
     assert text.certificate_number(typed) == number
-
-
-def test_one_certificate_number_in_all_its_writings() -> None:
-    writings = [
-        f"赣建安c{o}{year}{c}—01"
-        for o, c in zip("(（[〔【", ")）]〕】", strict=True)
-        for year in ("2021", "二〇二一", "二零二一")
-    ]
-    assert {text.certificate_key(writing) for writing in writings} == {"赣建安C(2021)-01"}
-    assert text.certificate_key("赣一建01") != text.certificate_key("赣1建01")
 
 
 @pytest.mark.parametrize(
