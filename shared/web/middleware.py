@@ -15,6 +15,7 @@ from shared.errors import TimedOut, TooLarge
 from shared.observability.metrics import HTTP_REQUESTS
 from shared.observability.telemetry import current_traceparent, get_logger
 from shared.observability.tracing import SpanKind, span
+from shared.web.compression import Compression
 from shared.web.problems import failure_response
 
 log = get_logger(__name__)
@@ -52,6 +53,7 @@ def surroundings(
 ) -> list[Middleware]:
     """List the middlewares of an application, from the outermost on."""
     return [
+        Middleware(Compression),
         Middleware(RequestTelemetry, service=service),
         Middleware(LastResort, on_failure=on_failure),
         Middleware(BodyLimit, limits=limits),
