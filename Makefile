@@ -34,6 +34,7 @@ demo-journey: $(VENV)/.installed  ## the whole story over HTTP against a running
 
 test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TESTS=, JOBS= at once, SEED= for an order)
 	@tools/install-test-packages.sh
+	@tools/old-chromium.sh
 	@$(if $(TESTS),$(PYTEST) $(TESTS),$(PYTEST) $(COVERING) --cov --cov-report term-missing:skip-covered)
 	@$(if $(TESTS),,$(PYTEST) tests $(COVERING:%=--ignore %))
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and Python packages do not bring: rabbitmq-server, chromium and Chinese fonts. Says
-# nothing when they are there. The broker is left out when the tests will not need it (URLs of running services in the
+# Installs what the tests need and Python packages do not bring: rabbitmq-server, chromium, Chinese fonts, and npm where
+# tools/old-chromium.sh will need it. Says nothing when they are there. The broker is left out when the tests will not need it (URLs of running services in the
 # environment, containers only). A Docker engine alone is no reason to leave it out: it may have no way to the images.
 set -euo pipefail
 
@@ -14,6 +14,7 @@ broker_is_elsewhere || broker_is_here || packages+=(rabbitmq-server)
 command -v chromium >/dev/null || packages+=(chromium chromium-l10n)
 [[ -n $(find /usr/share/fonts /usr/local/share/fonts ~/.fonts -iname '*CJK*' -print -quit 2>/dev/null) ]] ||
   packages+=(fonts-noto-cjk)
+tools/old-chromium.sh --is-there || command -v npm >/dev/null || packages+=(npm)
 [[ ${#packages[@]} == 0 ]] && exit 0
 
 if [[ $(id -u) == 0 ]]; then

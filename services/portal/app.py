@@ -12,12 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.portal.container import Portal
 from services.portal.cookies import Cookies
 from services.portal.endpoints import ROUTERS
-from services.portal.errors import PicturesTooLarge, PictureTooLarge
+from services.portal.errors import PicturesTooLarge, PictureTooLarge, TableTooLarge
 from services.portal.failures import FAILURES, failure_page
 from services.portal.gateway import Gateway
 from services.portal.pages import STATIC, Pages
 from services.portal.settings import PortalSettings
-from shared.errors import TooLarge
 from shared.web.health import health_router
 from shared.web.middleware import surroundings
 
@@ -27,7 +26,7 @@ IMPORT_LIMIT = 21 * 1024 * 1024
 LIMITS = (
     (r"/images/[a-z-]+$", IMAGE_LIMIT, PictureTooLarge),
     (r"^/applications/[0-9a-f-]{36}$", APPLICATION_LIMIT, PicturesTooLarge),
-    (r"^/registry/imports", IMPORT_LIMIT, TooLarge),
+    (r"^/registry/imports", IMPORT_LIMIT, TableTooLarge),
 )
 
 

@@ -49,6 +49,13 @@ class PicturesTooLarge(TooLarge):
     detail = "照片没有上传：每张不能超过 5 MB。请返回申请页面，压缩后重新选择"
 
 
+class TableTooLarge(TooLarge):
+    """A table to import."""
+
+    code = "table_too_large"
+    detail = "表格不能超过 20 MB，请分成几个文件导入"
+
+
 class WrongRole(Forbidden):
     """Somebody is logged in who may not see this page."""
 

@@ -225,3 +225,78 @@ async def test_front_and_back_change_places(site: Site, someone: MakeUser, paper
     await expect(user.page.locator("main")).to_contain_text("身份证正面与反面照片已交换位置")
     swapped = [await user.page.locator(f"#slot-{kind} img").get_attribute("src") for kind in ("id-back", "id-front")]
     assert [str(each).partition("?")[2] for each in swapped] == [str(each).partition("?")[2] for each in sources]
+
+
+BOTH = pytest.mark.parametrize(
+    "chosen_browser", ["browser", "old_browser"], ids=["of today", "Chromium 80"], indirect=True
+)
+
+
+@BOTH
+async def test_a_refused_import_is_no_broken_connection(someone: MakeUser, tmp_path: Path) -> None:
+    user = await someone()
+    await user.go("/review/login")
+    await log_in_reviewer(user)
+    await expect(user.page.get_by_role("heading", level=1)).to_have_text("安全员换证")
+    await user.go("/registry/imports")
+    report, table = user.page.locator("#report"), tmp_path / "people.csv"
+    user.refused = {413, 422}
+    for content, answer, said in (
+        (b"not a table", None, "表头"),
+        (b"a,b\n" * 6_000_000, None, "表格不能超过 20 MB"),
+        (b"a,b\n", answering(413, "too large", "text/plain"), "内容过大，系统没有接收"),
+        (b"a,b\n", lambda route: route.abort("aborted"), "连接中断"),
+    ):
+        table.write_bytes(content)
+        await user.page.locator("#file").set_input_files(table)
+        if answer:
+            await user.page.route("**/registry/imports", answer)
+        await user.press("检查")
+        await expect(report).to_contain_text(said)
+        assert said == "连接中断" or "连接中断" not in await report.inner_text()
+        await expect(user.page.get_by_role("button", name="检查")).to_be_enabled()
+        if answer:
+            await user.page.unroute("**/registry/imports")
+
+
+@BOTH
+async def test_an_upload_that_fails_says_so(site: Site, someone: MakeUser, papers: Path, tmp_path: Path) -> None:
+    user = await draft(site, someone, "南昌失败建设有限公司")
+    slot, large = user.page.locator("#slot-id-front"), tmp_path / "large.jpg"
+    large.write_bytes(bytes(6 * 1024 * 1024))
+    user.refused = {413, 500}
+    for paper, answer, said in (
+        (large, None, "照片不能超过 5 MB"),
+        (papers / "id-front.jpg", answering(413, "too large", "text/plain"), "照片不能超过 5 MB"),
+        (papers / "id-front.jpg", answering(500, WHOLE_PAGE), "请刷新页面后重试"),
+        (papers / "id-back.jpg", lambda route: route.abort("aborted"), "请检查网络"),
+    ):
+        if answer:
+            await user.page.route("**/images/*", answer)
+        await user.page.locator("#file-id-front").set_input_files(paper)
+        await expect(slot.get_by_role("alert")).to_contain_text(said)
+        await expect(slot.locator("progress")).to_have_count(0)
+        if answer:
+            await user.page.unroute("**/images/*")
+    await slot.get_by_role("button", name="重试").click()
+    await expect(slot).to_contain_text("已上传")
+
+
+async def test_an_upload_in_which_nothing_moves_ends(site: Site, someone: MakeUser, papers: Path) -> None:
+    user = await draft(site, someone, "南昌停滞建设有限公司")
+    go_on, held = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        held.set()
+        await go_on.wait()
+
+    await user.page.clock.install()
+    await user.page.route("**/images/*", hold)
+    await user.page.reload()
+    await user.page.locator("#file-id-front").set_input_files(papers / "id-front.jpg")
+    slot = user.page.locator("#slot-id-front")
+    await expect(slot.locator("progress")).to_be_visible()
+    await held.wait()
+    await user.page.clock.fast_forward(61_000)
+    await expect(slot.get_by_role("alert")).to_contain_text("上传失败，请检查网络")
+    go_on.set()

@@ -26,6 +26,7 @@ POST = "土建施工员"
 COMMENT = "公章不清晰，请重新盖章后拍照"
 
 
+@pytest.mark.parametrize("chosen_browser", ["browser", "old_browser"], ids=["of today", "Chromium 80"], indirect=True)
 @pytest.mark.parametrize("javascript", [True, False], ids=["with script", "without script"])
 async def test_from_registration_to_a_withdrawn_certificate(
     site: Site, someone: MakeUser, papers: Path, tmp_path: Path, javascript: bool

@@ -42,12 +42,14 @@ OF_A_STATUS = re.compile(r"^Failed to load resource: the server responded with a
 
 @dataclass
 class User:
-    """`page` is the window in front, `scripted` whether it runs scripts. Answers of 400 and more are faults unless
-    their status is in `refused`."""
+    """`page` is the window in front, `scripted` whether it runs scripts, `era` marks the pictures of an old browser.
+
+    Answers of 400 and more are faults unless their status is in `refused`."""
 
     context: BrowserContext
     page: Page
     scripted: bool = True
+    era: str = ""
     refused: set[int] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
@@ -125,7 +127,7 @@ class User:
         try:
             for kind, size in (("phone", PHONE), ("desk", DESK)):
                 await self.page.set_viewport_size(size)
-                await self.page.screenshot(path=OUTPUT / f"{name}-{kind}.png", full_page=True)
+                await self.page.screenshot(path=OUTPUT / f"{name}-{kind}{self.era}.png", full_page=True)
                 await self._examine(f"{name}-{kind}")
                 wide = await self.page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= size["width"], f"{name}-{kind}: {wide} px wide"
@@ -156,6 +158,6 @@ async def new_user(browser: Browser, base: str, *, javascript: bool = True, like
         storage_state=await like.context.storage_state() if like else None,
     )
     context.set_default_timeout(1000 * PATIENCE)
-    user = User(context, await context.new_page(), javascript)
+    user = User(context, await context.new_page(), javascript, "-old" if browser.version.startswith("80.") else "")
     user.watch()
     return user

@@ -18,14 +18,15 @@ function upload(input) {
   state.setAttribute("role", "status");
   for (const past of slot.querySelectorAll(".upload-slot__state, [role=alert]")) past.remove();
   slot.append(state);
+  // Without a way to go on the file is forgotten, or choosing it again would do nothing.
   const failed = (text, way) => {
+    if (!way) input.value = "";
     state.className = "upload-slot__state field__error";
     state.setAttribute("role", "alert");
     fill(state, text, " ", ...(way ? [way] : []));
   };
   if (isTooLarge(input)) {
     failed(input.dataset.tooLarge);
-    input.value = "";
     return;
   }
   const data = new FormData();
