@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import date
 
 from deploy.embedded.demo import REVIEWER, REVIEWER_PASSWORD
 from deploy.journey import (
@@ -13,13 +14,15 @@ from deploy.journey import (
     register_enterprise,
     submit_application,
 )
+from deploy.synthetic import id_number, taxpayer_id
 
 POST, OTHER_POST = "30", "40"
 
 
 @dataclass(frozen=True)
 class Stock:
-    """`applications` are ids by status; `reviewer` is a token of the reviewer with all roles."""
+    """`applications` are ids by status; `reviewer` is a token of the reviewer with all roles. `registered` has the ids
+    of a person of the registry and of two certificates, one of which is removed."""
 
     taxpayer: str
     password: str
@@ -28,6 +31,8 @@ class Stock:
     reviewer: str
     reviewer_id: str
     series_id: str
+    exception_id: str
+    registered: dict[str, str]
 
 
 async def fill(api: Api, people: list[str], password: str) -> Stock:
@@ -50,6 +55,16 @@ async def fill(api: Api, people: list[str], password: str) -> Stock:
     certified = await application_in(api, token, made["certified"], "certified")
     reviewers = await api.call("GET", "review", "/reviewers", token=reviewer)
     series = await api.call("GET", "certnumber", "/series", token=reviewer)
+    excepted = taxpayer_id(secrets.randbelow(10**7))
+    wrong = f"{excepted[:-1]}{(int(excepted[-1], 36) + 1) % 10}"
+    exception = await api.call(
+        "POST",
+        "enterprise",
+        "/taxpayer-exceptions",
+        token=reviewer,
+        json={"taxpayer_id": wrong, "reason": "已核对营业执照原件"},
+        expect=201,
+    )
     return Stock(
         taxpayer,
         password,
@@ -58,4 +73,23 @@ async def fill(api: Api, people: list[str], password: str) -> Stock:
         reviewer,
         reviewers["items"][0]["id"],
         series["items"][0]["id"],
+        exception["id"],
+        await _register(api, reviewer),
     )
+
+
+async def _register(api: Api, registrar: str) -> dict[str, str]:
+    number = id_number("female", date(1979, 3, 2), 0)
+    rows = [
+        "身份证号,姓名,岗位,证书编号,有效期至",
+        f"{number},安和宁,安全员,旧样0001,2031-05-31",
+        f"{number},安和宁,资料员,旧样0002,",
+    ]
+    table = {"file": ("people.csv", "\n".join(rows).encode())}
+    await api.call("POST", "renewal", "/registry/imports", token=registrar, files=table)
+    found = await api.call("GET", "renewal", "/registry/people", token=registrar, params={"id_number": number})
+    kept, removed = sorted(found["certificates"], key=lambda certificate: str(certificate["certificate_number"]))
+    removal = {"reason": "误导入", "updated_at": removed["updated_at"]}
+    path = f"/registry/certificates/{removed['id']}/removal"
+    await api.call("POST", "renewal", path, token=registrar, json=removal)
+    return {"person_id": found["id"], "held": kept["id"], "removed": removed["id"]}

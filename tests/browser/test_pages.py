@@ -31,7 +31,8 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Sight:
-    """`values` fill in the route's parameters, {application_id} with the application in that status."""
+    """`values` fill in the route's parameters, {application_id} with the application in that status, {certificate_id}
+    with the certificate that is held, or removed."""
 
     name: str
     who: str
@@ -44,11 +45,15 @@ class Sight:
             "number": stock.number,
             "reviewer_id": stock.reviewer_id,
             "series_id": stock.series_id,
+            "exception_id": stock.exception_id,
+            "person_id": stock.registered["person_id"],
             "slug": NOTICES[0].slug,
             **self.values,
         }
         if "application_id" in known:
             known["application_id"] = stock.applications[known["application_id"]]
+        if "certificate_id" in known:
+            known["certificate_id"] = stock.registered[known["certificate_id"]]
         return self.route.format_map(known)
 
 
@@ -90,6 +95,17 @@ SIGHTS = (
     Sight("proof", "reviewer", "/review/proof"),
     Sight("imports", "reviewer", "/registry/imports"),
     Sight("people", "reviewer", "/registry/people"),
+    Sight("person", "reviewer", "/registry/people/{person_id}"),
+    Sight("person-name", "reviewer", "/registry/people/{person_id}/name"),
+    *(
+        Sight(
+            f"certificate-{step}",
+            "reviewer",
+            f"/registry/people/{{person_id}}/certificates/{{certificate_id}}/{step}",
+            {"certificate_id": which},
+        )
+        for step, which in (("correction", "held"), ("removal", "held"), ("restoration", "removed"))
+    ),
     Sight("reviewers", "reviewer", "/admin/reviewers"),
     Sight("reviewer-new", "reviewer", "/admin/reviewers/new"),
     Sight("reviewer", "reviewer", "/admin/reviewers/{reviewer_id}"),
@@ -97,6 +113,8 @@ SIGHTS = (
     Sight("series", "reviewer", "/admin/series"),
     Sight("series-new", "reviewer", "/admin/series/new"),
     Sight("series-one", "reviewer", "/admin/series/{series_id}"),
+    Sight("exceptions", "reviewer", "/admin/taxpayer-exceptions"),
+    Sight("exception-revocation", "reviewer", "/admin/taxpayer-exceptions/{exception_id}/revocation"),
     Sight("audit", "reviewer", "/admin/audit"),
     Sight("audit-renewal", "reviewer", "/admin/audit?trail=renewal"),
     Sight("audit-series", "reviewer", "/admin/audit?trail=certnumber"),
