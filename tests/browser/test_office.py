@@ -121,8 +121,8 @@ async def test_series_is_added_and_seen_in_the_trail(someone: MakeUser) -> None:
     await admin.look("audit-account")
 
 
-async def staff(someone: MakeUser) -> User:
-    user = await someone()
+async def staff(someone: MakeUser, *, javascript: bool = True) -> User:
+    user = await someone(javascript=javascript)
     await user.go("/review/login")
     await log_in_reviewer(user)
     return user

@@ -80,25 +80,25 @@ class Snapshot:
     superseded_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digits: int | None = None
 
-    def assess(self, index: str, row: RegistryRow) -> Change | RowError:
+    def assess(self, index: str, row: RegistryRow) -> Change | list[RowError]:
         """Judge a row; nothing is changed. A certificate stays with who had it first, and neither one that the platform
         gave nor what a registrar has put right is the import's to change."""
         known_name, is_known = self.names.get(index), index in self.names
         name = row.name if row.name != known_name else None
-        if name is not None and name in self.superseded_names.get(index, ()):
-            return NAME_CORRECTED
+        refusals = [NAME_CORRECTED] if name is not None and name in self.superseded_names.get(index, ()) else []
         holding, warning, is_new = None, None, False
         if (certificate := row.certificate) is not None:
             alike = self.holdings.get(number_key(certificate.number), ())
             known = next((each for each in alike if each.number == certificate.number), None)
-            refusal = _refusal(index, certificate, known) or (_duplicate(index, alike) if known is None else None)
-            if refusal is not None:
-                return refusal
+            refusal = _refusal(index, certificate, known) if known else _duplicate(index, alike)
+            refusals += [refusal] if refusal else []
             is_new = known is None or known.owner != index
             if is_new:
                 warning = self._warning(certificate, alike)
             if is_new or (known and not known.by_platform and known.certificate != certificate):
                 holding = Holding(index, certificate, superseded=() if is_new or known is None else known.superseded)
+        if refusals:
+            return refusals
         if not is_known or is_new:
             outcome: Outcome = "created"
         else:
@@ -113,11 +113,8 @@ class Snapshot:
             message = f"{difference}，请核对 {certificate.shown} 是否正确"
             return RowError(COLUMN, "certificate_number_similar", message)
         if self.digits and number.isdecimal() and len(number) < self.digits:
-            message = (
-                f"证书编号 {number} 只有{len(number)}位，本平台的编号为{self.digits}位，请核对开头的0是否丢失；"
-                "如已丢失，请将该列设为文本格式并补全后再导入"
-            )
-            return RowError(COLUMN, "certificate_number_short", message)
+            length = f"证书编号 {number} 只有{len(number)}位，本平台的编号为{self.digits}位"
+            return RowError(COLUMN, "certificate_number_short", f"{length}，请核对开头的0是否丢失")
         return None
 
     def take(self, change: Change) -> None:
@@ -130,9 +127,7 @@ class Snapshot:
             self.holdings[key] = (*others, holding)
 
 
-def _refusal(index: str, certificate: RegisteredCertificate, known: Holding | None) -> RowError | None:
-    if known is None:
-        return None
+def _refusal(index: str, certificate: RegisteredCertificate, known: Holding) -> RowError | None:
     if known.owner != index:
         return None if known.is_free else TAKEN
     if known.removed:
@@ -160,7 +155,7 @@ def _duplicate(index: str, alike: Iterable[Holding]) -> RowError | None:
     return RowError(COLUMN, "certificate_duplicate", message)
 
 
-def plan(rows: Iterable[tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Change | RowError]:
+def plan(rows: Iterable[tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Change | list[RowError]]:
     """Assess the rows in order, each from what the rows before it would have changed; the snapshot takes it all up.
 
     A row with an error changes nothing.

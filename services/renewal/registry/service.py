@@ -22,7 +22,6 @@ from services.renewal.registry.file import (
     COLUMNS,
     RegisteredCertificate,
     RegistryRow,
-    RowError,
     codes_of,
     parse_row,
 )
@@ -169,11 +168,7 @@ def _good(chunk: Sequence[Parsed]) -> dict[int, tuple[str, RegistryRow]]:
 def _judge(chunk: Sequence[Parsed], good: Mapping[int, tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Judged]:
     """What becomes of every row of the chunk, in order."""
     planned = dict(zip(good, plan(good.values(), snapshot), strict=True))
-    judged: list[Judged] = []
-    for parsed in chunk:
-        own = planned[parsed.number] if isinstance(parsed.found, RegistryRow) else parsed.found
-        judged.append([own] if isinstance(own, RowError) else own)
-    return judged
+    return [planned[each.number] if isinstance(each.found, RegistryRow) else each.found for each in chunk]
 
 
 async def _rehearse(

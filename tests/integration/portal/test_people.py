@@ -135,7 +135,8 @@ async def test_a_number_that_wants_a_look_is_listed(registrar: Browser) -> None:
     rows = table(f"{person(1976)},秦安东,30,707300000076,")
     for press, written in ((("mode", "check"), "导入时会写入"), (IMPORT, "已写入")):
         page = await send(registrar, press, rows)
-        assert f"另有 1 行{written}，但请核对以下内容" in page.text
+        assert "共 1 行，没有问题，有需要核对的内容。" in page.text
+        assert f"有 1 行{written}" in page.text
         assert "2 证书编号 证书编号 707300000076 只有12位，本平台的编号为14位" in page.text
 
 
