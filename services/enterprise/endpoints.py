@@ -11,6 +11,7 @@ from services.enterprise.domain import INITIAL_PASSWORD
 from services.enterprise.errors import (
     CheckDigitRight,
     EnterpriseExists,
+    EnterpriseNotFound,
     ExceptionExists,
     ExceptionNotFound,
     TaxpayerIdInvalid,
@@ -19,6 +20,8 @@ from services.enterprise.schemas import (
     EXCEPTED,
     EnterpriseAccount,
     EnterpriseChange,
+    EnterpriseFound,
+    EnterpriseLookup,
     EnterpriseRead,
     EnterpriseRegistration,
     ExceptionAddition,
@@ -55,11 +58,13 @@ session_endpoints = session_routers(
 )
 
 
-def narrow_audit(
+async def narrow_audit(
+    container: OwnContainer,
+    session: Session,
     taxpayer_id: Annotated[Identifier | None, Query(max_length=40, description="the whole id")] = None,
 ) -> Alternatives:
     """Read this trail's own filter, as a FastAPI dependency."""
-    return service.narrow_audit(taxpayer_id)
+    return await service.narrow_audit(container, session, taxpayer_id)
 
 
 audit = audit_router(AuditAction, AUDIT_LABELS, narrowing=narrow_audit, naming=service.name_subjects)
@@ -86,6 +91,14 @@ async def register_enterprise(
 ) -> EnterpriseAccount:
     """Register an enterprise. Its account is the taxpayer id, its password 111111 until it is changed."""
     return views.new_account(container.cipher, await service.register_enterprise(container, session, body))
+
+
+@router.post("/enterprises/lookup", responses=problems(TaxpayerIdInvalid, EnterpriseNotFound))
+async def look_up_enterprise(
+    container: OwnContainer, session: Session, _: Administrator, body: EnterpriseLookup
+) -> EnterpriseFound:
+    """Find an enterprise by its account. Posted, because an address is no place for an id number."""
+    return views.found(await service.look_up(container, session, body.taxpayer_id))
 
 
 @router.get("/me")

@@ -12,6 +12,11 @@ class EnterpriseExists(Conflict):
     detail = "该纳税人识别号已注册，请直接登录或联系技术支持找回账号"
 
 
+class EnterpriseNotFound(NotFound):
+    code = "enterprise_not_found"
+    detail = "没有以该纳税人识别号注册的企业，请核对后重新填写"
+
+
 class CheckDigitRight(InvalidField):
     code = "check_digit_right"
     detail = "该纳税人识别号校验码正确，无需登记例外，企业可以直接注册"

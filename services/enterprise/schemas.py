@@ -39,8 +39,17 @@ def _wrong_only_in_its_check(value: str) -> str:
     raise refused(CheckDigitRight, CheckDigitRight.detail)
 
 
+def _well_formed(value: str) -> str:
+    try:
+        return validate(value, check_digit=False)
+    except InvalidTaxpayerId as error:
+        raise refused(TaxpayerIdInvalid, error.message) from None
+
+
 TaxpayerId = Annotated[Identifier, AfterValidator(_valid)]
 ExceptedId = Annotated[Identifier, AfterValidator(_wrong_only_in_its_check)]
+# Of an account that there may be: its check character may be wrong.
+AccountId = Annotated[Identifier, AfterValidator(_well_formed)]
 
 
 class EnterpriseRegistration(RequestModel):
@@ -70,6 +79,15 @@ class EnterpriseRead(BaseModel):
     address: str | None
     must_change_password: bool
     created_at: datetime
+
+
+class EnterpriseLookup(RequestModel):
+    taxpayer_id: AccountId = Field(title="纳税人识别号", max_length=40, description="the whole id, old or new")
+
+
+class EnterpriseFound(BaseModel):
+    id: UUID
+    name: str
 
 
 class ExceptionAddition(RequestModel):

@@ -11,6 +11,7 @@ from services.enterprise.audit import AuditAction
 from services.enterprise.domain import INITIAL_PASSWORD, account_identity
 from services.enterprise.errors import (
     EnterpriseExists,
+    EnterpriseNotFound,
     ExceptionExists,
     ExceptionNotFound,
 )
@@ -144,6 +145,14 @@ async def read_enterprise(session: AsyncSession, enterprise_id: UUID) -> Enterpr
     return await queries.get_enterprise(session, enterprise_id)
 
 
+async def look_up(container: Container, session: AsyncSession, taxpayer_id: str) -> Enterprise:
+    """Find the enterprise that logs in with this id, in its old form or its new. Raises EnterpriseNotFound."""
+    found = await queries.find_enterprise_by_identity(session, container.cipher.blind_index(identity(taxpayer_id)))
+    if found is None:
+        raise EnterpriseNotFound
+    return found
+
+
 async def change_enterprise(
     container: Container, session: AsyncSession, enterprise_id: UUID, change: EnterpriseChange
 ) -> Enterprise:
@@ -180,9 +189,15 @@ async def log_in(container: Container, sessions: Sessions, login: LoginRequest, 
     return await sessions.check_login(account, name, login, address)
 
 
-def narrow_audit(taxpayer_id: str | None) -> Alternatives:
-    """Entries about this id, which they hold masked."""
-    return [AuditEntry.subject == mask(taxpayer_id)] if taxpayer_id else []
+async def narrow_audit(container: Container, session: AsyncSession, taxpayer_id: str | None) -> Alternatives:
+    """Entries about this id, or that in another form by which its enterprise registered; they hold it masked."""
+    if taxpayer_id is None:
+        return []
+    masked = {mask(taxpayer_id)}
+    if key := account_identity(taxpayer_id):
+        account = await queries.find_enterprise_by_identity(session, container.cipher.blind_index(key))
+        masked |= {mask(account.account_name(container.cipher))} if account else set()
+    return [AuditEntry.subject.in_(masked)]
 
 
 async def name_subjects(_session: AsyncSession, _entries: Sequence[AuditEntry]) -> dict[UUID, str]:

@@ -2,7 +2,7 @@
 
 from services.enterprise.domain import INITIAL_PASSWORD
 from services.enterprise.models import EXCEPTED_ID, Enterprise, TaxpayerException
-from services.enterprise.schemas import EnterpriseAccount, EnterpriseRead, ExceptionRead
+from services.enterprise.schemas import EnterpriseAccount, EnterpriseFound, EnterpriseRead, ExceptionRead
 from shared.persistence.cipher import FieldCipher
 from shared.values.idnumber import mask
 from shared.values.taxpayer import CREDIT_CODE_LENGTH
@@ -22,6 +22,10 @@ def enterprise(cipher: FieldCipher, row: Enterprise) -> EnterpriseRead:
         must_change_password=row.must_change_password,
         created_at=row.created_at,
     )
+
+
+def found(row: Enterprise) -> EnterpriseFound:
+    return EnterpriseFound(id=row.id, name=row.name)
 
 
 def exception(cipher: FieldCipher, row: TaxpayerException) -> ExceptionRead:

@@ -62,6 +62,7 @@ def narrow_audit(
     name: Annotated[Sought | None, Query(max_length=50, description="any part of the person's name")] = None,
     id_number: Annotated[Identifier | None, Query(max_length=40, description="the person's, whole")] = None,
     enterprise: Annotated[Sought | None, Query(max_length=100, description="any part of the name")] = None,
+    enterprise_id: UUID | None = None,
 ) -> Alternatives:
     """Read this trail's own filters, as a FastAPI dependency. Raises IdNumberInvalid."""
     search = AuditSearch(
@@ -69,6 +70,7 @@ def narrow_audit(
         name=name,
         id_number=eligibility.index_and_mask(container, id_number) if id_number else None,
         enterprise=enterprise,
+        enterprise_id=enterprise_id,
     )
     return trail.narrow(search)
 

@@ -127,8 +127,9 @@ def audited(search: AuditSearch) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         *person,
         (Application.sequence, eq, search.sequence),
         (Enterprise.name, contains, search.enterprise),
+        (Application.enterprise_id, eq, search.enterprise_id),
     )
-    if search.sequence is not None or search.enterprise is not None:
+    if any(given is not None for given in (search.sequence, search.enterprise, search.enterprise_id)):
         return applications
     return applications.union_all(apply_filters(sa.select(Person.id), *person))
 

@@ -90,6 +90,7 @@ class AuditSearch:
     name: str | None = None
     id_number: tuple[str, str] | None = None
     enterprise: str | None = None
+    enterprise_id: UUID | None = None
 
 
 class RevisionRequest(RequestModel):

@@ -99,6 +99,7 @@ class Item(Base):
 
     __table_args__ = (
         sa.Index(None, "application_number"),
+        sa.Index(None, "enterprise_id"),
         sa.Index(None, "added_at", "application_id"),
         sa.Index(None, "status", "added_at", "application_id"),
         sa.Index(None, "post", "added_at", "application_id"),

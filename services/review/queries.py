@@ -182,6 +182,7 @@ def matching_applications(search: AuditSearch) -> sa.Select[Any]:
         (Item.name, contains_by_index, search.name),
         (Item.id_number_index, eq, search.id_number_index),
         (Item.enterprise_name, contains_by_index, search.enterprise),
+        (Item.enterprise_id, eq, search.enterprise_id),
     )
 
 

@@ -78,11 +78,12 @@ ApplicationNumber = Annotated[str, StringConstraints(pattern="^(HZ)?[0-9]{1,12}$
 class AuditSearch:
     """All given conditions must hold; `name` and `enterprise` match anywhere, the others exactly."""
 
-    account: str | None
-    application_number: str | None
-    name: str | None
-    id_number_index: str | None
-    enterprise: str | None
+    account: str | None = None
+    application_number: str | None = None
+    name: str | None = None
+    id_number_index: str | None = None
+    enterprise: str | None = None
+    enterprise_id: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

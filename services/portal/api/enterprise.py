@@ -64,6 +64,11 @@ class EnterpriseAccount(Answer):
     initial_password: str
 
 
+class EnterpriseFound(Answer):
+    id: UUID
+    name: str
+
+
 class EnterpriseRead(Answer):
     id: UUID
     account: str

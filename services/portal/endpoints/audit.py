@@ -17,6 +17,7 @@ from shared.errors import NotFound
 router = page_router()
 
 HERE = "/admin/audit"
+LOOKUP = "/enterprise/v1/enterprises/lookup"
 Page = review.PageAuditRead | renewal.PageAuditRead | enterprise.PageAuditRead | certnumber.PageAuditRead
 Trail = (
     type[review.PageAuditRead]
@@ -30,7 +31,7 @@ AUDITS: Mapping[str, Trail] = {
     "enterprise": enterprise.PageAuditRead,
     "certnumber": certnumber.PageAuditRead,
 }
-PERSONAL = ("application_number", "name", "id_number", "enterprise")
+PERSONAL = ("application_number", "name", "id_number", "enterprise", "taxpayer_id")
 # What may be typed, by trail. It travels sealed: it may be an id number even where none is asked for.
 TYPED: Mapping[str, tuple[str, ...]] = {
     "review": ("account", "actor", *PERSONAL),
@@ -38,7 +39,7 @@ TYPED: Mapping[str, tuple[str, ...]] = {
     "enterprise": ("account", "actor", "taxpayer_id"),
     "certnumber": ("account", "actor", "series"),
 }
-ALL_TYPED = ("account", "actor", *PERSONAL, "taxpayer_id", "series")
+ALL_TYPED = ("account", "actor", *PERSONAL, "series")
 CHOSEN = ("trail", "action", "from", "to")
 NO_ACCOUNT = "没有这个账号，请核对后重新填写"
 BACKWARDS = "开始时间晚于结束时间，请修改"
@@ -98,17 +99,34 @@ async def _search(
     if params.get("from") and params.get("to") and params["to"] < params["from"]:
         return model(items=[]), BACKWARDS, {"to": BACKWARDS}
     try:
-        if "account" in params and trail != "review":
-            # Only the desk knows accounts by name; the others know by whose id something was done.
-            account = await _account(context, params.pop("account"))
-            if account is None:
-                return model(items=[]), NO_ACCOUNT, {"account": NO_ACCOUNT}
-            params["actor_id"] = account
+        if errors := await _resolve(context, trail, params):
+            return model(items=[]), next(iter(errors.values())), errors
         return await context.get(model, f"/{trail}/v1/audit", params=params), None, {}
     except Refused as problem:
         if problem.status != 422:
             raise
         return model(items=[]), problem.detail, problem.errors or {"": problem.detail}
+
+
+async def _resolve(context: SignedIn, trail: str, params: dict[str, str]) -> dict[str, str]:
+    """Put ids in place of the accounts that only another service knows by name. Gives what is wrong, by field."""
+    errors = {}
+    if "account" in params and trail != "review":
+        account = await _account(context, params.pop("account"))
+        if account is None:
+            errors["account"] = NO_ACCOUNT
+        else:
+            params["actor_id"] = account
+    if "taxpayer_id" in params and trail != "enterprise":
+        body = {"taxpayer_id": params.pop("taxpayer_id")}
+        try:
+            found = await context.post(enterprise.EnterpriseFound, LOOKUP, json=body)
+            params["enterprise_id"] = str(found.id)
+        except Refused as problem:
+            if problem.status not in {404, 422}:
+                raise
+            errors["taxpayer_id"] = problem.errors.get("taxpayer_id", problem.detail)
+    return errors
 
 
 async def _account(context: SignedIn, username: str) -> str | None:

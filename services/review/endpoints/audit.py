@@ -1,6 +1,7 @@
 """The route of the audit trail."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Query
 
@@ -23,6 +24,7 @@ def narrow(
     name: Annotated[Sought | None, Query(max_length=50, description="any part of the applicant's name")] = None,
     id_number: Annotated[Identifier | None, Query(max_length=40, description="the applicant's, whole")] = None,
     enterprise: Annotated[Sought | None, Query(max_length=100, description="any part of the name")] = None,
+    enterprise_id: UUID | None = None,
 ) -> Alternatives:
     """Read this trail's own filters, as a FastAPI dependency. Raises IdNumberInvalid."""
     search = AuditSearch(
@@ -31,6 +33,7 @@ def narrow(
         name=name,
         id_number_index=desk.index_id_number(container, id_number) if id_number else None,
         enterprise=enterprise,
+        enterprise_id=enterprise_id,
     )
     return trail.narrow(search)
 

@@ -1,6 +1,7 @@
 """What administrators search the audit trail by, and the words for what an entry is about."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from shared.values.idnumber import mask_name
 
 def narrow(search: AuditSearch) -> Alternatives:
     """Entries about the applications that all these match; of an account what it did and what was done to it."""
-    asked = any((search.application_number, search.name, search.id_number_index, search.enterprise))
+    asked = replace(search, account=None) != AuditSearch()
     applications = [OBJECT_ID.in_(queries.matching_applications(search))] if asked else []
     if search.account is None:
         return applications

@@ -98,6 +98,16 @@ async def test_a_self_employed_person_s_id_is_shown_masked(harness: Harness) -> 
     assert taxpayer[:18] not in str(entries)
 
 
+async def test_the_trail_is_searched_by_either_form_of_an_id(harness: Harness) -> None:
+    taxpayer = wrong(707)
+    await admit(harness, taxpayer)
+    assert (await register(harness, taxpayer)).status_code == 201
+    for typed in (taxpayer, taxpayer[2:17]):
+        entries = await trail(harness, taxpayer_id=typed)
+        assert [entry["action"] for entry in entries] == ["exception_used", "exception_added"]
+    assert await trail(harness, taxpayer_id=taxpayer_id(708)) == []
+
+
 async def test_an_exception_is_listed_and_taken_back(harness: Harness) -> None:
     token, taxpayer = await harness.reviewer("admin", ("admin",)), wrong(704)
     exception = (await admit(harness, taxpayer)).json()

@@ -1,13 +1,14 @@
 """The administrator's audit trails: searched by what people know, shown in words."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from deploy.journey import import_people
-from deploy.synthetic import id_number
+from deploy.journey import import_people, register_enterprise
+from deploy.synthetic import id_number, taxpayer_id
 from services.certnumber.audit import AUDIT_LABELS as CERTNUMBER_LABELS
 from services.portal.audit_words import TRAILS, details
 from services.renewal.audit import AUDIT_LABELS as RENEWAL_LABELS
@@ -16,7 +17,7 @@ from shared.values.idnumber import mask, mask_name
 from tests.integration.portal.browser import Browser, Page
 from tests.integration.portal.desk import Desk
 from tests.integration.portal.people import become_reviewer
-from tests.support.platform import REVIEWER, Harness
+from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, Harness
 
 
 @pytest.fixture
@@ -121,6 +122,41 @@ async def test_an_account_is_found_by_what_it_did_and_what_was_done_to_it(admin:
     assert "没有符合条件的记录" in (await search(admin, "review", account="nobody-of-that-name")).text
 
 
+async def test_an_enterprise_is_found_by_its_account_though_another_has_its_name(
+    admin: Browser, platform: Harness, desk: Desk
+) -> None:
+    application = await desk.add()
+    await desk.decided(application, "approve", "certified")
+    await admin.get(f"/review/items/{application}/images/id-front?revision=1")
+    taxpayer = (await platform.api.call("GET", "enterprise", "/me", token=desk.token))["account"]
+    namesake, _ = await register_enterprise(platform.api, desk.enterprise, ENTERPRISE_PASSWORD)
+    for typed in (taxpayer, f" {taxpayer[:8].lower()} {taxpayer[8:]}", taxpayer[2:17]):
+        for trail, action in (("review", "审核通过"), ("renewal", "查看申请图片")):
+            found = await search(admin, trail, taxpayer_id=typed)
+            assert found.status == 200
+            assert action in found.text
+            assert {"/review/items/" + application} == set(re.findall(r"/review/items/[0-9a-f-]{36}", found.html))
+            assert taxpayer[2:17].encode() not in found.response.url.query
+    for trail in ("review", "renewal"):
+        assert rows(await search(admin, trail, taxpayer_id=namesake)) == 0
+        assert rows(await search(admin, trail, taxpayer_id=taxpayer, enterprise="另一家")) == 0
+    assert rows(await search(admin, "enterprise", taxpayer_id=taxpayer)) == 0
+
+
+async def test_all_accounts_that_are_not_there_are_said_at_once(admin: Browser) -> None:
+    unknown = "没有以该纳税人识别号注册的企业，请核对后重新填写"
+    for typed, said in ((taxpayer_id(990_001), unknown), ("9136", "纳税人识别号应为15、17、18或20位")):
+        for trail in ("review", "renewal"):
+            page = await search(admin, trail, taxpayer_id=typed)
+            assert page.status == 422
+            assert 'id="taxpayer_id-error"' in page.html
+            assert said in page.text
+            assert ("taxpayer_id", typed) in page.form("/admin/audit/search").fields
+    both = await search(admin, "renewal", taxpayer_id=taxpayer_id(990_001), account="nobody-of-that-name")
+    for field in ("account", "taxpayer_id"):
+        assert f'id="{field}-error"' in both.html
+
+
 async def test_a_series_is_found_by_its_name(admin: Browser, platform: Harness) -> None:
     body = {"name": "寻找专用", "layout": "XZ{serial:05}", "posts": ["99"], "active": False}
     await platform.api.call("POST", "certnumber", "/series", token=await platform.reviewer(), json=body, expect=201)
@@ -140,6 +176,11 @@ async def test_what_is_wrong_is_said_beside_its_field_and_stays(admin: Browser, 
         assert page.status == 422
         assert f'id="{field}-error"' in page.html
         assert (field, value) in page.form("/admin/audit/search").fields
+
+
+async def test_the_hint_is_about_the_fields_there_are(admin: Browser) -> None:
+    assert "身份证号和纳税人识别号填完整号码；人员姓名" in (await admin.get("/admin/audit")).text
+    assert "申请编号" not in (await admin.get("/admin/audit?trail=enterprise")).text
 
 
 async def test_the_trail_has_pages(admin: Browser, platform: Harness) -> None:
