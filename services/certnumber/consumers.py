@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber.container import CertnumberContainer
-from services.certnumber.service import approvals
-from shared.contracts.renewal import RenewalApprovalWithdrawn, RenewalApproved
-from shared.contracts.topology import CERTNUMBER_APPROVALS
+from services.certnumber.service import approvals, resync
+from shared.contracts.renewal import ApprovalsDigest, RenewalApprovalWithdrawn, RenewalApproved, RenewalSnapshot
+from shared.contracts.topology import CERTNUMBER_APPROVALS, CERTNUMBER_RESYNC
 from shared.messaging import Received, Subscription
 
 
@@ -26,6 +26,19 @@ async def on_approval_withdrawn(
     await approvals.withdraw_approvals(container, session, batch)
 
 
+async def on_digest(
+    container: CertnumberContainer, session: AsyncSession, batch: Sequence[Received[ApprovalsDigest]]
+) -> None:
+    await resync.ask_for_approvals(container, session, batch[-1].event)
+
+
+async def on_snapshot(
+    container: CertnumberContainer, session: AsyncSession, batch: Sequence[Received[RenewalSnapshot]]
+) -> None:
+    await resync.take_snapshots(container, session, batch)
+
+
 SUBSCRIPTIONS = (
     Subscription(CERTNUMBER_APPROVALS, {RenewalApproved: on_approved, RenewalApprovalWithdrawn: on_approval_withdrawn}),
+    Subscription(CERTNUMBER_RESYNC, {ApprovalsDigest: on_digest, RenewalSnapshot: on_snapshot}),
 )

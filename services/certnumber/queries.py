@@ -109,6 +109,27 @@ async def latest_decisions(session: AsyncSession, applications: Collection[UUID]
     return dict((await session.execute(statement)).all())
 
 
+def versions() -> sa.Subquery:
+    """What is compared with renewal: by application, how many approvals and withdrawals of them are known."""
+    withdrawn = sa.func.count().filter(Approval.status == ApprovalStatus.withdrawn)
+    known = sa.select(Approval.application_id.label("id"), (sa.func.count() + withdrawn).label("version"))
+    return known.group_by(Approval.application_id).subquery()
+
+
+async def find_present_entries(session: AsyncSession, keys: Collection[Key]) -> Sequence[LedgerEntry]:
+    """Find the numbers of these approvals that are valid."""
+    statement = sa.select(LedgerEntry).where(
+        sa.tuple_(LedgerEntry.application_id, LedgerEntry.decision_no).in_(list(keys)), LedgerEntry.state == "valid"
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def find_failed(session: AsyncSession, keys: Collection[Key]) -> Sequence[Approval]:
+    """Find those of these approvals that could not be numbered."""
+    statement = sa.select(Approval).where(_KEY.in_(list(keys)), Approval.status == ApprovalStatus.failed)
+    return (await session.scalars(statement)).all()
+
+
 async def add_withdrawn(session: AsyncSession, rows: Sequence[WithdrawnApproval]) -> None:
     """Insert tombstones, in key order, for approvals that are not there yet."""
     await session.execute(insert(Approval).values(list(rows)).on_conflict_do_nothing())

@@ -1,6 +1,6 @@
 """All SQL of the enterprise service."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -42,3 +42,13 @@ async def take_exception(session: AsyncSession, exception_id: UUID) -> TaxpayerE
     """Delete it; gives what it was."""
     statement = sa.delete(TaxpayerException).where(TaxpayerException.id == exception_id).returning(TaxpayerException)
     return await session.scalar(statement)
+
+
+def versions() -> sa.Subquery:
+    """What is compared with who listens: id, version and last change of each enterprise."""
+    columns = (Enterprise.id, Enterprise.revision.label("version"), Enterprise.updated_at.label("changed_at"))
+    return sa.select(*columns).subquery()
+
+
+async def list_enterprises(session: AsyncSession, ids: Collection[UUID]) -> Sequence[Enterprise]:
+    return (await session.scalars(sa.select(Enterprise).where(Enterprise.id.in_(ids)))).all()

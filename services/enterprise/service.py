@@ -31,8 +31,10 @@ from shared.auth.captcha import Captchas
 from shared.auth.passwords import hash_now
 from shared.auth.sessions import Checked, Sessions
 from shared.auth.tokens import Principal
-from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseUpdated
+from shared.contracts.enterprise import EnterpriseRegistered, EnterprisesDigest, EnterpriseUpdated
+from shared.contracts.renewal import EnterprisesResyncRequested
 from shared.persistence.db import violates
+from shared.runtime import resync
 from shared.runtime.container import Container
 from shared.values.idnumber import mask
 from shared.values.taxpayer import identity, normalise
@@ -203,3 +205,18 @@ async def narrow_audit(container: Container, session: AsyncSession, taxpayer_id:
 async def name_subjects(_session: AsyncSession, _entries: Sequence[AuditEntry]) -> dict[UUID, str]:
     """Give no other words than the masked id, by which people know what an entry is about."""
     return {}
+
+
+async def tell_digest(container: Container, session: AsyncSession) -> None:
+    """Say how many enterprises there are at which revision, for others to compare."""
+    await resync.tell(container, session, queries.versions(), EnterprisesDigest)
+
+
+async def say_again(container: Container, session: AsyncSession, request: EnterprisesResyncRequested) -> None:
+    """Tell the present state of what the asking service has not heard of."""
+    ids = await resync.lacking(container, session, queries.versions(), request)
+    states = [
+        EnterpriseUpdated(enterprise_id=row.id, revision=row.revision, name=row.name)
+        for row in await queries.list_enterprises(session, ids)
+    ]
+    container.outbox.add(session, states, container.clock.now())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx2
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from services.renewal.container import RenewalContainer
 from services.renewal.endpoints import audit, router
 from services.renewal.endpoints import letters as letters_router
 from services.renewal.errors import ImageTooLargeProblem
+from services.renewal.metrics import sample_approvals
 from services.renewal.models import CERTIFICATE_NUMBER, ID_NUMBER, HeldCertificate, Person
 from services.renewal.pictures.endpoints import changes as picture_changes_router
 from services.renewal.pictures.endpoints import router as pictures_router
@@ -19,6 +21,7 @@ from services.renewal.pictures.reduced import MAX_BYTES
 from services.renewal.pictures.service import sweep_orphans
 from services.renewal.registry.endpoints import router as registry_router
 from services.renewal.registry.sealing import seal_stored
+from services.renewal.service.resync import Reminder, tell_digests
 from services.renewal.settings import RenewalSettings
 from shared.errors import TooLarge
 from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
@@ -26,6 +29,7 @@ from shared.files.tables.filetypes import MAX_FILE_BYTES
 from shared.observability.telemetry import get_logger
 from shared.persistence.rotation import Encrypted
 from shared.runtime.container import build_container
+from shared.runtime.resync import repeat
 from shared.runtime.service import Service
 from shared.values.clock import Clock
 from shared.web.app import create_app as create_service_app
@@ -109,13 +113,24 @@ async def keep_numbers_sealed(container: RenewalContainer) -> None:
         await asyncio.sleep(SWEEP_INTERVAL)
 
 
+async def keep_others_in_step(container: RenewalContainer) -> None:
+    """Tell others what there is, again and again, until cancelled."""
+    await repeat(container, partial(tell_digests, container))
+
+
+async def keep_asking(container: RenewalContainer) -> None:
+    """Ask again for numbers that do not come, until cancelled."""
+    await repeat(container, Reminder(container).remind)
+
+
 SERVICE = Service(
     "renewal",
     RenewalSettings,
     build,
     create_app,
     SUBSCRIPTIONS,
-    jobs=(keep_store_clean, keep_numbers_sealed),
+    jobs=(keep_store_clean, keep_numbers_sealed, keep_others_in_step, keep_asking),
+    samplers=(sample_approvals,),
     encrypted=(
         Encrypted(Person.id_number, ID_NUMBER),
         Encrypted(HeldCertificate.sealed_number, CERTIFICATE_NUMBER),

@@ -5,11 +5,18 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal.container import RenewalContainer
-from services.renewal.service import decisions, enterprises, numbers
+from services.renewal.service import decisions, enterprises, numbers, resync
 from shared.contracts import topology
-from shared.contracts.certnumber import NumberAssigned, NumberingFailed, NumberVoided
-from shared.contracts.enterprise import EnterpriseRegistered, EnterpriseState, EnterpriseUpdated
-from shared.contracts.review import ReviewApprovalWithdrawn, ReviewApproved, ReviewDecision, ReviewRejected
+from shared.contracts.certnumber import ApprovalsResyncRequested, NumberAssigned, NumberingFailed, NumberVoided
+from shared.contracts.enterprise import EnterpriseRegistered, EnterprisesDigest, EnterpriseState, EnterpriseUpdated
+from shared.contracts.review import (
+    ApplicationsResyncRequested,
+    ReviewApprovalWithdrawn,
+    ReviewApproved,
+    ReviewDecision,
+    ReviewDecisionRepeated,
+    ReviewRejected,
+)
 from shared.messaging import Received, Subscription
 
 
@@ -43,6 +50,26 @@ async def on_numbering_failed(
     await numbers.fail_numbering(container, session, batch)
 
 
+async def on_enterprises_digest(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[EnterprisesDigest]]
+) -> None:
+    await resync.ask_for_enterprises(container, session, batch[-1].event)
+
+
+async def on_applications_resync_requested(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[ApplicationsResyncRequested]]
+) -> None:
+    for received in batch:
+        await resync.tell_review(container, session, received.event)
+
+
+async def on_approvals_resync_requested(
+    container: RenewalContainer, session: AsyncSession, batch: Sequence[Received[ApprovalsResyncRequested]]
+) -> None:
+    for received in batch:
+        await resync.tell_certnumber(container, session, received.event)
+
+
 SUBSCRIPTIONS = (
     Subscription(topology.RENEWAL_ENTERPRISES, {EnterpriseRegistered: on_enterprise, EnterpriseUpdated: on_enterprise}),
     Subscription(
@@ -55,6 +82,15 @@ SUBSCRIPTIONS = (
             NumberAssigned: on_number_assigned,
             NumberVoided: on_number_voided,
             NumberingFailed: on_numbering_failed,
+        },
+    ),
+    Subscription(
+        topology.RENEWAL_RESYNC,
+        {
+            EnterprisesDigest: on_enterprises_digest,
+            ApplicationsResyncRequested: on_applications_resync_requested,
+            ApprovalsResyncRequested: on_approvals_resync_requested,
+            ReviewDecisionRepeated: on_decision,
         },
     ),
 )

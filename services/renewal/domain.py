@@ -64,6 +64,9 @@ class Action(StrEnum):
     cancel = "cancel"
 
 
+# What others are told of; an application's history has other entries too.
+ANNOUNCED: tuple[str, ...] = (*Action, "numbering_failed", "decision_refused", "restate")
+
 TRANSITIONS: dict[tuple[Status, Action], Status] = {
     (Status.draft, Action.submit): Status.pending_review,
     (Status.draft, Action.cancel): Status.cancelled,

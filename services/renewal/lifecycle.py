@@ -135,7 +135,7 @@ class Applications:
             decision_id=decision_id,
             approved_at=at,
             previous_approval=previous,
-            replaces=next((self._shown(c) for c in self.holdings.replaceable(application)), None),
+            replaces=self.replaced_number(application),
         )
 
     def reject(
@@ -244,12 +244,13 @@ class Applications:
 
     def _announce(self, kind: type[E], application: Application, at: datetime, **own: Any) -> None:
         """Publish the whole state as it is now; `own` are the fields that only this kind of event has."""
-        state = dict(self._state(application, at))
+        state = dict(self.state(application, at))
         # A reader ignores what it does not know, a writer must not: a misspelt field would be lost without a word.
         event = kind.model_validate({**state, **own}, extra="forbid")
         self._container.outbox.add(self._session, event, at)
 
-    def _state(self, application: Application, at: datetime) -> contract.ApplicationState:
+    def state(self, application: Application, at: datetime) -> contract.ApplicationState:
+        """What events tell of the application as it is now."""
         return contract.ApplicationState(
             application_id=application.id,
             application_number=application_number(application.sequence),
@@ -291,6 +292,10 @@ class Applications:
                 for certificate in self.holdings.valid(person.id, business_day(at))
             ),
         )
+
+    def replaced_number(self, application: Application) -> str | None:
+        """The number of the certificate that one for `application` takes the place of, as it is shown."""
+        return next((self._shown(certificate) for certificate in self.holdings.replaceable(application)), None)
 
     def _shown(self, certificate: HeldCertificate) -> str:
         return certificate.shown_number(self._container.cipher)

@@ -169,6 +169,8 @@ class Application(Base):
         sa.Index(None, "person_id"),
         sa.Index("uq_applications_live_post", "person_id", "post", unique=True, postgresql_where=IS_LIVE),
         sa.Index("ix_applications_person_live", "person_id", postgresql_where=IS_LIVE),
+        # What waits for a number.
+        sa.Index("ix_applications_approved", "updated_at", postgresql_where=sa.text("status = 'approved'")),
         # What the row locks cannot see the database still refuses: 施工员 and 质量员 of one person, both live.
         ExcludeConstraint(
             ("person_id", "="),
@@ -229,3 +231,15 @@ class Change(Base):
     decision_no: Mapped[int]
     reason: Mapped[DecisionReason] = _reason()
     certificate_number: Mapped[str | None]
+
+
+class Answer(Base):
+    """What was answered to a decision of the desk: accepted, or refused with `code` and `detail`."""
+
+    __tablename__ = "answers"
+    decision_id: Mapped[UUID] = mapped_column(primary_key=True)
+    application_id: Mapped[UUID] = mapped_column(sa.ForeignKey("applications.id"), index=True)
+    change_no: Mapped[int]
+    code: Mapped[str | None]
+    detail: Mapped[str | None]
+    at: Mapped[datetime]

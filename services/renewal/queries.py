@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from operator import eq, ge, le
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,8 @@ from sqlalchemy.orm import contains_eager
 from sqlalchemy.sql.operators import in_op
 
 from services.renewal import models
-from services.renewal.domain import LIVE, AgeLimit, Post
-from services.renewal.models import Application, Change, Enterprise, HeldCertificate, Image, Person, Submission
+from services.renewal.domain import ANNOUNCED, LIVE, Action, AgeLimit, Post
+from services.renewal.models import Answer, Application, Change, Enterprise, HeldCertificate, Image, Person, Submission
 from services.renewal.schemas import ApplicationSearch, AuditSearch
 from shared.persistence.search import contains, contains_by_index
 from shared.web.pagination import PageRequest, apply_filters, keyset
@@ -185,3 +186,83 @@ async def approved_posts(session: AsyncSession, approvals: Collection[tuple[UUID
         .distinct()
     )
     return {(row[0], row[1]): row[2] for row in await session.execute(statement)}
+
+
+# --- what is compared with other services, and made up for
+
+
+def application_versions() -> sa.Subquery:
+    """Give by application the change_no of the last change that others were told of, and its time."""
+    return _versions(sa.func.max(Change.change_no), Change.action.in_(ANNOUNCED), Change.revision > 0)
+
+
+def approval_versions() -> sa.Subquery:
+    """Count the approvals and withdrawals of each application, with the time of the last."""
+    return _versions(sa.func.count(), Change.action.in_((Action.approve, Action.withdraw)))
+
+
+def _versions(version: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> sa.Subquery:
+    columns = (Change.application_id.label("id"), version.label("version"), sa.func.max(Change.at).label("changed_at"))
+    return sa.select(*columns).where(*where).group_by(Change.application_id).subquery()
+
+
+def enterprise_versions() -> sa.Subquery:
+    """What is known of enterprises: id and revision of each."""
+    return sa.select(Enterprise.id, Enterprise.revision.label("version")).subquery()
+
+
+async def waiting_approvals(session: AsyncSession, before: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
+    """List approved applications that have had no number since then, in order of their ids."""
+    statement = sa.select(Application.id).where(
+        Application.status == sa.literal_column("'approved'"), Application.updated_at <= before
+    )
+    if after is not None:
+        statement = statement.where(Application.id > after)
+    return (await session.scalars(statement.order_by(Application.id).limit(limit))).all()
+
+
+async def count_waiting(session: AsyncSession) -> tuple[int, float]:
+    """Count the approved applications without a number that were not told why, and the oldest one's seconds."""
+    age = sa.func.extract("epoch", sa.func.now() - sa.func.min(Application.updated_at))
+    statement = sa.select(sa.func.count(), sa.func.greatest(sa.func.coalesce(age, 0), 0)).where(
+        Application.status == sa.literal_column("'approved'"), Application.numbering_failure.is_(None)
+    )
+    number, seconds = (await session.execute(statement)).one()
+    return number, float(seconds)
+
+
+async def submissions_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Submission]]:
+    """All submissions of each application, oldest first."""
+    found: dict[UUID, list[Submission]] = defaultdict(list)
+    statement = sa.select(Submission).where(Submission.application_id.in_(sorted(ids))).order_by(Submission.revision)
+    for row in await session.scalars(statement):
+        found[row.application_id].append(row)
+    return found
+
+
+async def histories_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Change]]:
+    """All changes of each application, oldest first."""
+    found: dict[UUID, list[Change]] = defaultdict(list)
+    statement = sa.select(Change).where(Change.application_id.in_(sorted(ids))).order_by(Change.change_no)
+    for row in await session.scalars(statement):
+        found[row.application_id].append(row)
+    return found
+
+
+async def answers_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Answer]]:
+    """All answers to decisions on each application, oldest first."""
+    found: dict[UUID, list[Answer]] = defaultdict(list)
+    statement = sa.select(Answer).where(Answer.application_id.in_(sorted(ids))).order_by(Answer.change_no)
+    for row in await session.scalars(statement):
+        found[row.application_id].append(row)
+    return found
+
+
+async def answered(session: AsyncSession, decision_ids: Collection[UUID]) -> set[UUID]:
+    """Find which of these decisions have had their answer."""
+    statement = sa.select(Answer.decision_id).where(Answer.decision_id.in_(sorted(decision_ids)))
+    return set(await session.scalars(statement))
+
+
+async def images_by_id(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Image]:
+    return {row.id: row for row in await session.scalars(sa.select(Image).where(Image.id.in_(sorted(ids))))}

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.review.service import projection
+from services.review.service import projection, resync
 from shared.contracts.renewal import (
+    ApplicationsDigest,
     RenewalApprovalWithdrawn,
     RenewalApproved,
     RenewalCancelled,
@@ -17,9 +18,10 @@ from shared.contracts.renewal import (
     RenewalNumberingFailed,
     RenewalRejected,
     RenewalRestated,
+    RenewalSnapshot,
     RenewalSubmitted,
 )
-from shared.contracts.topology import REVIEW_APPLICATIONS
+from shared.contracts.topology import REVIEW_APPLICATIONS, REVIEW_RESYNC
 from shared.messaging import Received, Subscription
 from shared.runtime.container import Container
 
@@ -72,6 +74,14 @@ async def on_restated(container: Container, session: AsyncSession, batch: Sequen
     await projection.keep_states(container, session, batch)
 
 
+async def on_digest(container: Container, session: AsyncSession, batch: Sequence[Received[ApplicationsDigest]]) -> None:
+    await resync.ask_for_applications(container, session, batch[-1].event)
+
+
+async def on_snapshot(container: Container, session: AsyncSession, batch: Sequence[Received[RenewalSnapshot]]) -> None:
+    await projection.keep_snapshots(container, session, batch)
+
+
 SUBSCRIPTIONS = (
     Subscription(
         REVIEW_APPLICATIONS,
@@ -87,4 +97,5 @@ SUBSCRIPTIONS = (
             RenewalRestated: on_restated,
         },
     ),
+    Subscription(REVIEW_RESYNC, {ApplicationsDigest: on_digest, RenewalSnapshot: on_snapshot}),
 )

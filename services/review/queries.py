@@ -109,6 +109,28 @@ async def put_outcomes(session: AsyncSession, rows: Sequence[DecisionOutcome]) -
     await _update_from(session, _news(Decision, rows), Decision.id, Decision.outcome == "asked")
 
 
+def versions() -> sa.Subquery:
+    """What is compared with renewal: id and change_no of each item, 0 where a revision of it is missing."""
+    kept = (
+        sa.select(ItemRevision.application_id, sa.func.count().label("number"))
+        .group_by(ItemRevision.application_id)
+        .subquery()
+    )
+    whole = sa.func.coalesce(kept.c.number, 0) >= Item.revision
+    columns = (Item.application_id.label("id"), sa.case((whole, Item.change_no), else_=0).label("version"))
+    return sa.select(*columns).outerjoin(kept, kept.c.application_id == Item.application_id).subquery()
+
+
+async def unanswered_decisions(
+    session: AsyncSession, before: datetime, after: UUID | None, limit: int
+) -> Sequence[Decision]:
+    """List decisions asked for before that time and not answered, in order of their ids."""
+    statement = sa.select(Decision).where(Decision.outcome == "asked", Decision.decided_at <= before)
+    if after is not None:
+        statement = statement.where(Decision.id > after)
+    return (await session.scalars(statement.order_by(Decision.id).limit(limit))).all()
+
+
 def _news(model: type[Base], rows: Sequence[Mapping[str, Any]]) -> Any:
     """Give the rows as columns of a VALUES list, the key first."""
     columns = [sa.column(name, model.__table__.c[name].type) for name in rows[0]]

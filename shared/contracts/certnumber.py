@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
+from shared.contracts.resync import ResyncRequested
 from shared.messaging.events import Event
 
 
@@ -35,3 +36,7 @@ class NumberingFailed(NumberingEvent):
 
     code: str
     detail: str
+
+
+class ApprovalsResyncRequested(ResyncRequested):
+    type: ClassVar[str] = "certnumber.resync_requested"

@@ -3,6 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
+from shared.contracts.resync import Digest
 from shared.messaging.events import Event
 
 
@@ -22,3 +23,9 @@ class EnterpriseRegistered(EnterpriseState):
 
 class EnterpriseUpdated(EnterpriseState):
     type: ClassVar[str] = "enterprise.updated"
+
+
+class EnterprisesDigest(Digest):
+    """Sums up all enterprises and their `revision`."""
+
+    type: ClassVar[str] = "enterprise.digest"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.contracts.resync import Digest, ResyncRequested
 from shared.messaging.events import Event
 
 # The context that binds a sealed PersonBlock to being sent.
@@ -148,3 +149,79 @@ class RenewalRestated(ApplicationState):
     """Something about the person has changed: the name was put right, or what the person holds is another."""
 
     type: ClassVar[str] = "renewal.restated"
+
+
+class SubmittedRevision(BaseModel):
+    """What was submitted as one revision."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    revision: int
+    submitted_at: datetime
+    post: str
+    post_name: str
+    images: tuple[ImageReference, ...]
+
+
+class DecisionAnswer(BaseModel):
+    """What became of a decision of the desk; `code` and `detail` say why it was refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    decision_id: UUID
+    accepted: bool
+    code: str | None = None
+    detail: str | None = None
+    answered_at: datetime
+    change_no: int
+
+
+class ApprovalRecord(BaseModel):
+    """An approval as RenewalApproved told it and, where it holds no more, as RenewalApprovalWithdrawn did."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    decision_no: int
+    previous_approval: int | None
+    approved_at: datetime
+    replaces: str | None
+    withdrawn_at: datetime | None
+    reason_code: str | None
+    comment: str | None
+
+
+class NumberingFailureRecord(BaseModel):
+    """Why the present approval has no number yet, as RenewalNumberingFailed told it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    change_no: int
+    detail: str
+
+
+class RenewalSnapshot(ApplicationState):
+    """All that the application's events have told, for one service that lacks some of it. `change_no` is that of the
+    last of them; post and images are those of the last submission."""
+
+    type: ClassVar[str] = "renewal.snapshot"
+
+    submissions: tuple[SubmittedRevision, ...]
+    answers: tuple[DecisionAnswer, ...]
+    approvals: tuple[ApprovalRecord, ...]
+    numbering_failure: NumberingFailureRecord | None = None
+
+
+class ApplicationsDigest(Digest):
+    """Sums up all applications that were ever submitted, and the `change_no` of the last event of each."""
+
+    type: ClassVar[str] = "renewal.applications_digest"
+
+
+class ApprovalsDigest(Digest):
+    """Sums up all applications that were ever approved, and how many approvals and withdrawals each has had."""
+
+    type: ClassVar[str] = "renewal.approvals_digest"
+
+
+class EnterprisesResyncRequested(ResyncRequested):
+    type: ClassVar[str] = "renewal.resync_requested"

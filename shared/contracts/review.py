@@ -1,9 +1,10 @@
 """What `review` asks: a decision a reviewer has taken on what the desk showed (`revision`, `decision_no`)."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
+from shared.contracts.resync import ResyncRequested
 from shared.messaging.events import Event
 
 
@@ -34,3 +35,15 @@ class ReviewRejected(ReviewDecision):
 
 class ReviewApprovalWithdrawn(ReviewDecision):
     type: ClassVar[str] = "review.approval_withdrawn"
+
+
+class ReviewDecisionRepeated(ReviewDecision):
+    """A decision that has had no answer for a while: taken if it never came, and answered again if it did."""
+
+    type: ClassVar[str] = "review.decision_repeated"
+
+    action: Literal["approve", "reject", "withdraw"]
+
+
+class ApplicationsResyncRequested(ResyncRequested):
+    type: ClassVar[str] = "review.resync_requested"

@@ -47,6 +47,16 @@ class Declaration:
             self._others = []
         await (await channels.open()).close()
 
+    async def bind(self, connection: AbstractConnection) -> None:
+        """Bind our own queues again. Raises ChannelNotFoundEntity where one is missing: declared at once it might be
+        there before the broker has told its consumers that it was gone."""
+        channel = await connection.channel()
+        for part in (part for queue in self._own for part in queue.parts()):
+            queue = await channel.get_queue(part.name, ensure=False)
+            for key in part.keys:
+                await queue.bind(EXCHANGE, key)
+        await channel.close()
+
     async def _declare(self, channels: "_Channels", queues: Iterable[Queue]) -> None:
         for part in (part for queue in queues for part in queue.parts()):
             if part.name not in self._former:

@@ -73,13 +73,13 @@ class QueueMonitor:
         self._readings: dict[str, _Reading] = {}
         self._polled_at = float("-inf")
 
-    async def poll(self, channel: AbstractChannel, declare: Callable[[], Awaitable[None]]) -> None:
-        """Read the queues again and again, each time after `declare`. Raises ConnectionError when the channel breaks,
+    async def poll(self, channel: AbstractChannel, bind: Callable[[], Awaitable[None]]) -> None:
+        """Read the queues again and again, each time after `bind`. Raises ConnectionError when the channel breaks,
         and what a missing queue is answered with."""
         while not channel.is_closed:
             async with asyncio.timeout(self._stall_timeout):
-                await declare()
-                # An answer of the broker, also where there is nothing to declare.
+                await bind()
+                # An answer of the broker, also where there is nothing to bind.
                 await channel.set_qos(prefetch_count=1)
                 for queue, states in self._queues.items():
                     self._readings[queue] = await self._read(channel, queue, states)

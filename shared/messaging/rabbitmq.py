@@ -6,7 +6,7 @@ topology table. So no delivery outlives its channel, a deleted queue comes back,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +17,13 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFailed, PublishError
 
+from shared.messaging.amqp import by_risk, to_amqp, to_message, tries
 from shared.messaging.consumer import Consumer, Outcome, Verdict
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.declaration import Declaration
 from shared.messaging.events import Message
 from shared.messaging.health import QueueMonitor
-from shared.messaging.topology import EXCHANGE, Queue, addresses, event_key
+from shared.messaging.topology import EXCHANGE, Queue, addresses
 from shared.observability.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -58,7 +59,7 @@ class RabbitMQ:
         self._queues = {queue.name: queue for queue in queues}
         self._name = name
         self._declaration = Declaration(self._queues.values(), name)
-        self._repaired_at = float("-inf")
+        self._missed_at: float | None = None
         self._publishing: AbstractChannel | None = None
         self._publishing_ends = AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -117,11 +118,12 @@ class RabbitMQ:
         await self._keep_at("declare", nothing)
 
     async def monitor(self, monitor: QueueMonitor) -> None:
-        """Keep `monitor` polling until cancelled. Whatever of the topology is missing is declared anew each time."""
+        """Keep `monitor` polling until cancelled. A binding that is missing is made anew each time, a queue with a new
+        connection."""
 
         async def watch(connection: AbstractConnection) -> None:
-            channel = await connection.channel()
-            await monitor.poll(channel, partial(self._declaration.make, connection))
+            channel = await self._ready_channel(connection)
+            await monitor.poll(channel, partial(self._declaration.bind, connection))
 
         await self._keep_connected("monitor", watch)
 
@@ -136,17 +138,22 @@ class RabbitMQ:
             await self.close()
         if any(isinstance(result, PublishError) for result in results):
             await self._repair()
+        else:
+            self._missed_at = None
         return results
 
     async def _send(self, exchange: AbstractExchange, message: Message) -> Exception | None:
         keys = addresses(self._queues.values(), message.routing_key)
-        results = await asyncio.gather(*(self._publish(exchange, key, _amqp(message)) for key in keys))
+        results = await asyncio.gather(*(self._publish(exchange, key, to_amqp(message)) for key in keys))
         return next((result for result in results if result is not None), None)
 
     async def _repair(self) -> None:
-        """Declare what a message did not get to, so that it does at its next try; not more often than we reconnect."""
-        if time.monotonic() - self._repaired_at > self._timings.reconnect:
-            self._repaired_at = time.monotonic()
+        """Declare what messages do not get to, once they have not for as long as we wait between two connections."""
+        now = time.monotonic()
+        if self._missed_at is None:
+            self._missed_at = now
+        elif now - self._missed_at > self._timings.reconnect:
+            self._missed_at = now
             async with asyncio.timeout(self._timings.publish), self._connection("repair") as connection:
                 await self._declaration.make(connection)
 
@@ -191,7 +198,7 @@ class RabbitMQ:
                     raise ConnectionError("the broker ended the subscription")
                 with consumer.activity.batch():
                     await self._finish(self._handle(channel, consumer, held))
-                if not trusted and not any(map(_tries, held)):
+                if not trusted and not any(map(tries, held)):
                     trusted = True
                     await queue.cancel(probation)
                     await channel.set_qos(prefetch_count=PREFETCH)
@@ -200,15 +207,15 @@ class RabbitMQ:
     async def _handle(
         self, channel: AbstractChannel, consumer: Consumer, batch: Sequence[AbstractIncomingMessage]
     ) -> None:
-        for part in _by_risk(batch):
-            outcomes = await consumer.process([_message(delivery) for delivery in part])
+        for part in by_risk(batch):
+            outcomes = await consumer.process([to_message(delivery) for delivery in part])
             for delivery, outcome in zip(part, outcomes, strict=True):
                 await self._settle(channel, consumer.queue, delivery, outcome)
 
     async def _settle(
         self, channel: AbstractChannel, queue: Queue, delivery: AbstractIncomingMessage, outcome: Outcome
     ) -> None:
-        message = _message(delivery)
+        message = to_message(delivery)
         # A stale delivery cannot be settled any more: the broker sends it again and the inbox absorbs it.
         with suppress(ChannelInvalidStateError):
             if outcome.verdict is Verdict.done:
@@ -218,7 +225,7 @@ class RabbitMQ:
                 target, attempts = queue.retry, message.attempts + int(outcome.counted)
             else:
                 target, attempts = queue.dead, message.attempts
-            copy = _amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
+            copy = to_amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
             exchange = await channel.get_exchange(EXCHANGE, ensure=False)
             if await self._publish(exchange, target, copy) is None:
                 await delivery.ack()
@@ -262,7 +269,7 @@ class RabbitMQ:
         async with self._channel("dead-letters") as channel:
             # Unacknowledged on purpose: closing the channel puts all of them back.
             async for delivery in self._dead(channel, queue):
-                message = _message(delivery)
+                message = to_message(delivery)
                 error = str(delivery.headers.get("x-error", "delivery limit"))
                 letters.append(DeadLetter(queue, message.id, message.routing_key, error))
         return letters
@@ -272,9 +279,9 @@ class RabbitMQ:
         async with self._channel("dead-letters") as channel:
             exchange = await channel.get_exchange(EXCHANGE, ensure=False)
             async for delivery in self._dead(channel, queue):
-                message = _message(delivery)
+                message = to_message(delivery)
                 if event_id in (None, message.id):
-                    error = await self._publish(exchange, queue, _amqp(message))
+                    error = await self._publish(exchange, queue, to_amqp(message))
                     if error is not None:
                         raise error
                     await delivery.ack()
@@ -291,17 +298,6 @@ class RabbitMQ:
             yield delivery
 
 
-def _amqp(message: Message, headers: Mapping[str, str | int] | None = None) -> aio_pika.Message:
-    return aio_pika.Message(
-        message.body,
-        message_id=str(message.id),
-        type=event_key(message.routing_key),
-        content_type="application/cloudevents+json",
-        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        headers=dict(headers or {}),
-    )
-
-
 async def _unless_cancelled(work: Awaitable[T]) -> T:
     """aiormq cancels those who wait for a connection that it gives up. Unless our own task is being cancelled, that is
     an error like others; as a cancellation it would end the task without a sound."""
@@ -312,31 +308,3 @@ async def _unless_cancelled(work: Awaitable[T]) -> T:
         if task is None or task.cancelling():
             raise
         raise ConnectionError("the connection was given up") from None
-
-
-def _tries(delivery: AbstractIncomingMessage) -> int:
-    """Tell how often the broker has given this message to someone who neither took nor refused it."""
-    tries = delivery.headers.get("x-delivery-count", 0)
-    return tries if isinstance(tries, int) else 0
-
-
-def _by_risk(batch: Sequence[AbstractIncomingMessage]) -> Iterator[Sequence[AbstractIncomingMessage]]:
-    """Give fresh messages together, then one by one those that may have crashed a process, the likeliest last."""
-    if fresh := [delivery for delivery in batch if not _tries(delivery)]:
-        yield fresh
-    for delivery in sorted(filter(_tries, batch), key=_tries):
-        yield [delivery]
-
-
-def _message(delivery: AbstractIncomingMessage) -> Message:
-    try:
-        event_id = UUID(delivery.message_id or "")
-    except ValueError:
-        event_id = UUID(int=0)
-    attempts = delivery.headers.get("x-attempts", 0)
-    return Message(
-        event_id,
-        delivery.type or delivery.routing_key or "",
-        delivery.body,
-        attempts if isinstance(attempts, int) else 0,
-    )

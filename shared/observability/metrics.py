@@ -43,6 +43,11 @@ PUBLISHED = Counter(
     "Events handed to the broker: confirmed, or failed and to be tried again.",
     ("service", "outcome"),
 )
+RESYNCED = Counter(
+    "ganzheng_resynced",
+    "Rows whose state was said again, because another service had not heard of it.",
+    ("service",),
+)
 TASKS = Counter(
     "ganzheng_tasks",
     "Celery tasks that a worker settled: done, failed (dropped) or returned (process lost or out of time).",

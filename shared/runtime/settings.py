@@ -168,6 +168,8 @@ class Settings(ProcessSettings):
         default_factory=dict, description="issuer -> address of its JWKS"
     )
     rate_limits: bool = True
+    resync_seconds: float = Field(default=300, gt=0, description="how often services compare what they know")
+    resync_settle_seconds: float = Field(default=60, ge=0, description="what is younger may still be under way")
 
     @field_validator("database_url")
     @classmethod

@@ -42,7 +42,7 @@ AUDIT = Queue("test.audit", "test", (EnterpriseRegistered, EnterpriseUpdated))
 
 def environment(database_url: str, broker_url: str) -> dict[str, Any]:
     return {
-        "demo": True,
+        "demo": "true",
         "database_url": database_url,
         "broker_url": broker_url,
         "data_keys": f"d:{new_key()}",

@@ -25,6 +25,8 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal its whole group and wait; the exit status."""
@@ -58,9 +60,14 @@ class Processes:
                 stderr=output,
                 start_new_session=True,
             )
-        process = Process(name, popen, log)
+        process = Process(name, popen, log, arguments, environment)
         self.running[name] = process
         return process
+
+    def start_again(self, name: str) -> Process:
+        """Start what was stopped as it was."""
+        before = self.running[name]
+        return self.start(name, *before.arguments, **before.environment)
 
     def stop(self) -> None:
         for process in self.running.values():

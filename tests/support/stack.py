@@ -57,6 +57,8 @@ async def stack(
     environment = base_environment() | {
         "GANZHENG_DEMO": "true",
         "GANZHENG_RATE_LIMITS": "false",
+        "GANZHENG_RESYNC_SECONDS": "2",
+        "GANZHENG_RESYNC_SETTLE_SECONDS": "1",
         "GANZHENG_BROKER_URL": vhost,
         "GANZHENG_DATA_KEYS": f"k1:{new_key()}",
         "GANZHENG_INDEX_KEY": new_key(),

@@ -104,3 +104,8 @@ async def fail_numbering(
         event, application = received.event, applications[received.event.application_id]
         if _is_awaited(application, event):
             applications.fail_numbering(application, event.code, event.detail, now)
+
+
+async def count_waiting(session: AsyncSession) -> tuple[int, float]:
+    """Count the approvals that still wait for word of certnumber, and for how many seconds the oldest has."""
+    return await queries.count_waiting(session)

@@ -23,12 +23,14 @@ from services.review.models import (
 from shared.contracts.renewal import (
     PERSON_BLOCK,
     ApplicationState,
+    DecisionAnswer,
     PersonBlock,
     RenewalApprovalWithdrawn,
     RenewalApproved,
     RenewalDecisionRefused,
     RenewalNumberingFailed,
     RenewalRejected,
+    RenewalSnapshot,
     RenewalSubmitted,
 )
 from shared.messaging import Received
@@ -75,6 +77,69 @@ async def keep_numbering_failures(
     """Note which approvals could not be numbered."""
     await keep_states(container, session, batch)
     await queries.put_numbering_failures(session, [_numbering_failure(event) for event in _newest(batch)])
+
+
+async def keep_snapshots(
+    container: Container, session: AsyncSession, batch: Sequence[Received[RenewalSnapshot]]
+) -> None:
+    """Make up for all events of each application that did not come."""
+    await keep_states(container, session, batch)
+    events = _newest(batch)
+    revisions = [
+        SubmittedRevision(
+            application_id=event.application_id,
+            revision=submitted.revision,
+            submitted_at=submitted.submitted_at,
+            post=submitted.post,
+            post_name=submitted.post_name,
+            images=[image.model_dump() for image in submitted.images],
+        )
+        for event in events
+        for submitted in event.submissions
+    ]
+    if revisions:
+        await queries.put_revisions(session, revisions)
+    answers = [(event.application_id, answer) for event in events for answer in event.answers]
+    if answers:
+        await queries.put_outcomes(session, [_outcome(answer) for _, answer in answers])
+    refused = [(key, answer) for key, answer in answers if not answer.accepted]
+    in_order = sorted(refused, key=lambda pair: (pair[1].change_no, pair[1].decision_id))
+    newest = {key: _refused_answer(key, answer) for key, answer in in_order}
+    if newest:
+        await queries.put_refusals(session, list(newest.values()))
+    failures = [
+        NumberingFailure(
+            application_id=event.application_id,
+            numbering_change_no=event.numbering_failure.change_no,
+            numbering_decision_no=event.decision_no,
+            numbering_code="numbering_failed",
+            numbering_detail=event.numbering_failure.detail,
+        )
+        for event in events
+        if event.numbering_failure is not None
+    ]
+    if failures:
+        await queries.put_numbering_failures(session, failures)
+
+
+def _outcome(answer: DecisionAnswer) -> DecisionOutcome:
+    return DecisionOutcome(
+        id=answer.decision_id,
+        outcome="accepted" if answer.accepted else "refused",
+        outcome_code=answer.code,
+        outcome_detail=answer.detail,
+        outcome_at=answer.answered_at,
+    )
+
+
+def _refused_answer(application_id: UUID, answer: DecisionAnswer) -> RefusedDecision:
+    return RefusedDecision(
+        application_id=application_id,
+        refusal_change_no=answer.change_no,
+        refusal_decision=answer.decision_id,
+        refusal_code=answer.code or "",
+        refusal_detail=answer.detail or "",
+    )
 
 
 def _newest(batch: Iterable[Received[State]]) -> list[State]:

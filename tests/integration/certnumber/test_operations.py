@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 from uuid import uuid4
 
@@ -80,7 +81,7 @@ async def test_a_worker(operators: Operators, url: str, vhost: str) -> None:
             await until(partial(operators.shows, line), what=line)
         await until(lambda: operators.shows('ganzheng_outbox_rows{service="certnumber"} 0.0'), what="an empty outbox")
 
-        (consumer,) = (task for task in asyncio.all_tasks() if _runs(task, RabbitMQ.consume))
+        (consumer,) = (task for task in asyncio.all_tasks() if _consumes(task, "certnumber.approvals"))
         consumer.cancel()
         await until(lambda: operators.failing("consumer certnumber.approvals"), what="it to be noticed")
         assert await operators.alive()
@@ -92,8 +93,11 @@ async def test_a_worker(operators: Operators, url: str, vhost: str) -> None:
             await worker
 
 
-def _runs(task: asyncio.Task[Any], function: Any) -> bool:
-    return bool(getattr(task.get_coro(), "__qualname__", "") == function.__qualname__)
+def _consumes(task: asyncio.Task[Any], queue: str) -> bool:
+    work = task.get_coro()
+    if not isinstance(work, CoroutineType) or work.__qualname__ != RabbitMQ.consume.__qualname__ or not work.cr_frame:
+        return False
+    return bool(work.cr_frame.f_locals["consumer"].queue.name == queue)
 
 
 async def test_celery(operators: Operators, url: str, vhost: str, tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ async def test_what_another_has_lost_waits_for_him(installation: Installation) -
     await renewal.declare()
     assert await certnumber.publish([void]) == [None]
     await certnumber.close()
+    await renewal.close()
 
 
 async def test_retry_dead_letter_and_replay(installation: Installation, database: Database) -> None:
