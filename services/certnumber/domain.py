@@ -7,7 +7,7 @@ optionally `{check}` (ISO 7064 MOD 11,10 over all digits before it).
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ from uuid import UUID
 from stdnum.iso7064 import mod_11_10
 
 from shared.values.clock import business_day
+from shared.values.text import search
 
 MAX_NUMBER = 50
 MAX_SERIAL_WIDTH = 12
@@ -60,7 +61,7 @@ _FAILURES = {
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One character of a number's lookup key: of a literal, or the digit `index` of a value.
+    """One character of a number's key: of a literal, or the digit `index` of a value.
 
     `digits` are those of the literal that count for the check digit, all with its first character.
     """
@@ -105,6 +106,14 @@ class Layout:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Give what stands at each place of `lookup_key(render(…))`, which all have the same length."""
+        return self._slots(lambda text: unicodedata.normalize("NFKC", text))
+
+    @cached_property
+    def sought_slots(self) -> tuple[Slot, ...]:
+        """As `slots`, of `sought_key(render(…))`."""
+        return self._slots(sought_key)
+
+    def _slots(self, fold: Callable[[str], str]) -> tuple[Slot, ...]:
         slots: list[Slot] = []
         for number, part in enumerate(self._parts):
             if _SERIAL.fullmatch(part):
@@ -116,7 +125,7 @@ class Layout:
             elif part == "{check}":
                 slots.append(Slot("check"))
             else:
-                key = unicodedata.normalize("NFKC", part)
+                key = fold(part)
                 key = key.lstrip() if number == 0 else key
                 key = key.rstrip() if number == len(self._parts) - 1 else key
                 digits = re.sub("[^0-9]", "", part)
@@ -167,6 +176,11 @@ class Layout:
 def lookup_key(number: str) -> str:
     """Give the form under which a number is found: full-width and half-width forms of a character are equal (NFKC)."""
     return unicodedata.normalize("NFKC", number).strip()
+
+
+def sought_key(number: str) -> str:
+    """Give the form by which anyone finds a number: case, kinds of dash, dot and bracket and spaces do not count."""
+    return search(number).lower()
 
 
 def approval_year(approved_at: datetime) -> int:

@@ -31,12 +31,16 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Output:
-    """The numbers a layout may yet print: for these posts and years (of four digits), with serials after `last`."""
+    """The numbers a layout may yet print: for these posts and years (of four digits), with serials after `last`.
+
+    They are read as lookup keys, or as `sought` keys.
+    """
 
     layout: Layout
     posts: frozenset[str]
     years: frozenset[str]
     last: int
+    sought: bool = False
 
     @cached_property
     def is_empty(self) -> bool:
@@ -44,11 +48,11 @@ class Output:
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
-        return self.layout.slots
+        return self.layout.sought_slots if self.sought else self.layout.slots
 
     @cached_property
     def serial_at(self) -> int:
-        """The serial's place in a lookup key, from 0."""
+        """The serial's place in a key, from 0."""
         return next(at for at, slot in enumerate(self.slots) if slot.kind == "serial")
 
     @cached_property
@@ -58,7 +62,7 @@ class Output:
 
     @cached_property
     def texts(self) -> list[tuple[int, frozenset[str]]]:
-        """The places in a lookup key, from 0, where a post or a year begins, and what may stand there."""
+        """The places in a key, from 0, where a post or a year begins, and what may stand there."""
         found = []
         for at, slot in enumerate(self.slots):
             before = self.slots[at - 1] if at else None
@@ -146,7 +150,20 @@ def _doubled(check: int) -> int:
 
 
 def common_number(first: Output, second: Output) -> str | None:
-    """Find the lowest number, as a lookup key, that both print; None if there is none."""
+    """Find the lowest number of the first that the second prints too; None if there is none.
+
+    Two that only differ in what a search ignores are one, or nobody who looks it up would know which is meant.
+    The number is given as the first's lookup key.
+    """
+    sought = replace(first, sought=True)
+    found = _common_key(sought, replace(second, sought=True))
+    if found is None:
+        return None
+    values = iter([character for slot, character in zip(sought.slots, found, strict=True) if not slot.character])
+    return "".join(slot.character or next(values) for slot in first.slots)
+
+
+def _common_key(first: Output, second: Output) -> str | None:
     if len(first.slots) != len(second.slots):
         return None
     narrowed = _narrowed(first, second)

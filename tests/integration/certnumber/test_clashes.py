@@ -175,3 +175,11 @@ async def test_a_preview_shows_the_next_numbers_and_saves_nothing(
     assert (shown.refusal.code, shown.refusal.field) == ("series_conflict", "posts")
     assert list(await read(container)) == [DEFAULT]
     assert (await read(container))[DEFAULT].layout == "00707{post}{serial:07}"
+
+
+async def test_with_one_whose_numbers_a_query_would_take_for_its_own(container: CertnumberContainer) -> None:
+    await add_series(container, "Z2026-{serial:03}", ["20"])
+    with pytest.raises(SeriesClash) as refused:
+        await add_series(container, "z2026—{serial:03}", ["30"])
+    assert refused.value.members["number"] == "z2026—001"
+    await add_series(container, "z2027—{serial:03}", ["30"])

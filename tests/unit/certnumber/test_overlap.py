@@ -7,13 +7,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from services.certnumber.domain import Layout, SeriesRule, lookup_key
+from services.certnumber.domain import Layout, SeriesRule, lookup_key, sought_key
 from services.certnumber.overlap import POSTS, Output, common_number, outputs, posts_of
 from tests.unit.certnumber.test_domain import layouts
 
 # Few and alike, so that two layouts meet often; "２" and "½" have another key than they are written, "¨" begins one
-# with a space that does not count.
-LITERALS = st.text(st.sampled_from("012１２½A（(¨ㄅ"), max_size=2)
+# with a space that does not count; "a", "〔", "—" and a space are found as others.
+LITERALS = st.text(st.sampled_from("012１２½Aa（(〔¨ㄅ-— "), max_size=2)
 ALIKE = ["10", "11", "20"]
 YEARS = ["2010", "2011", "2110"]
 
@@ -55,10 +55,13 @@ def test_no_character_stands_where_it_cannot(number: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(small_outputs(), small_outputs())
 def test_finds_the_lowest_common_number_as_trying_all_would(first: Output, second: Output) -> None:
-    common = {lookup_key(number) for number in all_numbers(first)} & {
-        lookup_key(number) for number in all_numbers(second)
+    common = {sought_key(number) for number in all_numbers(first)} & {
+        sought_key(number) for number in all_numbers(second)
     }
-    assert common_number(first, second) == common_number(second, first) == min(common, default=None)
+    for one, other in ((first, second), (second, first)):
+        found = common_number(one, other)
+        assert (found and sought_key(found)) == min(common, default=None)
+        assert found is None or one.prints(found)
 
 
 @settings(max_examples=80, deadline=None)
@@ -115,6 +118,12 @@ def test_a_slot_stands_for_each_character_of_the_key(layout: Layout, post: str, 
         ("赣（{year}）{serial:02}", "赣(1999){serial:02}", None),
         ("{year}{serial:04}", "{serial:04}{year}", "20102010"),
         ("{post}{serial:03}A", "{post}{serial:03}B", None),
+        ("Z2026-{serial:03}", "z2026-{serial:03}", "Z2026-001"),
+        ("z2026—{serial:03}", "Z2026-{serial:03}", "z2026—001"),
+        ("赣〔{year}〕{serial:02}", "赣(2011){serial:02}", "赣〔2011〕01"),
+        ("赣A {serial:02}", "赣a{serial:02}", "赣A 01"),
+        ("A {serial:02}", "a{serial:03}", None),
+        ("Z{serial:03}{check}", "z{serial:03}{check}", "Z0016"),
         ("{post}{serial:03}", "{serial:02}AB1", None),
     ],
 )
