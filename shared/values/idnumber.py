@@ -14,7 +14,7 @@ from typing import Literal
 
 from stdnum.iso7064 import mod_11_2
 
-from shared.values.text import INVISIBLE, identifier
+from shared.values.text import INVISIBLE, ZEROS, identifier
 
 Sex = Literal["male", "female"]
 Reason = Literal["length", "characters", "birth_date", "check_digit"]
@@ -30,9 +30,10 @@ _ALIKE = re.compile(
 _SECOND_IN_TEXT = re.compile("(?=([1-9][0-9]{5}(?:18|19|20)[0-9]{9}[0-9X]))")
 _PROVINCES = "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3])"
 _FIRST_IN_TEXT = re.compile(f"{_PROVINCES}[0-9]{{4}}[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}}")
-_LONGEST_GROUP = 8
+_MOBILE = re.compile("1[3-9][0-9]{9}")
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-_DIGITS = {c: str(n) for chinese in ("〇一二三四五六七八九", "零壹贰叁肆伍陆柒捌玖") for n, c in enumerate(chinese)}
+_CHINESE = ("〇一二三四五六七八九", "零壹贰叁肆伍陆柒捌玖", "零壹貳參肆伍陸柒捌玖")
+_DIGITS = {c: str(n) for chinese in _CHINESE for n, c in enumerate(chinese)} | dict.fromkeys(f"{ZEROS}oOоОοΟ", "0")
 _X = frozenset("xX×✕✖χΧхХ")
 
 _MESSAGES: dict[Reason, str] = {
@@ -75,15 +76,19 @@ def looks_like_id_number(text: str) -> bool:
 
 @dataclass
 class _Run:
-    """Digits with nothing but separators between: the text's positions of each, and where contiguous groups begin."""
+    """Digits with little else between: the text's positions of each, where groups of one script begin without anything
+    between their digits, and before which of them a letter stands."""
 
     digits: str = ""
     positions: list[int] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+    lettered: set[int] = field(default_factory=set)
 
-    def add(self, digit: str, position: int, *, apart: bool) -> None:
+    def add(self, digit: str, position: int, *, apart: bool, lettered: bool) -> None:
         if apart:
             self.groups.append(len(self.digits))
+        if lettered:
+            self.lettered.add(len(self.digits))
         self.digits += digit
         self.positions.append(position)
 
@@ -92,16 +97,16 @@ class _Run:
         for found in _SECOND_IN_TEXT.finditer(self.digits):
             if _is_born(found[1][6:14]) and mod_11_2.is_valid(found[1]):
                 yield self.positions[found.start() : found.start() + 18]
-        # Without a check character a number counts only where it stands for itself, in one group or several short ones:
-        # else every 27th number of that length or longer would be one.
+        # Without a check character a number counts only where it stands for itself, in one group or several: else every
+        # 27th number of that length or longer would be one, and every other telephone number with an extension.
         bounds = [*self.groups, len(self.digits)]
         for start in self.groups:
             end = start + 15
             if end in bounds and _FIRST_IN_TEXT.fullmatch(self.digits, start, end):
                 within = [bound for bound in bounds if start <= bound <= end]
-                longest = max(b - a for a, b in pairwise(within))
-                birth = f"19{self.digits[start + 6 : start + 12]}"
-                if (longest == 15 or longest <= _LONGEST_GROUP) and _is_born(birth):
+                mobile = any(_MOBILE.fullmatch(self.digits, a, b) for a, b in pairwise(within))
+                one_word = self.lettered.isdisjoint(range(start + 1, end))
+                if one_word and not mobile and _is_born(f"19{self.digits[start + 6 : start + 12]}"):
                     yield self.positions[start:end]
 
 
@@ -121,33 +126,45 @@ def masked(text: str) -> str:
 
 
 def _numbers_in(text: str) -> Iterator[list[int]]:
-    if sum(map(str.isnumeric, unicodedata.normalize("NFKC", text))) >= 15:
+    if (
+        len(text) >= 15
+        and sum(_digit(character) is not None for character in unicodedata.normalize("NFKC", text)) >= 15
+    ):
         for run in _runs(text):
             yield from run.numbers()
 
 
 def _runs(text: str) -> Iterator[_Run]:
-    run, apart = _Run(), True
+    run, script, letters = _Run(), "", 0
     for position, typed in enumerate(text):
         if _INVISIBLE.match(typed):
             continue
         for character in unicodedata.normalize("NFKC", typed):
             digit = _digit(character)
-            if digit:
-                run.add(digit, position, apart=apart)
-                apart = False
-            elif unicodedata.category(character)[0] in "LN":
-                yield run
-                run, apart = _Run(), True
+            if digit is not None:
+                # 张三 and JX before a number are no part of it: where the script changes, a group begins.
+                written = _script(character)
+                run.add(digit, position, apart=written != script, lettered=letters > 0)
+                script, letters = written, 0
             else:
-                apart = True
+                script = ""
+                if unicodedata.category(character)[0] in "LN":
+                    letters += 1
+                    # 年, 月 and 日 may stand within a number.
+                    if letters > 1:
+                        yield run
+                        run, letters = _Run(), 0
     yield run
 
 
 def _digit(character: str) -> str | None:
-    if (value := unicodedata.decimal(character, None)) is not None:
+    if (value := unicodedata.digit(character, None)) is not None:
         return str(value)
     return "X" if character in _X else _DIGITS.get(character)
+
+
+def _script(character: str) -> str:
+    return "decimal" if unicodedata.digit(character, None) is not None else "X" if character in _X else "word"
 
 
 def _is_born(day: str) -> bool:
