@@ -90,6 +90,12 @@ async def preview_series(
     return views.preview(await series.preview_series(container, session, body), container.clock.now())
 
 
+@router.get("/series/{series_id}", responses=problems(SeriesNotFound))
+async def read_series(container: OwnContainer, session: Session, _: Administrator, series_id: UUID) -> SeriesRead:
+    """One series, as the list has it."""
+    return views.series(await series.read_series(container, session, series_id), container.clock.now())
+
+
 @router.patch(
     "/series/{series_id}",
     responses=problems(SeriesNotFound, SeriesInUse, LayoutInvalid, SeriesConflict, SeriesClash),

@@ -52,6 +52,12 @@ async def list_series(
     return await _counted(container, session, rows), next_cursor
 
 
+async def read_series(container: CertnumberContainer, session: AsyncSession, series_id: UUID) -> CountedSeries:
+    """Read a series. Raises SeriesNotFound."""
+    (counted,) = await _counted(container, session, [await _find(session, series_id)])
+    return counted
+
+
 async def create_series(
     container: CertnumberContainer, session: AsyncSession, principal: Principal, creation: SeriesCreation
 ) -> CountedSeries:

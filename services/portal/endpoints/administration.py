@@ -1,6 +1,6 @@
 """The pages for administrators: the reviewers' accounts, the number series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,7 +13,6 @@ from services.portal.context import Administrator, SignedIn
 from services.portal.gateway import Refused
 from services.portal.reference import posts
 from services.portal.routing import page_router
-from shared.errors import NotFound
 
 router = page_router()
 
@@ -21,7 +20,6 @@ REVIEWERS = "/review/v1/reviewers"
 SERIES = "/certnumber/v1/series"
 PAGE = 100
 Page = TypeVar("Page", review.PageReviewerAccount, certnumber.PageSeriesRead)
-Item = TypeVar("Item", review.ReviewerAccount, certnumber.SeriesRead)
 
 
 async def _listed(context: SignedIn, model: type[Page], path: str) -> Page:
@@ -31,19 +29,11 @@ async def _listed(context: SignedIn, model: type[Page], path: str) -> Page:
 
 
 async def _reviewer(context: SignedIn, reviewer_id: UUID) -> review.ReviewerAccount:
-    return _found((await _listed(context, review.PageReviewerAccount, REVIEWERS)).items, reviewer_id)
+    return await context.get(review.ReviewerAccount, f"{REVIEWERS}/{reviewer_id}")
 
 
 async def _series(context: SignedIn, series_id: UUID) -> certnumber.SeriesRead:
-    return _found((await _listed(context, certnumber.PageSeriesRead, SERIES)).items, series_id)
-
-
-def _found(items: Sequence[Item], identity: UUID) -> Item:
-    """Pick one from the page of the list that the address names: the API has no address for one. Raises NotFound."""
-    for item in items:
-        if item.id == identity:
-            return item
-    raise NotFound
+    return await context.get(certnumber.SeriesRead, f"{SERIES}/{series_id}")
 
 
 def _filled(values: Mapping[str, object]) -> dict[str, object]:

@@ -44,6 +44,12 @@ async def create_reviewer(container: OwnContainer, principal: Administrator, bod
     return views.new_account(*await reviewers.add_reviewer(container, principal, body))
 
 
+@router.get("/reviewers/{reviewer_id}", responses=problems(ReviewerNotFound))
+async def read_reviewer(session: Session, _: Administrator, reviewer_id: UUID) -> ReviewerAccount:
+    """One account."""
+    return views.account(await reviewers.read_reviewer(session, reviewer_id))
+
+
 @router.patch("/reviewers/{reviewer_id}", responses=problems(ReviewerNotFound, OwnAdminRole))
 async def change_reviewer(
     container: OwnContainer,

@@ -31,6 +31,14 @@ async def list_reviewers(
     return split_page(rows, page, lambda reviewer: (reviewer.created_at, reviewer.id))
 
 
+async def read_reviewer(session: AsyncSession, reviewer_id: UUID) -> Reviewer:
+    """Read an account. Raises ReviewerNotFound."""
+    reviewer = await queries.find_reviewer(session, reviewer_id)
+    if reviewer is None:
+        raise ReviewerNotFound
+    return reviewer
+
+
 async def add_reviewer(
     container: Container, actor: Principal | None, creation: ReviewerCreation, password: str | None = None
 ) -> tuple[Reviewer, str]:

@@ -140,6 +140,12 @@ class TestSeries:
         rest = (await http.get(f"/series?limit=1&cursor={first['next_cursor']}", headers=admin)).json()
         assert ([item["name"] for item in rest["items"]], rest["next_cursor"]) == (["默认编号"], None)
 
+    async def test_reads_one_as_the_list_has_it(self, http: httpx2.AsyncClient, admin: dict[str, str]) -> None:
+        await http.post("/series", json=series(), headers=admin)
+        for listed in (await http.get("/series", headers=admin)).json()["items"]:
+            assert (await http.get(f"/series/{listed['id']}", headers=admin)).json() == listed
+        refused(await http.get(f"/series/{uuid4()}", headers=admin), 404, "series_not_found")
+
     @pytest.mark.parametrize(
         "layout", ["{serial:07}", "{year}", "{year}{month}{serial:03}", "x" * 60 + "{year}{serial:03}"]
     )

@@ -109,6 +109,29 @@ async def test_what_is_not_there_is_not_found(admin: Browser, path: str) -> None
     assert (await admin.get(f"{path}/no-id")).status == 404
 
 
+@pytest.mark.parametrize(
+    ("service", "path"), [("review", "/reviewers"), ("certnumber", "/series")], ids=["account", "rule"]
+)
+async def test_one_opens_wherever_in_the_list_it_stands_by_now(
+    admin: Browser, platform: Harness, service: str, path: str
+) -> None:
+    """As when a hundred newer ones have come: the page of the list that led to it no longer holds it."""
+    await add(admin, f"moved-{uuid4().hex[:6]}", "reviewer")
+    body = {
+        "name": f"移位{uuid4().hex[:6]}",
+        "layout": f"M{uuid4().hex[:8]}{{serial:05}}",
+        "posts": ["98"],
+        "active": False,
+    }
+    token = await platform.reviewer()
+    await platform.api.call("POST", "certnumber", "/series", token=token, json=body, expect=201)
+    page = await platform.api.call("GET", service, path, token=token, params={"limit": 1})
+    moved, cursor = page["items"][0], page["next_cursor"]
+    opened = await admin.get(f"/admin{path}/{moved['id']}?cursor={cursor}")
+    assert opened.status == 200
+    assert moved["name"] in opened.html
+
+
 async def test_a_series_is_added_changed_and_numbers_are_shown(admin: Browser) -> None:
     form = await admin.get("/admin/series/new")
     assert ("active", "yes") in form.form(SERIES_FORM).fields

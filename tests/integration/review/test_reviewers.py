@@ -114,8 +114,16 @@ async def test_two_administrators_cannot_disable_each_other(desk: Desk) -> None:
 
 async def test_unknown_account(desk: Desk) -> None:
     admin = await desk.as_role("admin")
-    response = await admin.patch("/reviewers/00000000-0000-0000-0000-000000000000", json={"name": "无"})
-    assert (response.status_code, response.json()["code"]) == (404, "reviewer_not_found")
+    path = "/reviewers/00000000-0000-0000-0000-000000000000"
+    for response in (await admin.get(path), await admin.patch(path, json={"name": "无"})):
+        assert (response.status_code, response.json()["code"]) == (404, "reviewer_not_found")
+
+
+async def test_one_account_is_read_as_the_list_has_it_by_administrators_alone(desk: Desk) -> None:
+    admin, reviewer = await desk.as_role("admin"), await desk.as_role("reviewer")
+    for listed in (await admin.get("/reviewers")).json()["items"]:
+        assert (await admin.get(f"/reviewers/{listed['id']}")).json() == listed
+        assert (await reviewer.get(f"/reviewers/{listed['id']}")).status_code == 403
 
 
 async def test_audit_filters_and_pages(desk: Desk) -> None:
