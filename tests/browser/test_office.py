@@ -119,6 +119,11 @@ async def test_series_is_added_and_seen_in_the_trail(someone: MakeUser) -> None:
     await expect(admin.page.locator("#account")).to_have_value("demo-reviewer")
     await expect(admin.page.locator("tbody")).to_contain_text("（demo-reviewer）")
     await admin.look("audit-account")
+    await admin.fill(account="", taxpayer_id="91360100MA35K7L80A")
+    admin.refused = {422}
+    await admin.press("查询")
+    await expect(admin.page.locator("#taxpayer_id-error")).to_contain_text("没有以该纳税人识别号注册的企业")
+    await admin.look("audit-no-enterprise")
 
 
 async def staff(someone: MakeUser, *, javascript: bool = True) -> User:
