@@ -14,17 +14,18 @@ from services.renewal.domain import Post
 from services.renewal.registry.expiry import InvalidExpiry, parse_expiry
 from shared.files.tables.cells import Kind
 from shared.files.tables.columns import Column
-from shared.files.tables.errors import BLANK_FORMULA, Fault, FaultCode
+from shared.files.tables.errors import BLANK_FORMULA, TOO_SHORT, Fault, FaultCode
 from shared.files.tables.table import WHOLE_ROW
 from shared.values import idnumber
 from shared.values.text import certificate_number, line, person_name, private_use, search
 
-# What offices call the columns. In a table with several of these names the first counts: 编号 alone may be any number.
+# What offices call the columns. In a table with several of these names the first counts. 编号 alone is none of them: it
+# mostly heads running numbers.
 _ALIASES = {
     "id_number": "身份证号码 公民身份号码 公民身份证号码 居民身份证号码 身份证件号码 身份证 证件号码 证件号",
     "name": "人员姓名 学员姓名 持证人姓名 持证人 名字",
     "post": "岗位名称 岗位类别 岗位工种 工种岗位 工种 工种名称 工种类别 培训工种 证书岗位 岗位代码",
-    "certificate_number": "证书号码 证书号 证书编码 岗位证书编号 资格证书编号 原证书编号 证号 编号",
+    "certificate_number": "证书号码 证书号 证书编码 岗位证书编号 资格证书编号 原证书编号 证号",
     "valid_until": "有效期截止日期 有效期截止 有效期截至 有效期止 有效期到 有效期结束日期 证书有效期至 证书有效期"
     " 有效期限 有效日期 有效期 到期日期 到期时间 到期日 截止日期 失效日期",
 }
@@ -69,6 +70,7 @@ _NAME_MARKS = " ·.,'-"
 _DIGITS = frozenset("0123456789")
 _NUMBER_MARKS = _DIGITS | frozenset("()-/.[]〔〕【】〖〗·_")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
+_EXPIRY_ABSENT = Fault(TOO_SHORT.code, "该行的单元格少于表头，缺少有效期至；长期有效的请填写“长期”")
 _NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 
 
@@ -119,6 +121,8 @@ def parse_row(
     """
     if WHOLE_ROW in faults:
         return [_unreadable(WHOLE_ROW, faults[WHOLE_ROW])]
+    if TOO_SHORT in faults.values():
+        faults = _without_absent(row, faults)
     if faults and not any(
         row[field] or faults.get(field, BLANK_FORMULA) is not BLANK_FORMULA for field in CERTIFICATE_FIELDS
     ):
@@ -131,6 +135,14 @@ def parse_row(
     if errors or person is None:
         return sorted(errors, key=lambda error: FIELDS.index(error.column))
     return RegistryRow(person, name, certificate)
+
+
+def _without_absent(row: Mapping[str, str], faults: Mapping[str, Fault]) -> Mapping[str, Fault]:
+    """Take absent cells for blank ones, but for the last day of a certificate: blank, it would be valid for ever."""
+    told = {field: fault for field, fault in faults.items() if fault is not TOO_SHORT}
+    if faults.get("valid_until") is TOO_SHORT and certificate_number(row["certificate_number"]):
+        told["valid_until"] = _EXPIRY_ABSENT
+    return told
 
 
 def _unreadable(field: str, fault: Fault) -> RowError:

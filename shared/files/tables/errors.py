@@ -11,6 +11,7 @@ FaultCode = Literal[
     "cell_characters",
     "cell_broken",
     "row_too_wide",
+    "row_too_short",
     "row_invalid",
 ]
 
@@ -47,4 +48,5 @@ DAMAGED = Fault("cell_characters", "含有无法识别的字符，请核对后�
 BROKEN = Fault("cell_broken", "单元格的内容无法读取，请重新填写")
 
 TOO_WIDE = Fault("row_too_wide", "单元格多于表头，内容中的逗号应放在英文双引号内")
+TOO_SHORT = Fault("row_too_short", "该行的单元格少于表头，缺少这一列，请补齐；空的单元格也应有分隔符")
 QUOTES = Fault("row_invalid", "引号不成对，或内容过长，请检查本行的双引号")

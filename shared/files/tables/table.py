@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 from shared.files.tables import textfile, workbook
 from shared.files.tables.cells import Cell, plain_texts, seen
 from shared.files.tables.columns import Column, Header, HeaderSearch
-from shared.files.tables.errors import BLANK_FORMULA, TOO_WIDE, Fault, TableError
+from shared.files.tables.errors import BLANK_FORMULA, TOO_SHORT, TOO_WIDE, Fault, TableError
 from shared.files.tables.filetypes import kind_of
 
 # The key of what is wrong with a row as a whole.
@@ -18,7 +18,8 @@ _NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 class Row(NamedTuple):
     """A row by its number as seen in the sheet: stripped texts by column name, and what is wrong by column name.
 
-    A column with a fault has the text ""; under WHOLE_ROW is what is wrong with all of it.
+    A column with a fault has the text ""; under WHOLE_ROW is what is wrong with all of it. A cell that a row of text
+    ends before is TOO_SHORT: a program may have left blank ones out, or one may be lost.
     """
 
     number: int
@@ -67,7 +68,8 @@ def _row(number: int, cells: Sequence[Cell] | Fault, header: Header, *, is_text:
     texts = {}
     faults: dict[str, Fault] = {}
     for name, place, kind in header.places:
-        text = seen(cells[place], kind) if place < len(cells) else ""
+        # A workbook leaves blank cells out.
+        text = seen(cells[place], kind) if place < len(cells) else TOO_SHORT if is_text else ""
         if isinstance(text, Fault):
             faults[name] = text
             text = ""
@@ -75,6 +77,6 @@ def _row(number: int, cells: Sequence[Cell] | Fault, header: Header, *, is_text:
     # A separator that is not quoted has shifted the cells of a row of text under wrong names.
     if is_text and len(cells) > header.width and any(cell for cell in cells[header.width :]):
         faults[WHOLE_ROW] = TOO_WIDE
-    if not any(texts.values()) and all(fault is BLANK_FORMULA for fault in faults.values()):
+    if not any(texts.values()) and all(fault in (BLANK_FORMULA, TOO_SHORT) for fault in faults.values()):
         return None
     return None if texts == header.texts else Row(number, texts, faults)

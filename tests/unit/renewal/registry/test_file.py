@@ -18,7 +18,7 @@ from services.renewal.registry.file import (
 )
 from services.renewal.registry.template import template_xlsx
 from shared.files.tables import table as tables
-from shared.files.tables.errors import BLANK_FORMULA, ERROR, FORMULA, NUMBER, TOO_WIDE, Fault
+from shared.files.tables.errors import BLANK_FORMULA, ERROR, FORMULA, NUMBER, TOO_WIDE, Fault, TableError
 
 TODAY = date(2026, 11, 22)
 POSTS = {"10": "10", "土建施工员": "10", "21": "21", "市政质量员": "21"}
@@ -256,6 +256,44 @@ def test_formulas_that_give_nothing_are_of_a_person_without_certificate() -> Non
     blank = dict.fromkeys(FIELDS[2:], "")
     found = parse_row(FULL | blank, POSTS, TODAY, dict.fromkeys(FIELDS[2:], BLANK_FORMULA))
     assert found == good(**blank)
+
+
+def read(*lines: str, header: str = "身份证号,姓名,岗位,证书编号,有效期至") -> list[RegistryRow | list[RowError]]:
+    content = "\n".join([header, *lines]).encode()
+    return [parse_row(row.texts, POSTS, TODAY, row.faults) for row in tables.rows(io.BytesIO(content), COLUMNS, 10)]
+
+
+@pytest.mark.parametrize("row", ["张三,10,00707100019207", "张三,,00707100019207", "张三,10,2027-05-31"])
+def test_a_certificate_whose_row_ends_before_its_last_day_is_not_valid_for_ever(row: str) -> None:
+    (found,) = read(f"{ID},{row}")
+    assert isinstance(found, list)
+    (error,) = [error for error in found if error.column == "valid_until"]
+    assert error.code == "row_too_short"
+    assert error.message == "该行的单元格少于表头，缺少有效期至；长期有效的请填写“长期”"
+
+
+def test_a_person_without_certificate_may_have_a_short_row() -> None:
+    assert (
+        read(f"{ID},张三", f"{ID},张三,", f"{ID},张三,,", f"{ID},张三,,,")
+        == [good(post="", certificate_number="", valid_until="")] * 4
+    )
+
+
+def test_a_blank_last_day_is_none_and_a_workbook_leaves_blank_cells_out() -> None:
+    assert read(f"{ID},张三,10,00707100019207,") == [good(valid_until="")]
+    workbook = load_workbook(io.BytesIO(template_xlsx()))
+    workbook.worksheets[0].append(list(FULL.values())[:4])
+    workbook.save(stream := io.BytesIO())
+    (row,) = tables.rows(stream, COLUMNS, 10)
+    assert parse_row(row.texts, POSTS, TODAY, row.faults) == good(valid_until="")
+
+
+def test_running_numbers_are_not_certificate_numbers() -> None:
+    with pytest.raises(TableError, match="表头缺少列：证书编号"):
+        read(f"1,{ID},张三,10,2027-05-31", header="编号,身份证号,姓名,岗位,有效期至")
+    assert read(f"1,{ID},张三,10,00707100019207,2027-05-31", header="编号,身份证号,姓名,岗位,证书号,有效期至") == [
+        good()
+    ]
 
 
 def test_id_number_is_not_quoted() -> None:

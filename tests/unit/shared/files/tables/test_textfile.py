@@ -107,6 +107,21 @@ def test_a_row_of_more_cells_than_the_header_is_refused() -> None:
     assert len(texts(content)) == 3
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t", "；"])
+def test_a_cell_that_a_row_ends_before_is_told_from_a_blank_one(delimiter: str) -> None:
+    content = f"{LINES}{ID},李四\n{ID},王五,\n{ID}\n".replace(",", delimiter).encode()
+    assert faults(content) == {
+        3: {"valid_until": "row_too_short"},
+        5: {"name": "row_too_short", "valid_until": "row_too_short"},
+    }
+    assert [row for _, row in texts(content)][1:] == [(ID, "李四", ""), (ID, "王五", ""), (ID, "", "")]
+
+
+def test_a_row_may_end_before_columns_that_do_not_count() -> None:
+    content = f"身份证号,姓名,有效期至,备注\n{ID},张三,2027-05-31\n,,\n".encode()
+    assert (texts(content), faults(content)) == (GOOD, {})
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
 def test_damaged_bytes_refuse_their_row(encoding: str) -> None:
     lines = LINES + f"{ID},李四某,\n" + LINES[12:] * 3
