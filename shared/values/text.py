@@ -19,12 +19,17 @@ INVISIBLE = (
     "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
     "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-DOTS = "•‧∙⋅・･․ㆍ˙·᛫⸱⸳●"
+DOTS = "•‧∙⋅・･․ㆍ˙·᛫⸱⸳●\ua78f\u02d1"
 DASHES = "‐‑‒–—―−⁃─━⸺⸻﹘﹣－˗➖"
 OPENING = "(（[［{｛〔﹝【〖〘〚﹙﹛⦅｟"
 CLOSING = ")）]］}｝〕﹞】〗〙〛﹚﹜⦆｠"
 APOSTROPHES = "’‘ʼʻ`´′＇"
 ZEROS = "○◯⭕"
+# Every No that NFKC would make plain digits of: ① is a mark before a number, not its first digit.
+NUMERALS = (
+    "\u00b2\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u215f\u2189\u2460-\u249b\u24ea\u3192-\u3195"
+    "\u3220-\u3229\u3251-\u325f\u3280-\u3289\u32b1-\u32bf\U0001f100-\U0001f10a"
+)
 
 # GBK's codes FE50 to FEA0, in Windows' private use U+E815 to U+E864, and the characters that they are by
 # GB 18030-2005 and 2022; then ḿ and ǹ (A8BC, A8BF) and the vertical forms of punctuation (A6D9 to A6F3).
@@ -37,11 +42,13 @@ _PRIVATE_USE = {
 } | {0xE7C7: "ḿ", 0xE7C8: "ǹ", **{0xE78D + n: character for n, character in enumerate("︐︒︑︓︔︕︖︗︘︙")}}
 
 _INVISIBLE = re.compile(f"[{INVISIBLE}]+")
+_NUMERAL = re.compile(f"([{NUMERALS}]+)")
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 # Where Chinese stands beside it, a space has no meaning: 张　三 is padded for looks only.
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _SPACE_BESIDE_HAN = re.compile(f"(?<=[{_HAN}·（）]) | (?=[{_HAN}·（）])")
 _DOT_BETWEEN_HAN = re.compile(f"(?<=[{_HAN}]) *[.。]+ *(?=[{_HAN}])")
+_TRAILING_DOT = re.compile(rf"(?<=[{_HAN}])[ ,.。·]+$|(?<=\w)[ ,·]+$")
 _SPACE_AFTER_COMMA = re.compile(r" *, *")
 
 _DOT, _DASH = dict.fromkeys(map(ord, DOTS), "·"), dict.fromkeys(map(ord, DASHES), "-")
@@ -60,10 +67,11 @@ _EXTENSION = re.compile(r"(?:-?(?:转分机|转接|分机号?|转|extension|ext|
 
 
 def person_name(text: str) -> str:
-    """张　三 -> 张三, 阿卜杜拉 • 买买提 -> 阿卜杜拉·买买提, SMITH，JOHN -> SMITH, JOHN."""
+    """张　三 -> 张三, 张三· -> 张三, 阿卜杜拉 • 买买提 -> 阿卜杜拉·买买提, SMITH，JOHN -> SMITH, JOHN."""
     name = _visible(text, _NAMED)
     name = re.sub("·+", "·", _DOT_BETWEEN_HAN.sub("·", name))
-    return _composed(_SPACE_AFTER_COMMA.sub(", ", _closed_up(name)).strip(" ,"))
+    name = _SPACE_AFTER_COMMA.sub(", ", _closed_up(name)).strip(" ,")
+    return _composed(_TRAILING_DOT.sub("", name))
 
 
 def enterprise_name(text: str) -> str:
@@ -73,8 +81,9 @@ def enterprise_name(text: str) -> str:
 
 
 def certificate_number(text: str) -> str:
-    """No spaces, one dash; brackets stay of the kind that is printed: 赣建安C〔2021〕—03 -> 赣建安C〔2021〕-03."""
-    number = _visible(text, _NAMED).replace(" ", "")
+    """No spaces, one dash; brackets and ① stay as they are printed: 赣建安C〔2021〕—03 -> 赣建安C〔2021〕-03."""
+    parts = enumerate(_NUMERAL.split(text))
+    number = "".join(part if at % 2 else _visible(part, _NAMED) for at, part in parts).replace(" ", "")
     return _composed(re.sub("-+", "-", number))
 
 

@@ -161,6 +161,9 @@ def _name(text: str, errors: list[RowError]) -> str:
     name = person_name(text)
     if not name:
         errors.append(RowError("name", "name_missing", "请填写姓名"))
+    elif sum(bool(person_name(part)) for part in text.splitlines()) > 1:
+        message = "姓名中有换行：一行只填一人，两个人请分成两行；同一人的姓名请删去其中的换行"
+        errors.append(RowError("name", "name_invalid", message))
     elif unknown := private_use(name):
         place = name.index(unknown) + 1
         message = f"姓名的第{place}个字是只在原电脑上显示的自造字，请用输入法的生僻字或手写输入重新录入"

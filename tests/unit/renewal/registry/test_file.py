@@ -157,6 +157,8 @@ def test_every_date_in_every_form(day: date, form: str) -> None:
     ("text", "name"),
     [
         (" 张　三 ", "张三"),
+        ("张三\n\u200b\n", "张三"),
+        ("张三·", "张三"),
         ("阿依古丽•买买提", "阿依古丽·买买提"),
         ("John  SMITH", "John SMITH"),
         ("SMITH， JOHN", "SMITH, JOHN"),
@@ -176,6 +178,11 @@ def test_names(text: str, name: str) -> None:
 
 @pytest.mark.parametrize("text", ["#N/A", "张3", "张三(离职)", "·张三", "张" * 51, "\ue000三"])
 def test_names_refused(text: str) -> None:
+    assert codes(name=text) == ["name_invalid"]
+
+
+@pytest.mark.parametrize("text", ["张三\n李四", "张三\r\n李四", "张三\u2028李四", "张三\x85李四\n"])
+def test_two_people_in_one_cell_do_not_become_one(text: str) -> None:
     assert codes(name=text) == ["name_invalid"]
 
 
@@ -207,7 +214,7 @@ def test_certificate_numbers(text: str, number: str) -> None:
     assert held(certificate_number=text).number == number
 
 
-@pytest.mark.parametrize("text", ["无", "---", "7.07E+11", "9" * 51, "007;07", "=00707", "٠٠٧٠٧"])
+@pytest.mark.parametrize("text", ["无", "---", "7.07E+11", "9" * 51, "007;07", "=00707", "٠٠٧٠٧", "①2021", "2021²"])
 def test_certificate_numbers_refused(text: str) -> None:
     assert codes(certificate_number=text) == ["certificate_number_invalid"]
 

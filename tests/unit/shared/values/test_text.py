@@ -74,6 +74,11 @@ def test_what_cannot_be_seen_makes_no_difference(kind: Kind, parts: list[str], m
         ("𬭩\U000e0100", "𬭩"),
         ("\u2f9f", "辛"),
         *((f"阿卜杜拉{dot}买买提", "阿卜杜拉·买买提") for dot in text.DOTS),
+        ("张三·", "张三"),
+        ("SMITH •", "SMITH"),
+        ("诺布·次仁.", "诺布·次仁"),
+        ("诺布·次仁·.,", "诺布·次仁"),
+        ("JOHN SMITH JR.", "JOHN SMITH JR."),
         ("阿卜杜拉 . 买买提", "阿卜杜拉·买买提"),
         ("阿卜杜拉．买买提", "阿卜杜拉·买买提"),
         ("阿卜杜拉。买买提", "阿卜杜拉·买买提"),
@@ -118,11 +123,18 @@ def test_names_of_enterprises(typed: str, name: str) -> None:
         ("赣建安C(2021)0000014\u200b", "赣建安C(2021)0000014"),
         ("\u202d00707100000001\u202c", "00707100000001"),
         ("007073 00000006", "00707300000006"),
+        ("① 2021", "①2021"),
+        ("证⑴第２号", "证⑴第2号"),
         ("００７０７", "00707"),
     ],
 )
 def test_numbers_of_certificates(typed: str, number: str) -> None:
     assert text.certificate_number(typed) == number
+
+
+def test_no_mark_before_a_number_becomes_its_digit() -> None:
+    every = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) == "No"]
+    assert [mark for mark in every if text.certificate_number(f"{mark}2021") != f"{mark}2021"] == []
 
 
 @pytest.mark.parametrize(
