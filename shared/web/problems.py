@@ -4,6 +4,7 @@ import traceback
 from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -146,12 +147,16 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 def _asked(route: object) -> dict[str, FieldInfo]:
-    """Find the fields of the body that a route takes, by name."""
-    bodies = route.dependant.body_params if isinstance(route, APIRoute) else []
-    models = [body.field_info.annotation for body in bodies]
+    """Find the fields of the body that a route or what it depends on takes, by name."""
+    models = _bodies(route.dependant) if isinstance(route, APIRoute) else []
     return {
         name: field
         for model in models
         if isinstance(model, type) and issubclass(model, BaseModel)
         for name, field in model.model_fields.items()
     }
+
+
+def _bodies(dependant: Dependant) -> list[Any]:
+    own = [body.field_info.annotation for body in dependant.body_params]
+    return own + [model for further in dependant.dependencies for model in _bodies(further)]

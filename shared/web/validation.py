@@ -1,5 +1,6 @@
 """Types for request fields that keep the database and people safe, and Chinese words for what is wrong with a field."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -27,6 +28,9 @@ MAX_REVISION = 2**31 - 1
 YEARS = (1900, 2999)
 
 _PHONE = "^\\+?[0-9][0-9-]{4,18}[0-9](转[0-9]{1,8})?$"
+# What begins like a mobile number of the mainland, and those that are one (text.phone has taken the prefix from them).
+_LIKE_A_MOBILE = re.compile(r"(?:\+?86|0086|0(?!10))?-?1[0-9-]{8,}")
+_MOBILE = re.compile("1[3-9][0-9]{9}(?:转.*)?")
 _SEEN = StringConstraints(min_length=1, pattern=PRINTABLE)
 
 
@@ -55,6 +59,12 @@ def _no_id_number(value: str) -> str:
     return value
 
 
+def _no_wrong_mobile(value: str) -> str:
+    if _LIKE_A_MOBILE.match(value) and not _MOBILE.fullmatch(value):
+        raise PydanticCustomError("string_pattern_mismatch", "a mobile number of a wrong length or prefix")
+    return value
+
+
 _KNOWN, SHOWN = AfterValidator(_known_characters), AfterValidator(_no_id_number)
 
 # Non-empty strings without control characters, cleaned as their kind of field is (shared.values.text); the field adds
@@ -69,7 +79,7 @@ CertificateNumber = Annotated[str, _SEEN, cleaned(text.certificate_number)]
 # Of an id number or a taxpayer id.
 Identifier = Annotated[str, _SEEN, cleaned(text.identifier)]
 LoginName = Annotated[str, _SEEN, cleaned(text.login_name)]
-Phone = Annotated[str, StringConstraints(pattern=_PHONE), SHOWN, cleaned(text.phone)]
+Phone = Annotated[str, StringConstraints(pattern=_PHONE), AfterValidator(_no_wrong_mobile), SHOWN, cleaned(text.phone)]
 # Part of a stored name; compared by shared.persistence.search.
 Sought = Annotated[str, _SEEN, cleaned(text.search)]
 Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
@@ -123,7 +133,7 @@ MESSAGES = {
     "id_number": "不能含有身份证号，请删去后再提交",
     "private_use": "含有只在本机显示的自造字，请用输入法的生僻字或手写输入重新录入该字",
     "instant": "应为日期（2026-01-31）或带时区的时间",
-    "too_short": "至少 {min_length} 项",
+    "too_short": "至少 {min_length} 项，且不能重复",
     "too_long": "最多 {max_length} 项",
     "enum": "取值不在允许范围内",
     "literal_error": "取值不在允许范围内",
@@ -157,7 +167,9 @@ def field_errors(errors: Sequence[Any], asked: Mapping[str, FieldInfo] | None = 
             # Its location is an offset in the text, not a field.
             path = ["body"]
         given = error.get("ctx") or {}
-        message = _message(code, given, (asked or {}).get(".".join(path)))
+        # Of a length that is looked at after the text was cleaned, Pydantic says what it says of lists.
+        length = f"string_{code}" if code in {"too_short", "too_long"} and isinstance(error.get("input"), str) else code
+        message = _message(length, given, (asked or {}).get(".".join(path)))
         own = given["problem"].code if code == "refused" else code
         result.append({"field": ".".join(path)[:200], "code": own, "message": message})
     return result

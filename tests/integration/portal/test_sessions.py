@@ -50,6 +50,13 @@ class TestSession:
         assert (await thief.get("/applications")).path == "/enterprise/login"
         assert (await browser.get("/applications")).path == "/applications"
 
+    async def test_a_login_of_empty_fields_names_them(self, browser: Browser) -> None:
+        page = await browser.send(
+            await browser.get("/enterprise/login"), "/enterprise/login", taxpayer_id="", password=""
+        )
+        for words in ("请填写企业账号", "请填写密码"):
+            assert words in page.text
+
     async def test_logout_kills_it(
         self, browser: Browser, new_browser: Callable[[], Awaitable[Browser]], platform: Harness
     ) -> None:

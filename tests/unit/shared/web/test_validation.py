@@ -6,7 +6,18 @@ import pytest
 from pydantic import AfterValidator, Field, ValidationError
 
 from shared.errors import InvalidField, together
-from shared.web.validation import CHOSEN, MESSAGES, Identifier, Phone, RequestModel, Text, field_errors, refused
+from shared.web.validation import (
+    CHOSEN,
+    MESSAGES,
+    CertificateNumber,
+    Identifier,
+    PersonName,
+    Phone,
+    RequestModel,
+    Text,
+    field_errors,
+    refused,
+)
 
 
 class NumberInvalid(InvalidField):
@@ -30,6 +41,9 @@ class Form(RequestModel):
     count: Annotated[int, Field(ge=1, le=9)] = 1
     number: Annotated[int, AfterValidator(odd)] = 1
     untitled: str | None = Field(default=None, min_length=1)
+    person: PersonName | None = Field(default=None, max_length=5)
+    held: CertificateNumber | None = Field(default=None, max_length=5)
+    pair: frozenset[str] = Field(default=frozenset("ab"), min_length=2)
 
 
 GOOD = {"name": "甲", "account": "a", "password": "b", "post": "10", "posts": ["10"]}
@@ -72,6 +86,7 @@ def test_what_is_empty_is_missing_and_never_too_short(empty: str) -> None:
         ("code", "ab", "string_too_short", "至少 3 个字符"),
         ("phone", "88", "string_pattern_mismatch", "格式不正确，例如 0791-88888888"),
         ("posts", ["1", "2", "3"], "too_long", "最多 2 项"),
+        ("pair", ["1", "1"], "too_short", "至少 2 项，且不能重复"),
         ("count", 0, "greater_than_equal", "不能小于 1"),
         ("count", 10, "less_than_equal", "不能大于 9"),
         ("number", 2, "invalid_number", "应为奇数"),
@@ -81,6 +96,40 @@ def test_what_is_empty_is_missing_and_never_too_short(empty: str) -> None:
 )
 def test_a_limit_says_what_it_is(field: str, value: object, code: str, message: str) -> None:
     assert told(**{**GOOD, field: value}) == {field: (code, message)}
+
+
+@pytest.mark.parametrize("field", ["person", "held"])
+def test_the_length_of_a_text_is_told_in_characters(field: str) -> None:
+    assert [message for _, message in told(**{**GOOD, field: "甲乙丙丁戊己"}).values()] == ["最多 5 个字符"]
+    # What Pydantic says where it looks at the length after a validator.
+    error = {"loc": (field,), "type": "too_long", "ctx": {"max_length": 5}, "input": "甲乙丙丁戊己"}
+    assert field_errors([error]) == [{"field": field, "code": "too_long", "message": "最多 5 个字符"}]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1380000000", "12012345678", "138000000001", "+86 12012345678", "012012345678", "138-000-0000", "10012345678转1"],
+)
+def test_a_mobile_number_of_a_wrong_length_or_prefix_is_refused(number: str) -> None:
+    assert told(**{**GOOD, "phone": number}) == {"phone": ("string_pattern_mismatch", "格式不正确，例如 0791-88888888")}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "13800000000",
+        "+86 138 0000 0000",
+        "13800000000转1",
+        "010-88888888",
+        "01088888888",
+        "8888888",
+        "400-888-8888",
+        "+1 800 555 0100",
+        "10101010",
+    ],
+)
+def test_other_numbers_may_begin_like_a_mobile(number: str) -> None:
+    assert Form.model_validate({**GOOD, "post": "10", "phone": number})
 
 
 def test_what_a_rule_refuses_is_told_with_all_else() -> None:
