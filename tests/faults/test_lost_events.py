@@ -14,6 +14,7 @@ from services.certnumber import queries as certnumber_queries
 from services.certnumber.models import Approval, LedgerEntry
 from services.enterprise import queries as enterprise_queries
 from services.renewal import queries as renewal_queries
+from services.renewal.metrics import sample_approvals
 from services.renewal.models import Answer, Change, Enterprise
 from services.review import queries as review_queries
 from services.review.models import Decision, Item, ItemRevision
@@ -21,6 +22,7 @@ from shared.contracts.resync import Digest, ResyncRequested
 from shared.contracts.topology import PRODUCERS
 from shared.messaging import Envelope, Message
 from shared.messaging.topology import event_key
+from shared.observability.metrics import exposition
 from shared.runtime.resync import summarise
 from tests.support.backing import Postgres
 from tests.support.office import Office
@@ -237,6 +239,24 @@ async def test_why_there_is_no_number_is_said_again(harness: Harness) -> None:
     await call("PATCH", "certnumber", f"/series/{series['id']}", token=office.reviewer, json={"posts": None})
     await office.reach(application, "certified")
     await office.item(application, status="certified")
+
+
+async def test_renewal_counts_for_itself_what_certnumber_has_not_heard_of(harness: Harness) -> None:
+    lossy = Lossy(harness)
+    lost = {"renewal.approved.v1", "renewal.snapshot.v1"}
+    lossy.loses = lambda message, _: event_key(message.routing_key) in lost
+    office = await Office.open(harness)
+    application = await office.submitted(await office.person(), "10")
+    await office.decide("approve", application)
+    await office.reach(application, "approved")
+    shown = (await exposition([partial(sample_approvals, office.renewal)])).decode().splitlines()
+    assert 'ganzheng_approvals_waiting{service="renewal"} 1.0' in shown
+    [age] = [line for line in shown if line.startswith('ganzheng_approval_age_seconds{service="renewal"}')]
+    assert float(age.split()[1]) >= 0
+    lossy.loses = lambda *_: False
+    await office.reach(application, "certified")
+    shown = (await exposition([partial(sample_approvals, office.renewal)])).decode().splitlines()
+    assert 'ganzheng_approvals_waiting{service="renewal"} 0.0' in shown
 
 
 async def test_items_of_the_desk_are_renewals(harness: Harness) -> None:
