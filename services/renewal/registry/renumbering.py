@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.renewal.container import RenewalContainer
+from services.renewal.domain import number_key
 from services.renewal.errors import CertificateTaken
 from services.renewal.models import HeldCertificate, Person
 from services.renewal.registry import queries, sealing
@@ -53,8 +54,11 @@ async def renumber(
 async def check_alike(
     container: RenewalContainer, session: AsyncSession, person: Person, held: HeldCertificate, number: str
 ) -> None:
-    """Raises CertificateTaken for a number that is another valid certificate's, or one of this person's in another
-    writing."""
+    """Raises CertificateTaken for a number that is another valid certificate's, or one of them in another writing.
+
+    Of another person's in another writing only if this one's was not that before: an import takes it and warns.
+    """
+    was_alike = number_key(number) == number_key(held.certificate_number)
     for other, owner, right in (await queries.certificates_like(session, [number])).values():
         is_own, is_void = owner == person.id_number_index, other.application_id is None and other.voided_at is not None
         if other.id == held.id or is_void or right is not None:
@@ -64,3 +68,9 @@ async def check_alike(
             raise CertificateTaken(f"该人员已登记证书 {shown}，是同一本证书的，请移除重复的一本")
         if other.certificate_number == number:
             raise CertificateTaken
+        if not was_alike:
+            shown = other.shown_number(container.cipher)
+            raise CertificateTaken(
+                f"与另一人员已登记的证书编号 {shown} 只差开头的0或书写方式，请与原件核对；"
+                "登记在另一人员名下有误的，请先更正或移除那一本"
+            )
