@@ -62,6 +62,7 @@ RowErrorCode = (
         "name_corrected",
         "certificate_number_similar",
         "certificate_number_short",
+        "certificate_repeated",
     ]
     | FaultCode
 )

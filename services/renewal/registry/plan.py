@@ -18,6 +18,11 @@ REMOVED = RowError(
 CORRECTED = RowError(
     COLUMN, "certificate_corrected", "该证书的岗位或有效期已由登记员更正，此行仍是更正前的内容，没有采用；请修改表格"
 )
+REPEATED = RowError(
+    COLUMN,
+    "certificate_repeated",
+    "本表前面的行已有该证书，岗位或有效期与此行不同；登记的是此行的内容，请核对哪一行正确",
+)
 NAME_CORRECTED = RowError(
     "name", "name_corrected", "该人员的姓名已由登记员更正，此行仍是更正前的姓名，没有采用；请修改表格"
 )
@@ -72,13 +77,15 @@ class Snapshot:
     """What is known at one moment of an import.
 
     Names by blind index, holdings by their numbers' `number_key`, and by blind index the names that were put right.
-    `digits` is how long the platform's own numbers are, None if they are not digits only.
+    `digits` is how long the platform's own numbers are, None if they are not digits only. `stated` are the numbers that
+    rows of this import have told of.
     """
 
     names: MutableMapping[str, str]
     holdings: MutableMapping[str, tuple[Holding, ...]]
     superseded_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digits: int | None = None
+    stated: set[str] = field(default_factory=set, compare=False)
 
     def assess(self, index: str, row: RegistryRow) -> Change | list[RowError]:
         """Judge a row; nothing is changed. A certificate stays with who had it first, and neither one that the platform
@@ -92,11 +99,12 @@ class Snapshot:
             known = next((each for each in alike if each.number == certificate.number), None)
             refusal = _refusal(index, certificate, known) if known else _duplicate(index, alike)
             refusals += [refusal] if refusal else []
-            is_new = known is None or known.owner != index
-            if is_new:
-                warning = self._warning(certificate, alike)
-            if is_new or (known and not known.by_platform and known.certificate != certificate):
-                holding = Holding(index, certificate, superseded=() if is_new or known is None else known.superseded)
+            if known is None or known.owner != index:
+                is_new = True
+                holding, warning = Holding(index, certificate), self._warning(certificate, alike)
+            elif not known.by_platform and known.certificate != certificate:
+                holding = Holding(index, certificate, superseded=known.superseded)
+                warning = REPEATED if certificate.number in self.stated else None
         if refusals:
             return refusals
         if not is_known or is_new:
@@ -165,5 +173,7 @@ def plan(rows: Iterable[tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Ch
         assessed = snapshot.assess(index, row)
         if isinstance(assessed, Change):
             snapshot.take(assessed)
+            if row.certificate is not None:
+                snapshot.stated.add(row.certificate.number)
         planned.append(assessed)
     return planned

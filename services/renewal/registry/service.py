@@ -73,7 +73,7 @@ async def import_registry(
                 if dry_run:
                     planned = await _rehearse(container, own, chunk, ahead)
                 else:
-                    planned = await _import(container, own, principal, chunk, digits)
+                    planned = await _import(container, own, principal, chunk, ahead)
             # Only what is committed counts.
             for parsed, judged in zip(chunk, planned, strict=True):
                 report.count(parsed, judged)
@@ -185,19 +185,23 @@ async def _import(
     session: AsyncSession,
     principal: Principal,
     chunk: Sequence[Parsed],
-    digits: int | None,
+    ahead: Snapshot,
 ) -> list[Judged]:
-    """Judge the chunk, write what it changes, and tell of whose applications that is."""
+    """Judge the chunk, write what it changes, and tell of whose applications that is; what it states is `ahead` of the
+    chunks to come."""
     good = _good(chunk)
+    stated = ahead.stated & {row.certificate.number for _, row in good.values() if row.certificate}
     while True:
         known = await _Known.load(session, good, lock=True)
-        judged = _judge(chunk, good, known.under(container.cipher, Snapshot({}, {}, digits=digits)))
+        attempt = replace(ahead, names={}, holdings={}, stated=set(stated))
+        judged = _judge(chunk, good, known.under(container.cipher, attempt))
         changes = [each for each in judged if isinstance(each, Change)]
         async with session.begin_nested() as savepoint:
             if await _write(container, session, good, known, changes):
                 break
             # Somebody else has written a row in the meantime: judge again from that.
             await savepoint.rollback()
+    ahead.stated.update(attempt.stated)
     ids = {index: person.id for index, person in known.people.items()}
     await restate(
         container,

@@ -82,6 +82,29 @@ class TestTheNumber:
             assert words in document["detail"]
         assert await held(office, person, mine) == certificate
 
+    async def test_of_another_person_in_another_writing_is_refused(self, office: Office) -> None:
+        person, other = new_person(), new_person()
+        mine, theirs = new_certificate(), f"赣建安C(2015){new_certificate()}"
+        zeros = f"00{mine.removeprefix('OLD')}"
+        await imported(
+            office, line(person, "10", mine), line(other, "10", theirs), line(other, "30", zeros, "2031-05-31")
+        )
+        certificate = await held(office, person, mine)
+        for number, shown in ((theirs.lower(), theirs), (theirs.replace("(", "〔").replace(")", "〕"), theirs)):
+            document = problem(await correct(office, certificate, certificate_number=number), 409, "certificate_taken")
+            assert shown in document["detail"]
+        document = problem(await correct(office, certificate, certificate_number=zeros[1:]), 409, "certificate_taken")
+        assert zeros in document["detail"]
+        assert await held(office, person, mine) == certificate
+        # What an import took with a warning may still be written as it should be.
+        alike = theirs.replace("(", "〔").replace(")", "〕")
+        report = await imported(office, line(person, "40", alike))
+        assert codes(report, "warnings") == [(2, "certificate_number_similar")]
+        done(await correct(office, await held(office, person, alike), certificate_number=alike.replace("〔", "-")))
+        # And the other person's may be given up.
+        done(await end(office, await held(office, other, zeros)))
+        done(await correct(office, certificate, certificate_number=zeros[1:]))
+
     async def test_that_was_another_person_s_by_mistake_goes_to_whose_it_is(self, office: Office) -> None:
         wrong_person, person, number = new_person(), new_person(), new_certificate()
         await imported(office, line(wrong_person, "10", number))
@@ -390,6 +413,23 @@ async def test_lost_zeros_are_flagged_the_same_in_the_check_and_in_the_import(of
     assert "14位" in report["warnings"][1]["message"]
     # What is registered was looked at.
     assert (await upload(office, table)).json()["warnings"] == []
+
+
+@pytest.mark.parametrize("chunk", [1, 10])
+async def test_rows_that_contradict_each_other_are_flagged_however_far_apart(
+    office: Office, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(office.renewal, "import_chunk", chunk)
+    person, number = new_person(), new_certificate()
+    table = "\n".join(
+        [HEADER, line(person, "10", number, "2031-05-31"), line(person), line(person, "10", number, "2027-05-31")]
+    ).encode()
+    checked = (await upload(office, table, params={"dry_run": "true"})).json()
+    report = (await upload(office, table)).json()
+    assert report == checked
+    assert (codes(report), report["flagged"]) == ([], 1)
+    assert codes(report, "warnings") == [(4, "certificate_repeated")]
+    assert (await held(office, person, number))["valid_until"] == "2027-05-31"
 
 
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))

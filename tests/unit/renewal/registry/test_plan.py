@@ -12,6 +12,7 @@ from services.renewal.registry.plan import (
     CORRECTED,
     NAME_CORRECTED,
     REMOVED,
+    REPEATED,
     TAKEN,
     Change,
     Holding,
@@ -159,6 +160,18 @@ class TestPlan:
         assert taken == [TAKEN]
         # The refused row has changed nothing: its person is not there.
         assert snapshot == Snapshot({"a": "王安宁"}, {"1": (Holding("a", certificate()),)})
+
+    @pytest.mark.parametrize("other", [certificate(post="30"), certificate(until=None)])
+    def test_rows_that_contradict_each_other_are_flagged(self, other: RegisteredCertificate) -> None:
+        snapshot = known()
+        table = [("a", row(held=each)) for each in (certificate(), other, other, certificate())]
+        warnings = [each.warning for each in plan(table, snapshot) if isinstance(each, Change)]
+        assert warnings == [None, REPEATED, None, REPEATED]
+
+    def test_news_of_what_another_table_said_are_not_flagged(self) -> None:
+        (change,) = plan([("a", row(held=certificate(until=None)))], known())
+        assert isinstance(change, Change)
+        assert (change.outcome, change.warning) == ("updated", None)
 
     def test_the_last_name_stays(self) -> None:
         snapshot = Snapshot({}, {})
