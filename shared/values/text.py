@@ -19,7 +19,9 @@ INVISIBLE = (
     "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
     "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-DOTS = "•‧∙⋅・･․ㆍ˙·᛫⸱⸳●\ua78f\u02d1"
+DOTS = "•‧∙⋅・･․ㆍ˙·᛫⸱⸳●"
+# Letters that look like one; of names only, as the database's search_key leaves them.
+LETTER_DOTS = "\ua78f\u02d1"
 DASHES = "‐‑‒–—―−⁃─━⸺⸻﹘﹣－˗➖"
 OPENING = "(（[［{｛〔﹝【〖〘〚﹙﹛⦅｟"
 CLOSING = ")）]］}｝〕﹞】〗〙〛﹚﹜⦆｠"
@@ -57,6 +59,8 @@ _WIDE = dict.fromkeys(map(ord, OPENING), "（") | dict.fromkeys(map(ord, CLOSING
 # What is folded in every field of one line, and in numbers, names and searches.
 _PLAIN = _PRIVATE_USE | dict.fromkeys(map(ord, APOSTROPHES), "'") | _DASH
 _NAMED = _PLAIN | _DOT | dict.fromkeys(map(ord, ZEROS), "〇")
+_LETTER_DOT = dict.fromkeys(map(ord, LETTER_DOTS), "·")
+_NAME = _NAMED | _LETTER_DOT
 _SOUGHT = _ROUND | dict.fromkeys(map(ord, ".。"), "·")
 
 _AREA = r"(?:10|2[0-9]|[3-9][0-9]{2})"
@@ -68,7 +72,7 @@ _EXTENSION = re.compile(r"(?:-?(?:转分机|转接|分机号?|转|extension|ext|
 
 def person_name(text: str) -> str:
     """张　三 -> 张三, 张三· -> 张三, 阿卜杜拉 • 买买提 -> 阿卜杜拉·买买提, SMITH，JOHN -> SMITH, JOHN."""
-    name = _visible(text, _NAMED)
+    name = _visible(text, _NAME)
     name = re.sub("·+", "·", _DOT_BETWEEN_HAN.sub("·", name))
     name = _SPACE_AFTER_COMMA.sub(", ", _closed_up(name)).strip(" ,")
     return _composed(_TRAILING_DOT.sub("", name))
@@ -76,7 +80,7 @@ def person_name(text: str) -> str:
 
 def enterprise_name(text: str) -> str:
     """南昌(建设) 公司 -> 南昌（建设）公司, as the business licence has it; brackets stay round in a foreign name."""
-    name = _visible(text, _NAMED)
+    name = _visible(text, _NAME)
     return _composed(_closed_up(name.translate(_WIDE if re.search(f"[{_HAN}]", name) else _ROUND)))
 
 
@@ -127,6 +131,11 @@ def paragraph(text: str) -> str:
 def search(text: str) -> str:
     """What stored and searched text is compared by, whatever its case: no spaces, one dot, dash and bracket."""
     return _composed(_visible(text, _NAMED).translate(_SOUGHT).replace(" ", ""))
+
+
+def sought(text: str) -> str:
+    """What stored names are searched by: as `search`, with the dots that they were cleaned of."""
+    return search(text.translate(_LETTER_DOT))
 
 
 def private_use(text: str) -> str | None:

@@ -81,7 +81,7 @@ Identifier = Annotated[str, _SEEN, cleaned(text.identifier)]
 LoginName = Annotated[str, _SEEN, cleaned(text.login_name)]
 Phone = Annotated[str, StringConstraints(pattern=_PHONE), AfterValidator(_no_wrong_mobile), SHOWN, cleaned(text.phone)]
 # Part of a stored name; compared by shared.persistence.search.
-Sought = Annotated[str, _SEEN, cleaned(text.search)]
+Sought = Annotated[str, _SEEN, cleaned(text.sought)]
 Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
 
 

@@ -21,6 +21,7 @@ KINDS: tuple[Kind, ...] = (
     text.line,
     text.paragraph,
     text.search,
+    text.sought,
 )
 FORMATS = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) == "Cf"]
 UNSEEN = [*FORMATS, "\ufe0f", "\U000e0101", "\u3164", "\uffa0", "\u2800", "\u034f"]
@@ -73,7 +74,7 @@ def test_what_cannot_be_seen_makes_no_difference(kind: Kind, parts: list[str], m
         ("\ue831", "𡗗"),
         ("𬭩\U000e0100", "𬭩"),
         ("\u2f9f", "辛"),
-        *((f"阿卜杜拉{dot}买买提", "阿卜杜拉·买买提") for dot in text.DOTS),
+        *((f"阿卜杜拉{dot}买买提", "阿卜杜拉·买买提") for dot in text.DOTS + text.LETTER_DOTS),
         ("张三·", "张三"),
         ("SMITH •", "SMITH"),
         ("诺布·次仁.", "诺布·次仁"),
@@ -95,6 +96,11 @@ def test_what_cannot_be_seen_makes_no_difference(kind: Kind, parts: list[str], m
 )
 def test_names_of_people(typed: str, name: str) -> None:
     assert text.person_name(typed) == name
+
+
+@pytest.mark.parametrize("dot", text.LETTER_DOTS)
+def test_a_name_is_found_by_the_dot_it_was_typed_with(dot: str) -> None:
+    assert text.sought(f"阿卜{dot}买") == text.search(text.person_name(f"阿卜{dot}买"))
 
 
 @pytest.mark.parametrize(
