@@ -131,7 +131,7 @@ async def test_an_error_keeps_what_was_typed(reviewing: Browser, desk: Desk) -> 
     action = f"{page.path}/decision"
     page = await reviewing.send(page, action, ("action", "reject"), reason_code="other", go_on="")
     assert page.status == 422
-    assert "说明：选择“其他原因”时必须填写说明" in page.text
+    assert "错误： 选择“其他原因”时必须填写说明" in page.text
     fields = dict(page.form(action).fields)
     assert fields["reason_code"] == "other"
     assert "go_on" not in fields
