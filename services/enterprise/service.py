@@ -37,7 +37,7 @@ from shared.persistence.db import violates
 from shared.runtime import resync
 from shared.runtime.container import Container
 from shared.values.idnumber import mask
-from shared.values.taxpayer import identity, normalise
+from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
 from shared.web.pagination import PageRequest, split_page
 
 # Published, so one hash will do for all accounts, and no registration waits for one while it holds a connection.
@@ -80,9 +80,10 @@ async def register_enterprise(
 
 async def excepted_id(container: Container, session: AsyncSession, text: object) -> str:
     """Give the taxpayer id that was typed if it is an exception, else nothing."""
-    if not isinstance(text, str):
+    try:
+        taxpayer_id = validate(text, check_digit=False) if isinstance(text, str) else ""
+    except InvalidTaxpayerId:
         return ""
-    taxpayer_id = normalise(text)
     found = await queries.find_exception(session, container.cipher.blind_index(taxpayer_id))
     return taxpayer_id if found else ""
 
