@@ -22,12 +22,14 @@ from shared.values.text import certificate_number, line, person_name, private_us
 # What offices call the columns. In a table with several of these names the first counts. 编号 alone is none of them: it
 # mostly heads running numbers.
 _ALIASES = {
-    "id_number": "身份证号码 公民身份号码 公民身份证号码 居民身份证号码 身份证件号码 身份证 证件号码 证件号",
+    "id_number": "身份证号码 身分证号 身分证号码 身分证 公民身份号码 公民身份证号码 居民身份证号码"
+    " 身份证件号码 身份证 证件号码 证件号",
     "name": "人员姓名 学员姓名 持证人姓名 持证人 名字",
     "post": "岗位名称 岗位类别 岗位工种 工种岗位 工种 工种名称 工种类别 培训工种 证书岗位 岗位代码",
     "certificate_number": "证书号码 证书号 证书编码 岗位证书编号 资格证书编号 原证书编号 证号",
     "valid_until": "有效期截止日期 有效期截止 有效期截至 有效期止 有效期到 有效期结束日期 证书有效期至 证书有效期"
-    " 有效期限 有效日期 有效期 到期日期 到期时间 到期日 截止日期 失效日期",
+    " 有效期限 有效日期 有效期 到期日期 到期时间 到期日 截止日期 失效日期 失效时间 有效截止日期"
+    " 证书有效期止 证书有效期截止日期 证书到期日期 证书到期日 证书失效日期",
 }
 COLUMNS = tuple(
     Column(name, label, tuple(_ALIASES[name].split()), kind)

@@ -12,6 +12,11 @@ MAX_COLUMNS = 256
 # Titles, notes and the like above the header.
 MAX_ROWS_ABOVE = 20
 
+# What is written otherwise in traditional script, of the characters in names of columns.
+_SIMPLIFIED = str.maketrans(
+    "證號碼書編崗稱類別種員學訓資結時間業單電話備註發關無長終術職務級條區縣鄉鎮",
+    "证号码书编岗称类别种员学训资结时间业单电话备注发关无长终术职务级条区县乡镇",
+)
 _NOTE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|[\s*:★]")
 
 
@@ -45,6 +50,8 @@ class HeaderSearch:
     """Looks for the header, row by row, below whatever titles stand above it."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
+        # The name of the sheet, where another one may have been meant.
+        self.sheet = ""
         self._columns = columns
         self._rows = 0
         self._missing: list[Column] = list(columns)
@@ -71,10 +78,12 @@ class HeaderSearch:
 
     def failed(self) -> TableError:
         """The error of a table that has no header."""
+        what = f"工作表“{self.sheet}”" if self.sheet else ""
+        other = "。只读取第一个可见的工作表，数据在其他工作表的，请将其移到最前" if self.sheet else ""
         if not self._rows:
-            return TableError("table_header", "表格是空的，应有表头和数据")
+            return TableError("table_header", f"{what or '表格'}是空的，应有表头和数据{other}")
         labels = "、".join(column.label for column in self._missing)
-        return TableError("table_header", f"表头缺少列：{labels}。请按模板的列名填写")
+        return TableError("table_header", f"{what and what + '的'}表头缺少列：{labels}。请按模板的列名填写{other}")
 
 
 def column_of(letters: str) -> int:
@@ -93,5 +102,8 @@ def _places(column: Column, names: Sequence[str]) -> list[int]:
 
 
 def _name(cell: Cell) -> str:
-    """身份证号 of 「身份证\\n号（必填）*」."""
-    return _NOTE.sub("", unicodedata.normalize("NFKC", cell)).strip("\ufeff'").lower() if isinstance(cell, str) else ""
+    """身份证号 of 「身份證\\n號（必填）*」."""
+    if not isinstance(cell, str):
+        return ""
+    plain = unicodedata.normalize("NFKC", cell).translate(_SIMPLIFIED)
+    return _NOTE.sub("", plain).strip("\ufeff'").lower()

@@ -38,7 +38,7 @@ def rows(file: BinaryIO, columns: Sequence[Column], max_rows: int) -> Iterator[R
     search = HeaderSearch(columns)
     header: Header | None = None
     count = 0
-    for number, cells in textfile.records(file, columns) if is_text else workbook.records(file):
+    for number, cells in textfile.records(file, columns) if is_text else workbook.records(file, search):
         if header is None:
             header = None if isinstance(cells, Fault) else search.read(cells)
             continue

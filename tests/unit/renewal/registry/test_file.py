@@ -99,7 +99,28 @@ def test_dates_with_a_time(text: str) -> None:
     assert held(valid_until=text).valid_until == date(2027, 5, 31)
 
 
-@pytest.mark.parametrize("text", ["2024-06-01至2027-05-31", "2024年6月1日 至 2027年5月31日", "至2027.5.31"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-06-01至2027-05-31",
+        "2024年6月1日 至 2027年5月31日",
+        "至2027.5.31",
+        "2024-05-31~2027-05-31",
+        "2024/5/31 ～ 2027/5/31",
+        "2024.05.31—2027.05.31",
+        "2024.05.31——2027.05.31",
+        "2024-05-31-2027-05-31",
+        "2024-05-31 - 2027-05-31",
+        "20240531-20270531",
+        "2024年5月31日－2027年5月31日",
+        "2024-05-31 到 2027-05-31",
+        "自2024年5月31日起至2027年5月31日止",
+        "2027年5月31日止",
+        "2027-05-31 截止",
+        "至2027年5月31日为止",
+        "2024-05-31 00:00:00 ~ 2027-05-31 00:00:00",
+    ],
+)
 def test_the_end_of_a_period(text: str) -> None:
     assert held(valid_until=text).valid_until == date(2027, 5, 31)
 
@@ -117,6 +138,11 @@ def test_the_end_of_a_period(text: str) -> None:
         "99991231",
         "9999年12月31日",
         "2024-06-01至长期",
+        "2024.06.01—長期",
+        "長期",
+        "長期有效",
+        "终身",
+        "終身有效",
     ],
 )
 def test_no_expiry(text: str) -> None:
@@ -140,6 +166,13 @@ def test_no_expiry(text: str) -> None:
         "0001-01-01",
         "2027年5月",
         "46538",
+        "2027-05-31~2024-05-31",
+        "-2027-05-31",
+        "2027-05-31-",
+        "2024-05~2027-05-31",
+        "2024-2027-05-31",
+        "止",
+        "~",
     ],
 )
 def test_dates_refused(text: str) -> None:
@@ -293,6 +326,22 @@ def test_a_blank_last_day_is_none_and_a_workbook_leaves_blank_cells_out() -> Non
     workbook.save(stream := io.BytesIO())
     (row,) = tables.rows(stream, COLUMNS, 10)
     assert parse_row(row.texts, POSTS, TODAY, row.faults) == good(valid_until="")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "身份證號,姓名,崗位,證書編號,有效期至",
+        "身份證號碼,姓名,崗位名稱,證書號碼,證書有效期止",
+        "身分證號,持證人姓名,工種類別,證號,有效截止日期",
+        "公民身份號碼,學員姓名,培訓工種,資格證書編號,失效時間",
+        "证件号码,姓名,工种,证书号,证书到期日期",
+        "证件号码,姓名,工种,证书号,到期日期",
+        "证件号码,姓名,工种,证书号,失效日期",
+    ],
+)
+def test_names_of_columns_as_offices_have_them(header: str) -> None:
+    assert read(",".join(FULL.values()), header=header) == [good()]
 
 
 def test_running_numbers_are_not_certificate_numbers() -> None:

@@ -1,8 +1,10 @@
 """Workbooks as people and programs make them."""
 
+import io
 import zipfile
 
 import pytest
+from openpyxl import Workbook
 
 from shared.files.tables.merged import MAX_MERGES
 from tests.support.workbooks import MAIN, OFFICE, packed, parts, relationships, row, sheet, styles, text, workbook
@@ -19,6 +21,27 @@ def test_the_first_visible_sheet_is_the_table(state: str) -> None:
     content = parts(sheet(old), sheet(GOOD_ROWS), sheet(old), states=[state])
     assert texts(packed(content)) == GOOD
     assert "隐藏" in refusal(packed(parts(sheet(old), states=[state]))).message
+
+
+def test_a_sheet_without_header_is_named_if_another_could_be_meant() -> None:
+    def refused(name: str, *sheets: str, hidden: str = "") -> str:
+        book = Workbook()
+        book.worksheets[0].title = name
+        for title in sheets:
+            book.create_sheet(title).append(HEADER)
+        if hidden:
+            book[hidden].sheet_state = "hidden"
+        book.worksheets[0].append(["某市人员情况"])
+        book.save(stream := io.BytesIO())
+        return refusal(stream.getvalue()).message
+
+    other = refused("封面", "人员")
+    assert other.startswith("工作表“封面”的表头缺少列：身份证号、姓名、有效期至")
+    assert "移到最前" in other
+    assert "工作表" not in refused("封面")
+    assert "工作表" not in refused("封面", "人员", hidden="人员")
+    assert ID not in refused(ID, "人员")
+    assert refusal(packed(parts(sheet(""), sheet(GOOD_ROWS)))).message.startswith("工作表“")
 
 
 def test_a_chart_is_no_sheet() -> None:
