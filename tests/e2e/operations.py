@@ -73,7 +73,7 @@ class World:
     def token(self, operation: Operation) -> str:
         """Of a caller who may call the operation."""
         staff = operation.service in {"review", "certnumber"} or operation.path.startswith(
-            ("/registry", "/audit", "/taxpayer-exceptions")
+            ("/registry", "/audit", "/taxpayer-exceptions", "/enterprises/lookup")
         )
         spare = "spare " if (operation.method, operation.path) in SELF_HARMING else ""
         return self.tokens[spare + ("reviewer" if staff else "enterprise")]
@@ -96,6 +96,7 @@ class World:
         }
         return {
             ("enterprise", "POST", "/enterprises"): {"taxpayer_id": "91360199MA00000012", **enterprise},
+            ("enterprise", "POST", "/enterprises/lookup"): {"taxpayer_id": "91360199MA00000012"},
             ("enterprise", "PATCH", "/me"): enterprise,
             ("enterprise", "POST", "/sessions"): enterprise_login,
             ("enterprise", "POST", "/sessions/refresh"): {"refresh_token": "no token"},
