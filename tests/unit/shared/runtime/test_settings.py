@@ -2,6 +2,7 @@
 
 import base64
 import os
+import random
 import secrets
 from hashlib import sha256
 from pathlib import Path
@@ -18,12 +19,16 @@ from shared.runtime.settings import IssuerSettings, Settings, parse_key, parse_k
 SECRETS = ("database_url", "data_keys", "index_key", "signing_keys")
 
 
+# The same in every process, as tests are named by it.
+CHANCE = random.Random(40)
+
+
 def key(raw: bytes | None = None) -> str:
-    return base64.b64encode(raw or os.urandom(32)).decode()
+    return base64.b64encode(raw or CHANCE.randbytes(32)).decode()
 
 
 KEY = key()
-NEW = secrets.token_urlsafe(24)
+NEW = base64.urlsafe_b64encode(CHANCE.randbytes(24)).decode()
 GUESSABLE = (
     "guest",
     "postgres",
@@ -86,8 +91,8 @@ class TestSecrets:
     @pytest.mark.parametrize(
         "secret",
         [
-            key(os.urandom(31)),
-            key(os.urandom(33)),
+            key(CHANCE.randbytes(31)),
+            key(CHANCE.randbytes(33)),
             key(bytes(32)),
             key(b"changeme" * 4),
             key(b"\x00\x01\x02\x03" * 8),
