@@ -27,6 +27,7 @@ from services.renewal.domain import (
     month_anniversary,
     next_status,
     replaceable,
+    sequence_of,
 )
 from services.renewal.models import HeldCertificate
 from shared.values.clock import business_day
@@ -321,3 +322,7 @@ def test_a_reason_keeps_what_the_decision_said() -> None:
 def test_application_numbers_have_eight_digits_at_least() -> None:
     assert application_number(7) == "HZ00000007"
     assert application_number(123456789) == "HZ123456789"
+
+
+def test_an_application_number_is_read_with_and_without_its_letters() -> None:
+    assert [sequence_of(typed) for typed in ("HZ00000012", "00000012", "12")] == [12, 12, 12]

@@ -22,6 +22,7 @@ from services.review.domain import (
     Stage,
     Submission,
     age_on,
+    application_number,
     changed_parts,
     check_decision,
     is_withdrawn,
@@ -182,3 +183,11 @@ def test_a_reason_is_told_by_the_names_of_the_events() -> None:
         "reason_field": "commitment-letter",
     }
     assert told.keys() <= ReviewDecision.model_fields.keys()
+
+
+def test_an_application_number_is_written_out() -> None:
+    assert [application_number(typed) for typed in ("HZ00000012", "12", "123456789")] == [
+        "HZ00000012",
+        "HZ00000012",
+        "HZ123456789",
+    ]
