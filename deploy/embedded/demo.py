@@ -40,7 +40,7 @@ class Group:
 
 
 def groups(today: date) -> list[Group]:
-    """List over 60 people by kind; the day of the demo's first start fixes the birthdays at the age limits."""
+    """List over 100 people by kind; the day of the demo's first start fixes the birthdays at the age limits."""
 
     def birthday(years: int) -> date:
         if (today.month, today.day) == (2, 29):
@@ -48,7 +48,7 @@ def groups(today: date) -> list[Group]:
         return today.replace(year=today.year - years)
 
     return [
-        Group("符合条件，未持证", 20),
+        Group("符合条件，未持证", 60),
         Group("符合条件，持有一本证书（安全员）", 8, ("30",)),
         Group("符合条件，持有两本证书（材料员、资料员）", 6, ("40", "70")),
         Group("持有三本证书（规则A）", 6, ("30", "40", "70")),
