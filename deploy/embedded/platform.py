@@ -1,7 +1,7 @@
 """All services in one process: the same apps, relays and handlers, joined by the in-process bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -90,9 +90,7 @@ class Platform:
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await _end(tasks)
                 await self.close()
 
     async def close(self) -> None:
@@ -133,6 +131,17 @@ class Platform:
         """Pages for people, problem documents for programs."""
         first = scope["path"].lstrip("/").partition("/")[0].lower()
         await (self._own if first in {"api", "healthz", "readyz"} else self.portal)(scope, receive, send)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended: a statement that is interrupted may fail in place of being cancelled, and a
+    loop that goes on after failures goes on after that one too."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=2)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def build_platform(
