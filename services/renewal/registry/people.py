@@ -148,9 +148,7 @@ async def correct_certificate(
         "new": {name: masked(after[name]) for name in sorted(changed)},
         "reason": correction.reason,
     }
-    _record(container, session, principal, AuditAction.certificate_corrected, person, detail)
-    await restate(container, session, principal, renamed=(), changed={person.id})
-    return await _shown(container, session, person)
+    return await _told(container, session, principal, AuditAction.certificate_corrected, person, detail)
 
 
 async def remove_certificate(
@@ -168,9 +166,7 @@ async def remove_certificate(
     held.voided_at = held.updated_at = container.clock.now()
     held.void_reason = removal.reason
     detail = {**_shown_values(container, held), "reason": removal.reason}
-    _record(container, session, principal, AuditAction.certificate_removed, person, detail)
-    await restate(container, session, principal, renamed=(), changed={person.id})
-    return await _shown(container, session, person)
+    return await _told(container, session, principal, AuditAction.certificate_removed, person, detail)
 
 
 async def restore_certificate(
@@ -189,9 +185,7 @@ async def restore_certificate(
     held.voided_at = held.void_reason = None
     held.updated_at = container.clock.now()
     detail = {**_shown_values(container, held), "reason": restoration.reason}
-    _record(container, session, principal, AuditAction.certificate_restored, person, detail)
-    await restate(container, session, principal, renamed=(), changed={person.id})
-    return await _shown(container, session, person)
+    return await _told(container, session, principal, AuditAction.certificate_restored, person, detail)
 
 
 async def restate(
@@ -224,6 +218,20 @@ async def _viewed(
     container: RenewalContainer, session: AsyncSession, principal: Principal, person: Person
 ) -> RegistryPerson:
     _record(container, session, principal, AuditAction.person_viewed, person, {})
+    return await _shown(container, session, person)
+
+
+async def _told(
+    container: RenewalContainer,
+    session: AsyncSession,
+    principal: Principal,
+    action: AuditAction,
+    person: Person,
+    detail: Mapping[str, object],
+) -> RegistryPerson:
+    """Tell the trail and the desk that a certificate of the person's has changed."""
+    _record(container, session, principal, action, person, detail)
+    await restate(container, session, principal, renamed=(), changed={person.id})
     return await _shown(container, session, person)
 
 
