@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from operator import eq, ge, le
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from services.renewal.models import Answer, Application, Change, Enterprise, Hel
 from services.renewal.schemas import ApplicationSearch, AuditSearch
 from shared.persistence.search import contains, contains_by_index
 from shared.web.pagination import PageRequest, apply_filters, keyset
+
+R = TypeVar("R", Image, Submission, Change, Answer)
 
 
 async def posts(session: AsyncSession) -> dict[str, Post]:
@@ -149,11 +151,7 @@ async def audited_people(session: AsyncSession, ids: Collection[UUID]) -> dict[U
 
 async def current_images(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, list[Image]]:
     """The present pictures of each application."""
-    images: dict[UUID, list[Image]] = defaultdict(list)
-    statement = sa.select(Image).where(Image.application_id.in_(sorted(set(ids))), Image.current)
-    for row in await session.scalars(statement.order_by(Image.kind)):
-        images[row.application_id].append(row)
-    return images
+    return await _by_application(session, Image, ids, Image.kind, Image.current)
 
 
 async def submission(session: AsyncSession, application_id: UUID, revision: int) -> Submission:
@@ -233,26 +231,24 @@ async def count_waiting(session: AsyncSession) -> tuple[int, float]:
 
 async def submissions_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Submission]]:
     """All submissions of each application, oldest first."""
-    found: dict[UUID, list[Submission]] = defaultdict(list)
-    statement = sa.select(Submission).where(Submission.application_id.in_(sorted(ids))).order_by(Submission.revision)
-    for row in await session.scalars(statement):
-        found[row.application_id].append(row)
-    return found
+    return await _by_application(session, Submission, ids, Submission.revision)
 
 
 async def histories_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Change]]:
     """All changes of each application, oldest first."""
-    found: dict[UUID, list[Change]] = defaultdict(list)
-    statement = sa.select(Change).where(Change.application_id.in_(sorted(ids))).order_by(Change.change_no)
-    for row in await session.scalars(statement):
-        found[row.application_id].append(row)
-    return found
+    return await _by_application(session, Change, ids, Change.change_no)
 
 
 async def answers_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Answer]]:
     """All answers to decisions on each application, oldest first."""
-    found: dict[UUID, list[Answer]] = defaultdict(list)
-    statement = sa.select(Answer).where(Answer.application_id.in_(sorted(ids))).order_by(Answer.change_no)
+    return await _by_application(session, Answer, ids, Answer.change_no)
+
+
+async def _by_application(
+    session: AsyncSession, table: type[R], ids: Iterable[UUID], order: sa.SQLColumnExpression[Any], *where: Any
+) -> dict[UUID, list[R]]:
+    found: dict[UUID, list[R]] = defaultdict(list)
+    statement = sa.select(table).where(table.application_id.in_(sorted(set(ids))), *where).order_by(order)
     for row in await session.scalars(statement):
         found[row.application_id].append(row)
     return found
