@@ -6,6 +6,7 @@ it, under `<event>.to.<queue>`: so the broker says of each by itself when it is 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from shared.messaging.events import Event
@@ -48,9 +49,14 @@ class Queue:
     def dead(self) -> str:
         return f"{self.name}.dead"
 
-    @property
+    @cached_property
     def routing_keys(self) -> tuple[str, ...]:
         return tuple(event.routing_key() for event in self.events)
+
+    @cached_property
+    def heard(self) -> tuple[str, ...]:
+        """List the keys under which events come here: those of publishers of 0.1.0, and the addresses."""
+        return (*self.routing_keys, *map(self.address, self.routing_keys))
 
     @property
     def states(self) -> dict[str, str]:
@@ -63,7 +69,7 @@ class Queue:
 
     def hears(self, routing_key: str) -> bool:
         """Tell whether what is sent under this key comes here."""
-        return any(routing_key in (key, self.address(key)) for key in self.routing_keys)
+        return routing_key in self.heard
 
     def arguments(self, exchange: str = EXCHANGE) -> dict[str, Any]:
         """Declare the structure here, so that a broker without policies loses nothing; policies may tighten it."""
@@ -81,12 +87,11 @@ class Queue:
 
         The keys of events alone are for publishers of 0.1.0, which also let the default exchange move dead letters.
         """
-        heard = (*self.routing_keys, *map(self.address, self.routing_keys))
         dead = self.dead_arguments()
         return (
             Part(self.dead, (self.dead,), dead, dead),
             Part(self.retry, (self.retry,), self.retry_arguments(), self.retry_arguments("")),
-            Part(self.name, (self.name, *heard), self.arguments(), self.arguments("")),
+            Part(self.name, (self.name, *self.heard), self.arguments(), self.arguments("")),
         )
 
 
