@@ -19,6 +19,7 @@ from services.certnumber.domain import (
     Number,
     NumberState,
     SeriesRule,
+    Slot,
     allocate,
     approval_year,
     conflicting_posts,
@@ -26,6 +27,7 @@ from services.certnumber.domain import (
     lookup_key,
     period_of,
     rule_for,
+    sought_key,
     void_reason,
 )
 
@@ -170,6 +172,41 @@ def test_width_of_characters_does_not_matter_for_lookup() -> None:
     assert lookup_key("赣建安C(2026)0000042") == lookup_key(" 赣建安Ｃ（２０２６）0000042")
     assert lookup_key("0070710") != lookup_key("0070711")
     assert lookup_key(" Ａ1 ") == "A1"
+
+
+def test_case_and_marks_do_not_matter_for_who_looks_a_number_up() -> None:
+    assert sought_key("赣建安Ｃ（2026）—42") == sought_key("赣建安c(2026) -42") == "赣建安c(2026)-42"
+
+
+@given(layouts(), POSTS, st.integers(2000, 2099), st.data())
+def test_slots_spell_the_key_of_every_number(layout: Layout, post: str, year: int, data: st.DataObject) -> None:
+    serial = data.draw(st.integers(1, layout.capacity))
+    number = layout.render(post, year, serial)
+    values = {"post": post, "year": f"{year}", "serial": f"{serial:0{layout.serial_width}d}", "check": number[-1]}
+    for slots, key in ((layout.slots, lookup_key(number)), (layout.sought_slots, sought_key(number))):
+        assert "".join(slot.character or values[slot.kind][slot.index] for slot in slots) == key
+
+
+def test_slots_say_what_stands_at_each_place() -> None:
+    layout = Layout.parse(" Ａ½{year:02}B７6—{post} 8{serial:02}{check}", yearly=False)
+    written = [Slot("literal", character=each) for each in "A1⁄2"]
+    assert layout.slots == (
+        *written,
+        Slot("year", 2),
+        Slot("year", 3),
+        Slot("literal", character="B", digits="6"),
+        *(Slot("literal", character=each) for each in "76—"),
+        Slot("post"),
+        Slot("post", 1),
+        Slot("literal", character=" ", digits="8"),
+        Slot("literal", character="8"),
+        Slot("serial"),
+        Slot("serial", 1),
+        Slot("check"),
+    )
+    assert "".join(slot.character for slot in layout.sought_slots) == "a1⁄2b76-8"
+    years = [slot for slot in Layout.parse("{year}{serial:01} ", yearly=True).slots if slot.kind != "serial"]
+    assert years == [Slot("year", index) for index in range(4)]
 
 
 class TestPeriod:

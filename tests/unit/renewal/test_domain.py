@@ -15,6 +15,7 @@ from services.renewal.domain import (
     Action,
     AgeLimit,
     DecisionReason,
+    ImageKind,
     Post,
     Sex,
     Standing,
@@ -26,6 +27,8 @@ from services.renewal.domain import (
     limit_on,
     month_anniversary,
     next_status,
+    number_key,
+    repeated_images,
     replaceable,
     sequence_of,
 )
@@ -326,3 +329,19 @@ def test_application_numbers_have_eight_digits_at_least() -> None:
 
 def test_an_application_number_is_read_with_and_without_its_letters() -> None:
     assert [sequence_of(typed) for typed in ("HZ00000012", "00000012", "12")] == [12, 12, 12]
+
+
+def test_a_number_is_known_by_what_every_way_of_writing_it_keeps() -> None:
+    writings = ("赣建安c（二〇二六）0042", "赣建安C(2026)0042", "〔赣·建安〕C-2026/0042", "0赣建安C 20260042")
+    assert {number_key(number) for number in writings} == {"赣建安C20260042"}
+    assert number_key("000700") == "700"
+
+
+def test_kinds_that_show_one_picture_are_named_in_their_order() -> None:
+    front: ImageKind = "id-front"
+    back: ImageKind = "id-back"
+    letter: ImageKind = "commitment-letter"
+    assert repeated_images({letter: "a", back: "b", front: "a"}) == [front, letter]
+    assert repeated_images({front: "a", back: "b"}) == []
+    assert repeated_images({front: "a"}) == []
+    assert repeated_images({}) == []
