@@ -39,7 +39,7 @@ test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TE
 	@$(if $(TESTS),,$(PYTEST) tests $(COVERING:%=--ignore %))
 
 unit: $(VENV)/.installed  ## the tests that need no server, in seconds (without deploy's; TESTS= for others)
-	@$(RUN) -m pytest --quiet $(ORDER) $(or $(TESTS),tests/unit --ignore tests/unit/deploy)
+	@$(RUN) -m pytest --quiet --hypothesis-profile quick $(ORDER) $(or $(TESTS),tests/unit --ignore tests/unit/deploy)
 
 manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print their PDFs anew
 	@tools/install-test-packages.sh

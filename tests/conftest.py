@@ -1,5 +1,7 @@
 """Registers the fixtures; helpers are imported from tests.support, never from here."""
 
+import gc
+
 import hypothesis
 import pytest
 
@@ -8,15 +10,24 @@ pytest.register_assert_rewrite("tests.support")
 
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared machine", deadline=None)
+# `make unit` asks for it; `make test` tries more.
+hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("shared machine"), max_examples=10)
 hypothesis.settings.load_profile("shared machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers what needs servers, unless only unit tests are asked for: it imports every service."""
+    gc.disable()
     if not all(argument.startswith("tests/unit") for argument in config.args):
         for name in ("backing", "platform", "stack"):
             config.pluginmanager.import_plugin(f"tests.support.{name}")
     config.pluginmanager.import_plugin("tests.support.spans")
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays; looking through it for garbage again and again would take seconds."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

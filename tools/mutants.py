@@ -17,10 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mutmut.mutation.data import SourceFileMutationData
-from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.stats import status_by_exit_code
-
 from deploy.embedded.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +74,10 @@ def function_of(mutant: str) -> str:
 
 def scores() -> Iterator[Score]:
     """Read what mutmut has left in WORK, which is beside the present directory."""
+    from mutmut.mutation.data import SourceFileMutationData
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+    from mutmut.stats import status_by_exit_code
+
     for meta in sorted(WORK.rglob("*.py.meta")):
         path = meta.relative_to(WORK).with_suffix("")
         data = SourceFileMutationData(path=path)

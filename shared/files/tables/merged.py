@@ -23,14 +23,14 @@ _TAG_BYTES = 1024
 class Merges:
     """Merged ranges of several rows, by column and first row."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self._ends: dict[int, dict[int, int]] = {}
-        self._count = 0
+        self._room = most
 
     @classmethod
-    def of(cls, stream: BinaryIO) -> "Merges":
+    def of(cls, stream: BinaryIO, most: int = MAX_MERGES) -> "Merges":
         """Find the ranges of a sheet. Raises TableError if there are too many."""
-        merges = cls()
+        merges = cls(most)
         tail = b""
         while chunk := stream.read(CHUNK_BYTES):
             data = tail + chunk
@@ -42,8 +42,8 @@ class Merges:
     def _add(self, column: int, first: int, last: int) -> None:
         if last <= first or column >= MAX_COLUMNS:
             return
-        self._count += 1
-        if self._count > MAX_MERGES:
+        self._room -= 1
+        if self._room < 0:
             raise TableError("table_too_large", "合并的单元格过多，请取消合并后重新上传")
         self._ends.setdefault(column, {})[first] = last
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.certnumber.domain import Layout, SeriesRule, lookup_key, sought_key
@@ -52,7 +52,6 @@ def test_no_character_stands_where_it_cannot(number: str) -> None:
     assert not one.prints("1A")
 
 
-@settings(max_examples=150, deadline=None)
 @given(small_outputs(), small_outputs())
 def test_finds_the_lowest_common_number_as_trying_all_would(first: Output, second: Output) -> None:
     common = {sought_key(number) for number in all_numbers(first)} & {
@@ -64,7 +63,6 @@ def test_finds_the_lowest_common_number_as_trying_all_would(first: Output, secon
         assert found is None or one.prints(found)
 
 
-@settings(max_examples=80, deadline=None)
 @given(small_outputs(), st.integers(0, 20), st.integers(0, 20))
 def test_two_of_one_layout_meet_where_their_serials_do(one: Output, first: int, second: int) -> None:
     """As random layouts seldom do."""
@@ -77,7 +75,6 @@ def test_two_of_one_layout_meet_where_their_serials_do(one: Output, first: int, 
     assert all(mine.prints(number) and theirs.prints(number) for number in common)
 
 
-@settings(max_examples=80, deadline=None)
 @given(small_outputs(), st.data())
 def test_knows_its_own_numbers_and_no_others(output: Output, data: st.DataObject) -> None:
     numbers = list(all_numbers(output))

@@ -23,7 +23,8 @@ KINDS: tuple[Kind, ...] = (
     text.search,
     text.sought,
 )
-FORMATS = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) == "Cf"]
+EVERY = [chr(c) for c in range(sys.maxunicode + 1)]
+FORMATS = [c for c in EVERY if unicodedata.category(c) == "Cf"]
 UNSEEN = [*FORMATS, "\ufe0f", "\U000e0101", "\u3164", "\uffa0", "\u2800", "\u034f"]
 AWKWARD = st.text(
     st.one_of(
@@ -139,8 +140,8 @@ def test_numbers_of_certificates(typed: str, number: str) -> None:
 
 
 def test_no_mark_before_a_number_becomes_its_digit() -> None:
-    every = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) == "No"]
-    assert [mark for mark in every if text.certificate_number(f"{mark}2021") != f"{mark}2021"] == []
+    marks = [c for c in EVERY if unicodedata.category(c) == "No"]
+    assert [mark for mark in marks if text.certificate_number(f"{mark}2021") != f"{mark}2021"] == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import zipfile
 import pytest
 from openpyxl import Workbook
 
-from shared.files.tables.merged import MAX_MERGES
+from shared.files.tables.errors import TableError
+from shared.files.tables.merged import Merges
 from tests.support.workbooks import MAIN, OFFICE, packed, parts, relationships, row, sheet, styles, text, workbook
 from tests.unit.shared.files.tables.support import HEADER, ID, faults, refusal, texts
 
@@ -250,8 +251,11 @@ def test_what_unpacks_to_too_much_is_refused_unopened() -> None:
 
 
 def test_too_many_merged_cells() -> None:
-    ranges = [f"A{at}:A{at + 1}" for at in range(1, MAX_MERGES + 2)]
-    assert refusal(packed(parts(sheet(GOOD_ROWS, ranges)))).code == "table_too_large"
+    ranges = [f"A{at}:A{at + 1}" for at in range(1, 12)]
+    assert Merges.of(io.BytesIO(sheet(GOOD_ROWS, ranges).encode()), most=11).columns()
+    with pytest.raises(TableError) as caught:
+        Merges.of(io.BytesIO(sheet(GOOD_ROWS, ranges).encode()), most=10)
+    assert caught.value.code == "table_too_large"
 
 
 def test_cells_far_apart_take_no_room_between() -> None:
