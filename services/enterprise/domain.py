@@ -1,6 +1,6 @@
 """Pure rules of enterprise accounts."""
 
-from shared.values.taxpayer import InvalidTaxpayerId, identity, validate
+from shared.values.taxpayer import InvalidTaxpayerId, identity, shaped
 
 # Set by the owner's guide (docs/rules.md, section 1): every new account starts with it and must change it first.
 INITIAL_PASSWORD = "111111"  # noqa: S105 - published, and opens nothing but the change of itself
@@ -12,10 +12,10 @@ EXCEPTION_HINT = "如与营业执照完全一致，请联系省级管理部门�
 def account_identity(taxpayer_id: str) -> str | None:
     """Give the key under which a login name is looked up: old 15-digit and new 18-digit codes of one enterprise agree.
 
-    None for what cannot be a taxpayer id, so that a login with it fails like any unknown account. The check character
-    is no part of the key, and may be wrong in an id that is registered.
+    None for what cannot be a taxpayer id, so that a login with it fails like any unknown account. No more is asked of
+    it: what is registered may have a wrong check character, or be older than a rule.
     """
     try:
-        return identity(validate(taxpayer_id, check_digit=False))
+        return identity(shaped(taxpayer_id))
     except InvalidTaxpayerId:
         return None

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from services.enterprise.domain import EXCEPTION_HINT
 from services.enterprise.errors import CheckDigitRight, TaxpayerIdInvalid
 from shared.auth.sessions import Credentials
-from shared.values.taxpayer import InvalidTaxpayerId, validate
+from shared.values.taxpayer import InvalidTaxpayerId, shaped, validate
 from shared.web.validation import EnterpriseName, Identifier, PersonName, Phone, RequestModel, Text, refused
 
 PHONES = ["0791-88888888"]
@@ -41,14 +41,14 @@ def _wrong_only_in_its_check(value: str) -> str:
 
 def _well_formed(value: str) -> str:
     try:
-        return validate(value, check_digit=False)
+        return shaped(value)
     except InvalidTaxpayerId as error:
         raise refused(TaxpayerIdInvalid, error.message) from None
 
 
 TaxpayerId = Annotated[Identifier, AfterValidator(_valid)]
 ExceptedId = Annotated[Identifier, AfterValidator(_wrong_only_in_its_check)]
-# Of an account that there may be: its check character may be wrong.
+# Of an account that there may be: it may have a wrong check character, or be older than a rule.
 AccountId = Annotated[Identifier, AfterValidator(_well_formed)]
 
 

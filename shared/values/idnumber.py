@@ -32,8 +32,8 @@ _PROVINCES = "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3])"
 _FIRST_IN_TEXT = re.compile(f"{_PROVINCES}[0-9]{{4}}[0-9]{{2}}{_MONTH_AND_DAY}[0-9]{{3}}")
 _MOBILE = re.compile("1[3-9][0-9]{9}")
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-_CHINESE = ("〇一二三四五六七八九", "零壹贰叁肆伍陆柒捌玖", "零壹貳參肆伍陸柒捌玖")
-_DIGITS = {c: str(n) for chinese in _CHINESE for n, c in enumerate(chinese)} | dict.fromkeys(f"{ZEROS}oOоОοΟ", "0")
+# Letters and signs that stand for a digit; Unicode knows the value of 一, 壹, 幺, 〡 and their like.
+_DIGITS = dict.fromkeys(f"{ZEROS}oOоОοΟ", "0") | dict.fromkeys("lI", "1") | {"两": "2"}
 _X = frozenset("xX×✕✖χΧхХ")
 
 _MESSAGES: dict[Reason, str] = {
@@ -72,6 +72,11 @@ def normalise(text: str) -> str:
 def looks_like_id_number(text: str) -> bool:
     """Tell whether somebody may have meant an id number of either generation, also if mistyped."""
     return bool(_ALIKE.fullmatch(normalise(text)))
+
+
+def is_first_generation(text: str) -> bool:
+    """Tell whether this is a number of fifteen digits with a day of birth in the 20th century."""
+    return bool(_FIRST_GENERATION.fullmatch(text)) and _is_born(f"19{text[6:12]}")
 
 
 @dataclass
@@ -160,7 +165,10 @@ def _runs(text: str) -> Iterator[_Run]:
 def _digit(character: str) -> str | None:
     if (value := unicodedata.digit(character, None)) is not None:
         return str(value)
-    return "X" if character in _X else _DIGITS.get(character)
+    if character in _X or character in _DIGITS:
+        return _DIGITS.get(character, "X")
+    value = unicodedata.numeric(character, None)
+    return str(int(value)) if value in range(10) else None
 
 
 def _script(character: str) -> str:

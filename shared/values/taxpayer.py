@@ -27,6 +27,9 @@ _MESSAGES: dict[Reason, str] = {
 }
 _CREDIT_CODE_MESSAGE = "统一社会信用代码不使用字母I、O、S、V、Z，请核对是否有误"
 _SELF_EMPLOYED_MESSAGE = "20位纳税人识别号应以18位身份证号开头，请核对是否有误"
+_EARLY_SELF_EMPLOYED_MESSAGE = (
+    "17位纳税人识别号应以15位身份证号开头，请核对是否有误；统一社会信用代码为18位，请核对是否少了一位"
+)
 
 
 class InvalidTaxpayerId(ValueError):
@@ -43,21 +46,34 @@ def normalise(text: str) -> str:
     return identifier(text)
 
 
+def shaped(text: str) -> str:
+    """Normalise an id and check what every account's has: length and characters. Raises InvalidTaxpayerId."""
+    value = normalise(text)
+    if len(value) not in _LENGTHS:
+        raise InvalidTaxpayerId("length")
+    if not _CHARACTERS.fullmatch(value):
+        raise InvalidTaxpayerId("characters")
+    if len(value) == CREDIT_CODE_LENGTH and not _CREDIT_CODE.fullmatch(value):
+        raise InvalidTaxpayerId("characters", _CREDIT_CODE_MESSAGE)
+    return value
+
+
 def validate(text: str, *, check_digit: bool = True) -> str:
     """Normalise and check an id. Raises InvalidTaxpayerId.
 
     Some ids were given out with a check character that is not theirs; `check_digit` False lets that pass, and nothing
     else.
     """
-    value = normalise(text)
-    if len(value) not in _LENGTHS:
-        raise InvalidTaxpayerId("length")
-    if not _CHARACTERS.fullmatch(value):
-        raise InvalidTaxpayerId("characters")
+    value = shaped(text)
     if len(value) == CREDIT_CODE_LENGTH:
-        _check_credit_code(value, check_digit)
+        # Not uscc.validate: it wants eight leading digits, but authorities and entity types may be letters (A1, N2, Y1).
+        if check_digit and uscc.calc_check_digit(value[:17]) != value[17]:
+            raise InvalidTaxpayerId("check_digit")
     elif len(value) == 20:
         _check_self_employed(value, check_digit)
+    elif len(value) == 17 and not idnumber.is_first_generation(value[:15]):
+        # What has lost one of its characters is no account of its own.
+        raise InvalidTaxpayerId("characters", _EARLY_SELF_EMPLOYED_MESSAGE)
     return value
 
 
@@ -72,14 +88,6 @@ def make(area: str, organisation: str) -> str:
     if not re.fullmatch(r"[0-9]{8}[0-9A-HJ-NP-RTUWXY]{9}", body):
         raise ValueError("area must be six digits and organisation nine characters of the credit code's alphabet")
     return body + uscc.calc_check_digit(body)
-
-
-def _check_credit_code(value: str, check_digit: bool) -> None:
-    # Not uscc.validate: it wants eight leading digits, but authorities and entity types may be letters (A1, N2, Y1).
-    if not _CREDIT_CODE.fullmatch(value):
-        raise InvalidTaxpayerId("characters", _CREDIT_CODE_MESSAGE)
-    if check_digit and uscc.calc_check_digit(value[:17]) != value[17]:
-        raise InvalidTaxpayerId("check_digit")
 
 
 def _check_self_employed(value: str, check_digit: bool) -> None:

@@ -18,6 +18,10 @@ def test_accounts_of_the_self_employed_are_their_whole_number() -> None:
     assert account_identity("36019919900101L") == "36019919900101L"
 
 
+def test_an_account_older_than_a_rule_is_still_found() -> None:
+    assert account_identity("36019919900101001") == "36019919900101001"
+
+
 def test_a_check_character_that_is_wrong_makes_no_other_account() -> None:
     assert account_identity("91350211M0000XUF46") == "350211M0000XUF4"
 

@@ -195,6 +195,13 @@ def test_finds_a_number_in_a_text_whatever_separates_and_surrounds_it(
         "❸❻⓪①⑨⑨①⑨⑨⓪⓪①⓪①⓪⓪⓪⑨",
         "叁陸零壹玖玖壹玖玖零零壹零壹零零零玖",
         "360199年1990年01月01日0009",
+        # As it is spoken, as it was read from a picture, and with numerals of other kinds.
+        "三六零幺九九幺九九零零幺零幺零零零九",
+        "360l99l9900l0l0009",
+        "360I99I9900I0I0009",
+        "36OⅠ99Ⅰ9900Ⅰ0Ⅰ0009",
+        "〣〦〇〡〩〩〡〩〩〇〇〡〇〡〇〇〇〩",
+        "叁陆零弌玖玖弌玖玖零零弌零弌零零零玖",
     ],
 )
 def test_finds_a_number_of_either_generation(text: str) -> None:
@@ -221,6 +228,8 @@ def test_finds_a_number_of_either_generation(text: str) -> None:
         "1360199900101001",
         "2026-11-28 2026-11-29 2026-11-30 2026-12-01",
         "11010519491231002" + "0",
+        "江西一建第三分公司二十二项目部六标段五区",
+        "Illinois Oil Ltd. lot II, III, IIII 0000",
     ],
 )
 def test_other_numbers_are_none(text: str) -> None:

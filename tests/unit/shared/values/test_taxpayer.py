@@ -3,7 +3,7 @@ from datetime import date
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.values import idnumber, taxpayer
@@ -71,10 +71,22 @@ def test_written_forms(text: str) -> None:
     assert taxpayer.validate(text) == "91350100M000100Y43"
 
 
-@pytest.mark.parametrize("value", ["360199MA0000001", "36019919900101001"])
-def test_old_lengths_are_checked_for_characters_only(value: str) -> None:
+@pytest.mark.parametrize("value", ["360199MA0000001", "360199900101001A1", "36019990010100101"])
+def test_old_lengths_have_no_check_character(value: str) -> None:
     assert taxpayer.validate(value) == value
     assert reason_of(value[:-1] + "号") == "characters"
+
+
+@given(codes, st.integers(0, 17))
+def test_a_credit_code_that_lost_a_character_is_no_account_of_its_own(code: str, at: int) -> None:
+    lost = code[:at] + code[at + 1 :]
+    assume(not idnumber.is_first_generation(lost[:15]))
+    assert reason_of(lost) == "characters"
+
+
+@pytest.mark.parametrize("value", ["36019990130100101", "36019990023000101", "36019919900101001", "3601999001010A1B2"])
+def test_seventeen_characters_begin_with_an_id_number_of_fifteen(value: str) -> None:
+    assert reason_of(value) == "characters"
 
 
 @pytest.mark.parametrize(
