@@ -163,11 +163,11 @@ def _runs(text: str) -> Iterator[_Run]:
 
 
 def _digit(character: str) -> str | None:
-    if (value := unicodedata.digit(character, None)) is not None:
-        return str(value)
+    if (digit := unicodedata.digit(character, None)) is not None:
+        return str(digit)
     if character in _X or character in _DIGITS:
         return _DIGITS.get(character, "X")
-    value = unicodedata.numeric(character, None)
+    value = unicodedata.numeric(character, -1.0)
     return str(int(value)) if value in range(10) else None
 
 

@@ -47,10 +47,10 @@ _INVISIBLE = re.compile(f"[{INVISIBLE}]+")
 _NUMERAL = re.compile(f"([{NUMERALS}]+)")
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 # Where Chinese stands beside it, a space has no meaning: 张　三 is padded for looks only.
-_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_SPACE_BESIDE_HAN = re.compile(f"(?<=[{_HAN}·（）]) | (?=[{_HAN}·（）])")
-_DOT_BETWEEN_HAN = re.compile(f"(?<=[{_HAN}]) *[.。]+ *(?=[{_HAN}])")
-_TRAILING_DOT = re.compile(rf"(?<=[{_HAN}])[ ,.。·]+$|(?<=\w)[ ,·]+$")
+HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_SPACE_BESIDE_HAN = re.compile(f"(?<=[{HAN}·（）]) | (?=[{HAN}·（）])")
+_DOT_BETWEEN_HAN = re.compile(f"(?<=[{HAN}]) *[.。]+ *(?=[{HAN}])")
+_TRAILING_DOT = re.compile(rf"(?<=[{HAN}])[ ,.。·]+$|(?<=\w)[ ,·]+$")
 _SPACE_AFTER_COMMA = re.compile(r" *, *")
 
 _DOT, _DASH = dict.fromkeys(map(ord, DOTS), "·"), dict.fromkeys(map(ord, DASHES), "-")
@@ -78,10 +78,15 @@ def person_name(text: str) -> str:
     return _composed(_TRAILING_DOT.sub("", name))
 
 
+def has_two_names(text: str) -> bool:
+    """Tell whether a line break stands between two names, which `person_name` would join."""
+    return sum(bool(person_name(part)) for part in text.splitlines()) > 1
+
+
 def enterprise_name(text: str) -> str:
     """南昌(建设) 公司 -> 南昌（建设）公司, as the business licence has it; brackets stay round in a foreign name."""
     name = _visible(text, _NAME)
-    return _composed(_closed_up(name.translate(_WIDE if re.search(f"[{_HAN}]", name) else _ROUND)))
+    return _composed(_closed_up(name.translate(_WIDE if re.search(f"[{HAN}]", name) else _ROUND)))
 
 
 def certificate_number(text: str) -> str:

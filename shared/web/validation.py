@@ -65,6 +65,14 @@ def _no_wrong_mobile(value: str) -> str:
     return value
 
 
+def _one_name(value: object) -> object:
+    if isinstance(value, str) and text.has_two_names(value):
+        raise PydanticCustomError("two_names", "a line break between two names")
+    return value
+
+
+# Looked at before a name is cleaned.
+ONE_NAME = BeforeValidator(_one_name)
 _KNOWN, SHOWN = AfterValidator(_known_characters), AfterValidator(_no_id_number)
 
 # Non-empty strings without control characters, cleaned as their kind of field is (shared.values.text); the field adds
@@ -73,7 +81,7 @@ _KNOWN, SHOWN = AfterValidator(_known_characters), AfterValidator(_no_id_number)
 Line = Annotated[str, _SEEN, cleaned(text.line)]
 Paragraph = Annotated[str, _SEEN, cleaned(text.paragraph)]
 Text = Annotated[Line, SHOWN]
-PersonName = Annotated[str, _SEEN, SHOWN, _KNOWN, cleaned(text.person_name)]
+PersonName = Annotated[str, _SEEN, SHOWN, _KNOWN, cleaned(text.person_name), ONE_NAME]
 EnterpriseName = Annotated[str, _SEEN, SHOWN, _KNOWN, cleaned(text.enterprise_name)]
 CertificateNumber = Annotated[str, _SEEN, cleaned(text.certificate_number)]
 # Of an id number or a taxpayer id.
@@ -131,6 +139,7 @@ MESSAGES = {
     "string_too_long": "最多 {max_length} 个字符",
     "string_pattern_mismatch": "含有不允许的字符或格式不正确",
     "id_number": "不能含有身份证号，请删去后再提交",
+    "two_names": "姓名中有换行：只填一人，请删去其中的换行",
     "private_use": "含有只在本机显示的自造字，请用输入法的生僻字或手写输入重新录入该字",
     "instant": "应为日期（2026-01-31）或带时区的时间",
     "too_short": "至少 {min_length} 项，且不能重复",

@@ -11,14 +11,15 @@ from shared.values.text import DASHES
 # What tables write for "no expiry"; systems without that write the last year there is.
 _NO_EXPIRY = re.compile("(?:长期|長期|永久|终身|終身)(?:有效)?|[无無](?:固定)?(?:限期|期限)")
 _LAST_YEAR = 9999
-_DAY = re.compile(r"(\d{4})(?:年(\d{1,2})月(\d{1,2})日?|([-/.])(\d{1,2})\4(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
+_DAY = re.compile(r"(\d{4})(?:年(\d{1,2})月(\d{1,2})[日号]?|([-/.])(\d{1,2})\4(\d{1,2})|(\d{2})(\d{2}))", re.ASCII)
 _TIME = re.compile(
     r"(?:T|\s)\s*(?:上午|下午|[AP]M)?\s*(\d{1,2})[:时](\d{1,2})分?(?::?\d{1,2}秒?)?(?:\.\d+)?\s*(?:[AP]M)?(Z|[+-]\d\d:?\d\d)?",
     re.ASCII | re.IGNORECASE,
 )
 _FROM = re.compile(r"[自从從](?=\s*\d)")
 _BETWEEN = re.compile(r"起?[至到~〜∼]|-+")
-_UNTIL = re.compile(r"[截为為]?止$")
+_LABEL = re.compile(r"(?:证书)?(?:有效期限?)?:?(?:截止?)?:?(?=[至到]?\s*[自从從]?\s*\d)")
+_UNTIL = re.compile(r"[截为為]?止$|[。;]$")
 _DASH = dict.fromkeys(map(ord, DASHES), "-")
 
 
@@ -36,7 +37,8 @@ def parse_expiry(text: str) -> date | None:
     text = unicodedata.normalize("NFKC", text).translate(_DASH).strip()
     if not text:
         return None
-    for begin, end in _periods(_UNTIL.sub("", text)):
+    labelled = _LABEL.match(text)
+    for begin, end in _periods(_UNTIL.sub("", text[labelled.end() :] if labelled else text)):
         try:
             first, last = _day(begin) if begin else None, _day(end)
         except ValueError:

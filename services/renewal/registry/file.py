@@ -17,7 +17,7 @@ from shared.files.tables.columns import Column
 from shared.files.tables.errors import BLANK_FORMULA, TOO_SHORT, Fault, FaultCode
 from shared.files.tables.table import WHOLE_ROW
 from shared.values import idnumber
-from shared.values.text import certificate_number, line, person_name, private_use, search
+from shared.values.text import HAN, certificate_number, has_two_names, line, person_name, private_use, search
 
 # What offices call the columns. In a table with several of these names the first counts. 编号 alone is none of them: it
 # mostly heads running numbers.
@@ -65,6 +65,7 @@ RowErrorCode = (
         "certificate_number_similar",
         "certificate_number_short",
         "certificate_repeated",
+        "being_numbered",
     ]
     | FaultCode
 )
@@ -73,6 +74,15 @@ _NAME_MARKS = " ·.,'-"
 _DIGITS = frozenset("0123456789")
 _NUMBER_MARKS = _DIGITS | frozenset("()-/.[]〔〕【】〖〗·_")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
+_COMMA_BETWEEN_HAN = re.compile(f"[{HAN}], [{HAN}]")
+# What spreadsheets make of 5-1, and what stands in this column when cells have moved.
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_YEAR = r"(?:(?:19|20)?\d\d)"
+_DATE = re.compile(
+    rf"(?:19|20)\d\d(?:[-/.]\d{{1,2}}[-/.]\d{{1,2}}|年\d{{1,2}}月(?:\d{{1,2}}日)?)|\d{{1,2}}月\d{{1,2}}日"
+    rf"|\d{{1,2}}-(?:{_MONTHS})(?:-{_YEAR})?|(?:{_MONTHS})-{_YEAR}",
+    re.ASCII | re.IGNORECASE,
+)
 _EXPIRY_ABSENT = Fault(TOO_SHORT.code, "该行的单元格少于表头，缺少有效期至；长期有效的请填写“长期”")
 _NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 
@@ -164,8 +174,8 @@ def _name(text: str, errors: list[RowError]) -> str:
     name = person_name(text)
     if not name:
         errors.append(RowError("name", "name_missing", "请填写姓名"))
-    elif sum(bool(person_name(part)) for part in text.splitlines()) > 1:
-        message = "姓名中有换行：一行只填一人，两个人请分成两行；同一人的姓名请删去其中的换行"
+    elif has_two_names(text) or _COMMA_BETWEEN_HAN.search(name):
+        message = "姓名中有换行或逗号：一行只填一人，两个人请分成两行；同一人的姓名请删去其中的换行或逗号"
         errors.append(RowError("name", "name_invalid", message))
     elif unknown := private_use(name):
         place = name.index(unknown) + 1
@@ -211,6 +221,9 @@ def _check_number(number: str, errors: list[RowError]) -> None:
         errors.append(RowError(column, "certificate_number_missing", "请填写证书编号；未持证的人员请将后三列都留空"))
     elif _SCIENTIFIC.fullmatch(number):
         message = "证书编号被存为科学计数，已丢失位数，请将该列设为文本格式后重新填写"
+        errors.append(RowError(column, "certificate_number_invalid", message))
+    elif _DATE.fullmatch(number):
+        message = "证书编号一列是日期：编号被存为日期，或该行的单元格错位，请将该列设为文本格式后按证书重新填写"
         errors.append(RowError(column, "certificate_number_invalid", message))
     elif (
         len(number) > MAX_CERTIFICATE_NUMBER_CHARACTERS

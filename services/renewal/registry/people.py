@@ -83,7 +83,7 @@ async def correct_person(
     if row.name == person.name:
         raise NothingToCorrect
     # The certificate that is about to be given would show the wrong one for good.
-    if await queries.posts_being_numbered(session, person.id):
+    if await queries.posts_being_numbered(session, [person.id]):
         raise BeingNumbered
     old, now = person.name, container.clock.now()
     person.superseded_names = sorted({*person.superseded_names, old} - {row.name})
@@ -282,7 +282,8 @@ def _check_seen(row: Person | HeldCertificate, change: RegistryChange) -> None:
 
 async def _check_not_being_numbered(session: AsyncSession, person: Person, codes: set[str]) -> None:
     """Raises BeingNumbered: an approval names the certificate that its number will take the place of."""
-    if codes & await queries.posts_being_numbered(session, person.id):
+    waiting = await queries.posts_being_numbered(session, [person.id])
+    if codes & waiting.get(person.id, frozenset()):
         raise BeingNumbered
 
 

@@ -26,6 +26,9 @@ REPEATED = RowError(
 NAME_CORRECTED = RowError(
     "name", "name_corrected", "该人员的姓名已由登记员更正，此行仍是更正前的姓名，没有采用；请修改表格"
 )
+_WHILE_NUMBERED = "该人员有换证申请已审核通过、正在编号，此行的更改没有采用；请待编号完成后重新导入"
+NAME_WHILE_NUMBERED = RowError("name", "being_numbered", _WHILE_NUMBERED)
+CERTIFICATE_WHILE_NUMBERED = RowError(COLUMN, "being_numbered", _WHILE_NUMBERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,15 @@ class Snapshot:
     """What is known at one moment of an import.
 
     Names by blind index, holdings by their numbers' `number_key`, and by blind index the names that were put right.
-    `digits` is how long the platform's own numbers are, None if they are not digits only. `stated` are the numbers that
-    rows of this import have told of.
+    `being_numbered` are by blind index the posts of approvals without number: the certificate that is about to be given
+    shows the name, and names one of that post that it takes the place of. `digits` is how long the platform's own
+    numbers are, None if they are not digits only. `stated` are the numbers that rows of this import have told of.
     """
 
     names: MutableMapping[str, str]
     holdings: MutableMapping[str, tuple[Holding, ...]]
     superseded_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    being_numbered: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digits: int | None = None
     stated: set[str] = field(default_factory=set, compare=False)
 
@@ -93,7 +98,7 @@ class Snapshot:
         known_name, is_known = self.names.get(index), index in self.names
         name = row.name if row.name != known_name else None
         refusals = [NAME_CORRECTED] if name is not None and name in self.superseded_names.get(index, ()) else []
-        holding, warning, is_new = None, None, False
+        holding, known, warning, is_new = None, None, None, False
         if (certificate := row.certificate) is not None:
             alike = self.holdings.get(number_key(certificate.number), ())
             known = next((each for each in alike if each.number == certificate.number), None)
@@ -105,6 +110,10 @@ class Snapshot:
             elif not known.by_platform and known.certificate != certificate:
                 holding = Holding(index, certificate, superseded=known.superseded)
                 warning = REPEATED if certificate.number in self.stated else None
+        if waiting := self.being_numbered.get(index):
+            refusals += [] if name is None else [NAME_WHILE_NUMBERED]
+            posts = _posts_at_stake(holding, None if is_new else known)
+            refusals += [CERTIFICATE_WHILE_NUMBERED] if posts & waiting else []
         if refusals:
             return refusals
         if not is_known or is_new:
@@ -133,6 +142,14 @@ class Snapshot:
             key = number_key(holding.number)
             others = (each for each in self.holdings.get(key, ()) if each.number != holding.number)
             self.holdings[key] = (*others, holding)
+
+
+def _posts_at_stake(holding: Holding | None, known: Holding | None) -> set[str]:
+    """Give the posts of which a new or a changed certificate is another one than before; its last day is no matter."""
+    if holding is None:
+        return set()
+    posts = {holding.certificate.post}
+    return posts if known is None else posts ^ {known.certificate.post}
 
 
 def _refusal(index: str, certificate: RegisteredCertificate, known: Holding) -> RowError | None:

@@ -130,12 +130,14 @@ async def forget_certificate(session: AsyncSession, certificate_id: UUID) -> Non
     await session.execute(sa.delete(HeldCertificate).where(own))
 
 
-async def posts_being_numbered(session: AsyncSession, person_id: UUID) -> set[str]:
-    """The posts of the person's approvals that have no number yet."""
-    statement = sa.select(Application.post).where(
-        Application.person_id == person_id, Application.status == Status.approved
+async def posts_being_numbered(session: AsyncSession, person_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
+    """The posts of the people's approvals that have no number yet, by person; of the others nothing."""
+    statement = (
+        sa.select(Application.person_id, sa.func.array_agg(Application.post))
+        .where(Application.person_id.in_(sorted(person_ids)), Application.status == Status.approved)
+        .group_by(Application.person_id)
     )
-    return set(await session.scalars(statement))
+    return {person_id: frozenset(posts) for person_id, posts in await session.execute(statement)}
 
 
 async def applications_of(session: AsyncSession, person: Person) -> Sequence[tuple[Application, str]]:

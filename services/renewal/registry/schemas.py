@@ -1,14 +1,14 @@
 """What registrars send and get."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.renewal.domain import Status
 from services.renewal.schemas import PersonRead
-from shared.web.validation import Line, RequestModel, Text
+from shared.web.validation import ONE_NAME, Line, RequestModel, Text
 
 
 class RowErrorRead(BaseModel):
@@ -91,7 +91,7 @@ class RegistryChange(RequestModel):
 
 
 class PersonCorrection(RegistryChange):
-    name: Text = Field(title="姓名", max_length=100)
+    name: Annotated[Text, ONE_NAME] = Field(title="姓名", max_length=100)
 
 
 class CertificateCorrection(RegistryChange):

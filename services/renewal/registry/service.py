@@ -124,13 +124,17 @@ class _Known:
 
     people: dict[str, Person]
     certificates: dict[str, queries.Known]
+    being_numbered: dict[str, frozenset[str]]
 
     @classmethod
     async def load(cls, session: AsyncSession, good: Mapping[int, tuple[str, RegistryRow]], *, lock: bool) -> Self:
         people = await queries.people_by_index(session, [index for index, _ in good.values()], lock=lock)
         numbers = [row.certificate.number for _, row in good.values() if row.certificate]
         # With the holders as they are: somebody who came after the people were read is not a stranger.
-        return cls(people, await queries.certificates_like(session, numbers))
+        certificates = await queries.certificates_like(session, numbers)
+        waiting = await queries.posts_being_numbered(session, [person.id for person in people.values()])
+        being_numbered = {index: waiting[person.id] for index, person in people.items() if person.id in waiting}
+        return cls(people, certificates, being_numbered)
 
     def under(self, cipher: FieldCipher, ahead: Snapshot) -> Snapshot:
         """As it will be after what is `ahead`, which takes up what changes from here on."""
@@ -144,6 +148,7 @@ class _Known:
             names=ChainMap(ahead.names, names),
             holdings=ChainMap(ahead.holdings, dict(holdings)),
             superseded_names=superseded,
+            being_numbered=self.being_numbered,
         )
 
 

@@ -1,5 +1,6 @@
 """What a file is, by its content: a workbook, text, or something that people take for one of them."""
 
+import codecs
 import io
 import re
 from typing import BinaryIO, Literal
@@ -16,6 +17,8 @@ _OLE = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _WORD = "WordDocument".encode("utf-16-le")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# What no text has beside a stray zero byte.
+_BINARY = re.compile(rb"[\x01-\x08\x0e-\x19\x1c-\x1f]")
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|meta|body|table|div|style)\b|mime-version:", re.IGNORECASE)
 _OTHERS = (
     (re.compile(rb"%PDF"), "这是 PDF 文件，不是表格，请上传表格的 .xlsx 文件"),
@@ -47,9 +50,21 @@ def kind_of(file: BinaryIO) -> Literal["workbook", "text"]:
     for pattern, message in _OTHERS:
         if pattern.match(head):
             raise TableError("table_type", message)
-    if b"\0" in head:
+    if b"\0" in head and _BINARY.search(head) and unmarked_utf16(head) is None:
         raise TableError("table_type", f"文件不是 CSV 或 XLSX 表格，或者已被加密软件加密。{_SAVE_AS}")
     return "text"
+
+
+def unmarked_utf16(head: bytes) -> Literal["utf-16-le", "utf-16-be"] | None:
+    """Tell the order of bytes of UTF-16 without a mark by its first lines, None if it is not that.
+
+    In the wrong order a line break is U+0A00 or U+0D00, which no text has.
+    """
+    for encoding in ("utf-16-le", "utf-16-be"):
+        lines = codecs.getincrementaldecoder(encoding)("replace").decode(head).splitlines()
+        if len(lines) > 1 and all(line.replace("\t", "").isprintable() for line in lines):
+            return encoding
+    return None
 
 
 def _ole(file: BinaryIO) -> str:

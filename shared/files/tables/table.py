@@ -18,8 +18,9 @@ _NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 class Row(NamedTuple):
     """A row by its number as seen in the sheet: stripped texts by column name, and what is wrong by column name.
 
-    A column with a fault has the text ""; under WHOLE_ROW is what is wrong with all of it. A cell that a row of text
-    ends before is TOO_SHORT: a program may have left blank ones out, or one may be lost.
+    A column with a fault has the text ""; under WHOLE_ROW is what is wrong with all of it. In a row of text that
+    has fewer cells than the header a blank one is TOO_SHORT: a program may have left out the last ones, or one before
+    is lost and this is what came in its place.
     """
 
     number: int
@@ -69,7 +70,9 @@ def _row(number: int, cells: Sequence[Cell] | Fault, header: Header, *, is_text:
     faults: dict[str, Fault] = {}
     for name, place, kind in header.places:
         # A workbook leaves blank cells out.
-        text = seen(cells[place], kind) if place < len(cells) else TOO_SHORT if is_text else ""
+        text = seen(cells[place], kind) if place < len(cells) else ""
+        if not text and is_text and len(cells) < header.width:
+            text = TOO_SHORT
         if isinstance(text, Fault):
             faults[name] = text
             text = ""

@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal
 
 from shared.files.tables.columns import MAX_ROWS_ABOVE, Column, HeaderSearch
 from shared.files.tables.errors import QUOTES, Fault, TableError
+from shared.files.tables.filetypes import HEAD_BYTES, unmarked_utf16
 
 DELIMITERS = (",", "\t", ";", "，", "；", "|")
 SAMPLE_CHARACTERS = 64 * 1024
@@ -127,11 +128,13 @@ def _encoding(file: BinaryIO) -> tuple[str, Literal["strict", "replace"]]:
     Raises TableError if the bytes may be read in two ways: a name must never be stored as other characters.
     """
     file.seek(0)
-    head = file.read(4)
+    head = file.read(HEAD_BYTES)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", "replace"
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig", "replace"
+    if b"\0" in head and (encoding := unmarked_utf16(head)):
+        return encoding, "replace"
     if _is_utf8(file):
         return "utf-8", "strict"
     wide, damaged = _census(file, "utf-8")

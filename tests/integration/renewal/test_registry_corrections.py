@@ -361,6 +361,10 @@ class TestMeetings:
         problem(await end(office, certificate), 409, "being_numbered")
         problem(await correct(office, certificate, post="30"), 409, "being_numbered")
         problem(await rename(office, await office.known(person), "王安安"), 409, "being_numbered")
+        renaming = f"{person},王安安,10,{number},"
+        found = await imported(office, renaming, line(person, "10", new_certificate()), line(person, "30", number))
+        assert codes(found) == [(row, "being_numbered") for row in (2, 3, 4)]
+        assert (await office.known(person))["name"] != "王安安"
         done(await correct(office, certificate, valid_until="2031-05-31"))
 
 

@@ -119,6 +119,14 @@ def test_dates_with_a_time(text: str) -> None:
         "2027-05-31 截止",
         "至2027年5月31日为止",
         "2024-05-31 00:00:00 ~ 2027-05-31 00:00:00",
+        "2027年5月31号",
+        "2027年5月31日。",
+        "有效期至2027年5月31日",
+        "有效期：2024-05-31至2027-05-31",
+        "有效期自2024年5月31日至2027年5月31日",
+        "证书有效期限至2027.5.31",
+        "截止2027-05-31",
+        "截至 2027/5/31",
     ],
 )
 def test_the_end_of_a_period(text: str) -> None:
@@ -173,6 +181,12 @@ def test_no_expiry(text: str) -> None:
         "2024-2027-05-31",
         "止",
         "~",
+        "有效期至",
+        "有效期自2024-05-31",
+        "自2024-05-31",
+        "截止",
+        "有效期三年",
+        "。",
     ],
 )
 def test_dates_refused(text: str) -> None:
@@ -214,7 +228,9 @@ def test_names_refused(text: str) -> None:
     assert codes(name=text) == ["name_invalid"]
 
 
-@pytest.mark.parametrize("text", ["张三\n李四", "张三\r\n李四", "张三\u2028李四", "张三\x85李四\n"])
+@pytest.mark.parametrize(
+    "text", ["张三\n李四", "张三\r\n李四", "张三\u2028李四", "张三\x85李四\n", "张三，李四", "张三, 李四", "张三､李四"]
+)
 def test_two_people_in_one_cell_do_not_become_one(text: str) -> None:
     assert codes(name=text) == ["name_invalid"]
 
@@ -250,6 +266,22 @@ def test_certificate_numbers(text: str, number: str) -> None:
 @pytest.mark.parametrize("text", ["无", "---", "7.07E+11", "9" * 51, "007;07", "=00707", "٠٠٧٠٧", "①2021", "2021²"])
 def test_certificate_numbers_refused(text: str) -> None:
     assert codes(certificate_number=text) == ["certificate_number_invalid"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2027-05-31", "2027/5/31", "2027.5.31", "2027年5月31日", "２０２７－５－３１", "2027年5月"),
+        *("5月1日", "1-May", "May-21", "1-may-2021"),
+    ],
+)
+def test_a_day_is_no_certificate_number(text: str) -> None:
+    assert codes(certificate_number=text) == ["certificate_number_invalid"]
+
+
+@pytest.mark.parametrize("text", ["2021-05-001", "20210531", "(2021)05-31", "2021-5", "赣2021-05-31", "MAY-0001"])
+def test_numbers_with_years_and_months_are_none(text: str) -> None:
+    assert held(certificate_number=text).number == text
 
 
 @pytest.mark.parametrize(
@@ -310,6 +342,28 @@ def test_a_certificate_whose_row_ends_before_its_last_day_is_not_valid_for_ever(
     (error,) = [error for error in found if error.column == "valid_until"]
     assert error.code == "row_too_short"
     assert error.message == "该行的单元格少于表头，缺少有效期至；长期有效的请填写“长期”"
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        # A cell in the middle is lost, so that an empty remark stands for the last day, or a day for the number.
+        ("张三,10,00707100019207,", "valid_until"),
+        ("张三,10,2027-05-31,长期", "certificate_number"),
+        ("10,00707100019207,2027-05-31,长期", "name"),
+        ("张三,00707100019207,2027-05-31,长期", "post"),
+    ],
+)
+def test_what_moves_into_the_place_of_a_lost_cell_is_not_taken(row: str, column: str) -> None:
+    (found,) = read(f"{ID},{row}", header="身份证号,姓名,岗位,证书编号,有效期至,备注")
+    assert isinstance(found, list)
+    assert column in {error.column for error in found}
+
+
+def test_a_whole_row_may_end_before_a_remark() -> None:
+    header = "身份证号,姓名,岗位,证书编号,有效期至,备注"
+    assert read(f"{ID},张三,10,00707100019207,2027-05-31", header=header) == [good()]
+    assert read(f"{ID},张三,10,00707100019207,长期", header=header) == [good(valid_until="")]
 
 
 def test_a_person_without_certificate_may_have_a_short_row() -> None:

@@ -1,5 +1,6 @@
 """What the rows of an import change."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from services.renewal.domain import number_key
 from services.renewal.registry.file import RegisteredCertificate, RegistryRow
 from services.renewal.registry.plan import (
+    CERTIFICATE_WHILE_NUMBERED,
     CORRECTED,
     NAME_CORRECTED,
+    NAME_WHILE_NUMBERED,
     REMOVED,
     REPEATED,
     TAKEN,
@@ -68,6 +71,22 @@ class TestAssess:
 
     def test_a_certificate_of_somebody_else(self) -> None:
         assert known("b").assess("a", row("王安和", certificate())) == [TAKEN]
+
+    def test_nothing_is_changed_under_a_number_that_is_being_given(self) -> None:
+        snapshot = replace(known(), being_numbered={"a": frozenset({"10"})})
+        assert snapshot.assess("a", row("王安和")) == [NAME_WHILE_NUMBERED]
+        for held in (certificate(post="30"), certificate("2")):
+            assert snapshot.assess("a", row(held=held)) == [CERTIFICATE_WHILE_NUMBERED]
+        assert snapshot.assess("a", row("王安和", certificate("2"))) == [
+            NAME_WHILE_NUMBERED,
+            CERTIFICATE_WHILE_NUMBERED,
+        ]
+
+    def test_what_a_number_that_is_being_given_does_not_tell_of_may_change(self) -> None:
+        snapshot = replace(known(), being_numbered={"a": frozenset({"10"}), "b": frozenset({"30"})})
+        for held in (None, certificate(), certificate(until=None), certificate("2", "30")):
+            assert isinstance(snapshot.assess("a", row(held=held)), Change)
+        assert isinstance(snapshot.assess("c", row("王安和", certificate("2"))), Change)
 
     def test_a_removed_certificate_does_not_come_back(self) -> None:
         snapshot = Snapshot({"a": "王安宁"}, {"1": (Holding("a", certificate(), removed=True),)})

@@ -83,6 +83,7 @@ def test_what_is_empty_is_missing_and_never_too_short(empty: str) -> None:
     ("field", "value", "code", "message"),
     [
         ("name", "甲乙丙丁戊己", "string_too_long", "最多 5 个字符"),
+        ("person", "张三\n李四", "two_names", "姓名中有换行：只填一人，请删去其中的换行"),
         ("code", "ab", "string_too_short", "至少 3 个字符"),
         ("phone", "88", "string_pattern_mismatch", "格式不正确，例如 0791-88888888"),
         ("posts", ["1", "2", "3"], "too_long", "最多 2 项"),

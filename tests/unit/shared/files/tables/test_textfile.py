@@ -15,7 +15,7 @@ GOOD = [(2, (ID, "张三", "2027-05-31"))]
 
 
 @pytest.mark.parametrize("lines", [LINES, ENGLISH, LINES.replace(",", "\t"), ENGLISH.replace("\n", "\r\n")])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16", "utf-16-le", "utf-16-be"])
 def test_encodings(lines: str, encoding: str) -> None:
     assert texts(lines.encode(encoding)) == GOOD
 
@@ -120,6 +120,12 @@ def test_a_cell_that_a_row_ends_before_is_told_from_a_blank_one(delimiter: str) 
 def test_a_row_may_end_before_columns_that_do_not_count() -> None:
     content = f"身份证号,姓名,有效期至,备注\n{ID},张三,2027-05-31\n,,\n".encode()
     assert (texts(content), faults(content)) == (GOOD, {})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+def test_a_zero_byte_refuses_its_row(encoding: str) -> None:
+    content = LINES.replace("张三", "张\0三") + f"{ID},李四,2027-05-31\n"
+    assert faults(content.encode(encoding)) == {2: {"name": "cell_characters"}}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
