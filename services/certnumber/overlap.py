@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Self
 
-from services.certnumber.domain import NOT_YEARLY, Layout, SeriesRule, Slot, lookup_key
+from services.certnumber.domain import NOT_YEARLY, Layout, SeriesRule, Slot, lookup_key, sought_key
 
 # Years ahead that are looked at: after a century {year:02} begins anew.
 CENTURY = 100
@@ -33,7 +33,7 @@ class State(NamedTuple):
 class Output:
     """The numbers a layout may yet print: for these posts and years (of four digits), with serials after `last`.
 
-    They are read as lookup keys, or as `sought` keys.
+    They are read as lookup keys, or as `sought` keys: then two that only differ in what a search ignores are one.
     """
 
     layout: Layout
@@ -134,8 +134,8 @@ class Output:
         return State(posts, years, lowest, check)
 
     def prints(self, number: str) -> bool:
-        """Tell whether it prints this number, whatever the width of its characters."""
-        key = lookup_key(number)
+        """Tell whether it prints this number, in a form that a key of its kind does not tell from it."""
+        key = (sought_key if self.sought else lookup_key)(number)
         if self.is_empty or len(key) != len(self.slots):
             return False
         state: State | None = self.begin

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -186,18 +187,23 @@ async def active_series(session: AsyncSession) -> Sequence[Series]:
 
 
 async def find_given(session: AsyncSession, printed: Sequence[Output]) -> str | None:
-    """Find a number of the ledger that one of these outputs would print again. Reads the ledger once."""
-    return await _find_printed(session, LedgerEntry.number, LedgerEntry.lookup, printed)
+    """Find a number of the ledger that one of these outputs would print again, or one that a search takes for it.
+
+    Reads the ledger once.
+    """
+    return await _find_printed(session, LedgerEntry.number, printed)
 
 
 async def find_replaced(session: AsyncSession, printed: Sequence[Output]) -> str | None:
     """Find a number of the registry, as far as renewals name what they replace, that one of these would print."""
     columns = (Approval.replaces, LedgerEntry.replaces)
     known = sa.union_all(*(sa.select(column).where(column.is_not(None)) for column in columns)).subquery().c.replaces
-    return await _find_printed(session, known, sa.func.normalize(known, sa.literal_column("NFKC")), printed)
+    return await _find_printed(session, known, printed)
 
 
-async def _find_printed(session: AsyncSession, number: Any, key: Any, printed: Sequence[Output]) -> str | None:
+async def _find_printed(session: AsyncSession, number: Any, printed: Sequence[Output]) -> str | None:
+    printed = [replace(output, sought=True) for output in printed]
+    key = search_key(number)
     # The conditions leave hardly more than what is printed; what they cannot say is asked of the output itself.
     rows = await session.stream_scalars(
         sa.select(number).where(sa.or_(*(_may_print(output, key) for output in printed)))

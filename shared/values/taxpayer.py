@@ -66,7 +66,7 @@ def validate(text: str, *, check_digit: bool = True) -> str:
     """
     value = shaped(text)
     if len(value) == CREDIT_CODE_LENGTH:
-        # Not uscc.validate: it wants eight leading digits, where authorities and entity types have letters too (A1, N2).
+        # Not uscc.validate: it wants eight leading digits, but authorities and entity types may be letters (A1, N2).
         if check_digit and uscc.calc_check_digit(value[:17]) != value[17]:
             raise InvalidTaxpayerId("check_digit")
     elif len(value) == 20:

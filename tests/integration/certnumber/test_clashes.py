@@ -183,3 +183,39 @@ async def test_with_one_whose_numbers_a_query_would_take_for_its_own(container: 
         await add_series(container, "z2026—{serial:03}", ["30"])
     assert refused.value.members["number"] == "z2026—001"
     await add_series(container, "z2027—{serial:03}", ["30"])
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("Z2026-{serial:03}", "z2026—{serial:03}"),
+        ("赣建安C（2026）{serial:04}", "赣建安c[2026]{serial:04}"),
+        ("ZⅡ·{serial:03}", "zii•{serial:03}"),
+        ("乙 第{serial:03}号", "乙第{serial:03}号"),
+    ],
+)
+async def test_with_numbers_that_a_query_would_take_for_its_own(
+    consumer: Consumer, container: CertnumberContainer, engine: sa.Engine, given: str, asked: str
+) -> None:
+    first = await add_series(container, given, ["20"])
+    await approve(consumer, 1, "20")
+    assign(engine)
+    await change_series(container, first, active=False)
+    with pytest.raises(SeriesClash) as refused:
+        await add_series(container, asked, ["21"])
+    number = given.replace("{serial:03}", "001").replace("{serial:04}", "0001")
+    assert refused.value.members["number"] == number
+    assert "已经发出" in refused.value.detail
+    # The series may print on behind its own numbers, in another writing too.
+    await change_series(container, first, active=True, layout=asked)
+
+
+async def test_with_certificates_of_the_registry_in_another_writing(
+    consumer: Consumer, container: CertnumberContainer
+) -> None:
+    event = approved(uuid4(), post="10").model_copy(update={"replaces": "赣建安C（2021）—0042"})
+    await deliver(consumer, [message(event)])
+    with pytest.raises(SeriesClash) as refused:
+        await add_series(container, "赣建安c〔2021〕-{serial:04}", ["20"])
+    assert "平台数据中已有证书" in refused.value.detail
+    await add_series(container, "赣建安c〔2022〕-{serial:04}", ["20"])
