@@ -24,13 +24,12 @@ from services.certnumber.models import (
 )
 from services.certnumber.overlap import Output
 from shared.persistence.search import contains, search_key
-from shared.values.text import search
+from shared.values.text import NUMERALS, search
 from shared.web.pagination import PageRequest, keyset
 
 Key = tuple[UUID, int]
 
-_LIKE = re.compile(r"[%_\\]")
-
+_NUMERALS = re.compile(f"[{NUMERALS}]")
 # Numbering takes SHARE: it never sees half of a change, and a change waits for the numbers being given.
 LOCK_SERIES = sa.text("LOCK TABLE series IN SHARE ROW EXCLUSIVE MODE")
 LOCK_SERIES_SHARED = sa.text("LOCK TABLE series IN SHARE MODE")
@@ -158,8 +157,15 @@ async def numbering_figures(session: AsyncSession) -> NumberingFigures:
 
 
 async def find_entry(session: AsyncSession, number: str) -> LedgerEntry | None:
-    """Find the number in whatever form; of two that differ in case or kind of bracket the one that was typed."""
-    statement = sa.select(LedgerEntry).where(search_key(LedgerEntry.number) == search_key(search(number)))
+    """Find the number in whatever form; of two that differ in case or kind of bracket the one that was typed.
+
+    A search takes ① for 1; but it is a mark, and no digit of another number.
+    """
+    marks = sa.func.regexp_replace(LedgerEntry.number, f"[^{NUMERALS}]", "", "g")
+    statement = sa.select(LedgerEntry).where(
+        search_key(LedgerEntry.number) == search_key(search(number)),
+        marks == "".join(_NUMERALS.findall(number)),
+    )
     exact = LedgerEntry.lookup == lookup_key(number)
     return await session.scalar(statement.order_by(exact.desc(), LedgerEntry.number).limit(1))
 
@@ -191,22 +197,21 @@ async def find_given(session: AsyncSession, printed: Sequence[Output]) -> str | 
 
     Reads the ledger once.
     """
-    return await _find_printed(session, LedgerEntry.number, printed)
+    return await _find_printed(session, LedgerEntry.number, LedgerEntry.lookup, printed)
 
 
 async def find_replaced(session: AsyncSession, printed: Sequence[Output]) -> str | None:
     """Find a number of the registry, as far as renewals name what they replace, that one of these would print."""
     columns = (Approval.replaces, LedgerEntry.replaces)
     known = sa.union_all(*(sa.select(column).where(column.is_not(None)) for column in columns)).subquery().c.replaces
-    return await _find_printed(session, known, printed)
+    return await _find_printed(session, known, sa.func.normalize(known, sa.literal_column("NFKC")), printed)
 
 
-async def _find_printed(session: AsyncSession, number: Any, printed: Sequence[Output]) -> str | None:
+async def _find_printed(session: AsyncSession, number: Any, lookup: Any, printed: Sequence[Output]) -> str | None:
     printed = [replace(output, sought=True) for output in printed]
-    key = search_key(number)
     # The conditions leave hardly more than what is printed; what they cannot say is asked of the output itself.
     rows = await session.stream_scalars(
-        sa.select(number).where(sa.or_(*(_may_print(output, key) for output in printed)))
+        sa.select(number).where(sa.or_(*(_may_print(output, number, lookup) for output in printed)))
     )
     async for found in rows:
         if any(output.prints(found) for output in printed):
@@ -215,14 +220,20 @@ async def _find_printed(session: AsyncSession, number: Any, printed: Sequence[Ou
     return None
 
 
-def _may_print(output: Output, key: Any) -> sa.ColumnElement[bool]:
+def _may_print(output: Output, number: Any, lookup: Any) -> sa.ColumnElement[bool]:
+    # A lookup key is a sought key but for capitals, spaces and what marks are folded into; folding these costs twenty
+    # times as much, and a ledger has millions of rows.
+    width = len(output.slots)
+    spaced = sa.and_(sa.func.char_length(lookup) > width, lookup.contains(" "))
+    key = sa.case((spaced, search_key(number)), else_=sa.func.lower(lookup))
+
     def piece(at: int, width: int) -> Any:
         return sa.func.substr(key, at + 1, width).collate("C")
 
-    pattern = "".join(_LIKE.sub(r"\\\g<0>", slot.character) or "_" for slot in output.slots)
+    literals = (slot.character if slot.character.isalnum() and slot.character != "〇" else "_" for slot in output.slots)
     texts = (piece(at, len(next(iter(texts)))).in_(texts) for at, texts in output.texts)
     serial = piece(output.serial_at, len(output.lowest)) >= output.lowest
-    return sa.and_(key.like(pattern, escape="\\"), serial, *texts)
+    return sa.and_(key.like("".join(literals)), serial, *texts)
 
 
 async def count_failed(session: AsyncSession) -> dict[str, int]:

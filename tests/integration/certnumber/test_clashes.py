@@ -192,6 +192,7 @@ async def test_with_one_whose_numbers_a_query_would_take_for_its_own(container: 
         ("赣建安C（2026）{serial:04}", "赣建安c[2026]{serial:04}"),
         ("ZⅡ·{serial:03}", "zii•{serial:03}"),
         ("乙 第{serial:03}号", "乙第{serial:03}号"),
+        ("丙○{serial:03}", "丙〇{serial:03}"),
     ],
 )
 async def test_with_numbers_that_a_query_would_take_for_its_own(

@@ -110,6 +110,24 @@ class TestCertificates:
         for typed in ("赣（2026）001", "赣(2026)001", "赣（２０２６）００１"):
             assert (await http.get(f"/certificates/{typed}")).json()["number"] == "赣（2026）001"
 
+    async def test_makes_no_digit_of_a_mark(
+        self,
+        container: CertnumberContainer,
+        consumer: Consumer,
+        engine: sa.Engine,
+        http: httpx2.AsyncClient,
+        admin: dict[str, str],
+    ) -> None:
+        await http.post("/series", json=series(yearly=False, layout="12021{serial:03}"), headers=admin)
+        await http.post("/series", json=series(yearly=False, layout="②号{serial:03}", posts=["30"]), headers=admin)
+        await container.waker.join()
+        await deliver(consumer, [message(approved(uuid4(), post=post)) for post in ("20", "30")])
+        assert assign(engine) == 2
+        for typed in ("12021001", "１２０２１００１", "②号001", " ②号 001"):
+            assert (await http.get(f"/certificates/{typed}")).status_code == 200
+        for typed in ("①2021001", "1²021001", "12021⓪⓪①", "2号001", "①②号001"):
+            refused(await http.get(f"/certificates/{typed}"), 404, "certificate_not_found")
+
     async def test_refuses_what_is_no_number(self, http: httpx2.AsyncClient) -> None:
         refused(await http.get("/certificates/00707100000001"), 404, "certificate_not_found")
         for bad in ("x" * 51, "a%00b", "a%07b"):
