@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class AuditAction(StrEnum):
-    """The subject is the masked taxpayer id."""
+    """The subject is the taxpayer id, masked where an id number may be in it."""
 
     exception_added = "exception_added"
     exception_revoked = "exception_revoked"

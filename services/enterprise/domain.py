@@ -1,12 +1,18 @@
 """Pure rules of enterprise accounts."""
 
-from shared.values.taxpayer import InvalidTaxpayerId, identity, shaped
+from shared.values.idnumber import mask, masked
+from shared.values.taxpayer import CREDIT_CODE_LENGTH, InvalidTaxpayerId, identity, shaped
 
 # Set by the owner's guide (docs/rules.md, section 1): every new account starts with it and must change it first.
 INITIAL_PASSWORD = "111111"  # noqa: S105 - published, and opens nothing but the change of itself
 
 # Of what to do with an id that fails its check and yet is what the business licence says.
 EXCEPTION_HINT = "如与营业执照完全一致，请联系省级管理部门，由管理员核对执照后登记例外，再注册"
+
+
+def shown_id(taxpayer_id: str) -> str:
+    """Give an id as lists and the audit trail have it: a credit code is public, the others may hold an id number."""
+    return masked(taxpayer_id) if len(taxpayer_id) == CREDIT_CODE_LENGTH else mask(taxpayer_id)
 
 
 def account_identity(taxpayer_id: str) -> str | None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.enterprise import queries
 from services.enterprise.audit import AuditAction
-from services.enterprise.domain import INITIAL_PASSWORD, account_identity
+from services.enterprise.domain import INITIAL_PASSWORD, account_identity, shown_id
 from services.enterprise.errors import (
     EnterpriseExists,
     EnterpriseNotFound,
@@ -74,7 +74,7 @@ async def register_enterprise(
     event = EnterpriseRegistered(enterprise_id=enterprise.id, revision=enterprise.revision, name=enterprise.name)
     container.outbox.add(session, event, now)
     if taxpayer_id == EXCEPTED.get():
-        trail.add(session, now, None, AuditAction.exception_used, mask(taxpayer_id), {})
+        trail.add(session, now, None, AuditAction.exception_used, shown_id(taxpayer_id), {})
     return enterprise
 
 
@@ -118,7 +118,7 @@ async def add_exception(
             raise ExceptionExists from None
         raise
     detail = {"reason": addition.reason}
-    trail.add(session, now, principal, AuditAction.exception_added, mask(taxpayer_id), detail)
+    trail.add(session, now, principal, AuditAction.exception_added, shown_id(taxpayer_id), detail)
     return exception
 
 
@@ -135,7 +135,7 @@ async def revoke_exception(
         raise ExceptionNotFound
     taxpayer_id = container.cipher.decrypt(revoked.taxpayer_id, EXCEPTED_ID)
     detail = {"reason": revocation.reason}
-    trail.add(session, container.clock.now(), principal, AuditAction.exception_revoked, mask(taxpayer_id), detail)
+    trail.add(session, container.clock.now(), principal, AuditAction.exception_revoked, shown_id(taxpayer_id), detail)
 
 
 async def find_account(session: AsyncSession, enterprise_id: UUID, *, lock: bool = False) -> Enterprise | None:
@@ -193,14 +193,16 @@ async def log_in(container: Container, sessions: Sessions, login: LoginRequest, 
 
 
 async def narrow_audit(container: Container, session: AsyncSession, taxpayer_id: str | None) -> Alternatives:
-    """Entries about this id, or that in another form by which its enterprise registered; they hold it masked."""
+    """Entries about this id, or the other form by which its enterprise registered; they hold it as it is shown."""
     if taxpayer_id is None:
         return []
-    masked = {mask(taxpayer_id)}
+    # Entries of before hold every id masked.
+    subjects = {shown_id(taxpayer_id), mask(taxpayer_id)}
     if key := account_identity(taxpayer_id):
         account = await queries.find_enterprise_by_identity(session, container.cipher.blind_index(key))
-        masked |= {mask(account.account_name(container.cipher))} if account else set()
-    return [AuditEntry.subject.in_(masked)]
+        name = account.account_name(container.cipher) if account else taxpayer_id
+        subjects |= {shown_id(name), mask(name)}
+    return [AuditEntry.subject.in_(subjects)]
 
 
 async def name_subjects(_session: AsyncSession, _entries: Sequence[AuditEntry]) -> dict[UUID, str]:

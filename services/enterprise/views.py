@@ -1,11 +1,9 @@
 """Makes of rows what clients see; answers are built nowhere else."""
 
-from services.enterprise.domain import INITIAL_PASSWORD
+from services.enterprise.domain import INITIAL_PASSWORD, shown_id
 from services.enterprise.models import EXCEPTED_ID, Enterprise, TaxpayerException
 from services.enterprise.schemas import EnterpriseAccount, EnterpriseFound, EnterpriseRead, ExceptionRead
 from shared.persistence.cipher import FieldCipher
-from shared.values.idnumber import mask
-from shared.values.taxpayer import CREDIT_CODE_LENGTH
 
 
 def enterprise(cipher: FieldCipher, row: Enterprise) -> EnterpriseRead:
@@ -30,10 +28,9 @@ def found(row: Enterprise) -> EnterpriseFound:
 
 def exception(cipher: FieldCipher, row: TaxpayerException) -> ExceptionRead:
     """Raises DecryptionFailed."""
-    taxpayer_id = cipher.decrypt(row.taxpayer_id, EXCEPTED_ID)
     return ExceptionRead(
         id=row.id,
-        taxpayer_id=taxpayer_id if len(taxpayer_id) == CREDIT_CODE_LENGTH else mask(taxpayer_id),
+        taxpayer_id=shown_id(cipher.decrypt(row.taxpayer_id, EXCEPTED_ID)),
         reason=row.reason,
         added_by=row.added_by,
         added_at=row.added_at,

@@ -85,6 +85,9 @@ _ZIPPED: tuple[tuple[bytes, FileFormat], ...] = (
     (b"OFD.xml", OFD),
     (b"opendocument.text", WORD),
     (b"opendocument.spreadsheet", SHEET),
+    # A live photo of an iPhone (.livp): the photo and a video.
+    (b".heic", HEIC),
+    (b".HEIC", HEIC),
 )
 # Names of the streams in what Office wrote before 2007, in UTF-16.
 _STREAMS: tuple[tuple[str, FileFormat], ...] = (

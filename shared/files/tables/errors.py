@@ -42,6 +42,7 @@ PLAIN_DAY = Fault("cell_number", "单元格是没有日期格式的数字，请�
 FORMULA = Fault("cell_formula", f"单元格中的公式没有计算结果，{_RECALCULATE}")
 BLANK_FORMULA = Fault("cell_formula", f"单元格中公式的结果是空的，请填写内容；应为空的，请删除公式。{_RECALCULATE}")
 ERROR = Fault("cell_error", "单元格显示的是错误值（如 #N/A），请改正公式或直接填写")
+LOGICAL = Fault("cell_error", "单元格是逻辑值（TRUE 或 FALSE），不是填写的内容，请改正公式或直接填写")
 TOO_LONG = Fault("cell_too_long", f"内容超过{MAX_CELL_CHARACTERS}个字符")
 CONTROL = Fault("cell_characters", "含有不可见的控制字符，请删除后重新填写")
 DAMAGED = Fault("cell_characters", "含有无法识别的字符，请核对后重新填写")

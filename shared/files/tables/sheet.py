@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from shared.files.tables.cells import Cell, Number
 from shared.files.tables.columns import MAX_COLUMNS, column_of
-from shared.files.tables.errors import BLANK_FORMULA, BROKEN, ERROR, FORMULA, TableError
+from shared.files.tables.errors import BLANK_FORMULA, BROKEN, ERROR, FORMULA, LOGICAL, TableError
 from shared.files.tables.formats import DAY, PLAIN, Format, day
 from shared.files.tables.markup import Attributes, Elements, MarkupError, parse
 from shared.files.tables.strings import Strings, Text
@@ -169,7 +169,7 @@ class SheetRows(Elements):
         if kind == "s":
             return self._shared(text)
         if kind == "b":
-            return "FALSE" if text.strip() == "0" else "TRUE"
+            return LOGICAL
         if kind == "e":
             return ERROR
         return text if kind in _TEXTS else self._counted(text)

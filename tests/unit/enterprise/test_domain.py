@@ -3,7 +3,7 @@
 import pytest
 
 from deploy import synthetic
-from services.enterprise.domain import INITIAL_PASSWORD, account_identity
+from services.enterprise.domain import INITIAL_PASSWORD, account_identity, shown_id
 
 
 def test_old_and_new_forms_of_one_taxpayer_id_are_one_account() -> None:
@@ -29,6 +29,13 @@ def test_a_check_character_that_is_wrong_makes_no_other_account() -> None:
 @pytest.mark.parametrize("text", ["", "demo-reviewer", "9136019", synthetic.taxpayer_id()[:-1] + "I", "赣" * 18])
 def test_what_cannot_be_a_taxpayer_id_is_nobodys_account(text: str) -> None:
     assert account_identity(text) is None
+
+
+def test_a_credit_code_is_shown_and_an_id_number_is_not() -> None:
+    code, person = synthetic.taxpayer_id(), synthetic.id_number()
+    assert shown_id(code) == code
+    for taxpayer_id in (person, f"{person}01", f"{person[:6]}{person[8:17]}01"):
+        assert shown_id(taxpayer_id).count("*") >= 8
 
 
 def test_the_initial_password_is_the_published_one() -> None:

@@ -52,6 +52,9 @@ def written(document: object) -> bytes:
         (media(b"heic", b"mif1"), "heic", "HEIC"),
         (media(b"mif1", b"miaf", b"heix"), "heic", "兼容性最佳"),
         (media(b"msf1", b"hevc"), "heic", "华为"),
+        # A live photo as an iPhone gives it to a chat or a net disk.
+        (archive("IMG_0001.HEIC.heic", "IMG_0001.HEIC.mov"), "heic", "HEIC"),
+        (archive("IMG_0002.HEIC", "IMG_0002.MOV"), "heic", "iPhone"),
         (saved("AVIF"), "avif", "AVIF"),
         (media(b"mif1", b"avif"), "avif", "另存为 JPG"),
         (media(b"isom", b"mp42"), "video", "视频"),

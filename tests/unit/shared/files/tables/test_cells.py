@@ -87,13 +87,18 @@ def test_zeros_that_a_cell_shows_are_read() -> None:
         (12.0, "12"),
         (1.5, "1.5"),
         (0, "0"),
-        (True, "TRUE"),
         (10**15 - 1, "9" * 15),
         (datetime(2027, 5, 31), "2027-05-31"),  # noqa: DTZ001
     ],
 )
 def test_numbers_in_a_column_of_text(value: Any, text: str) -> None:
     assert texts(xlsx((ID, value, None))) == [(2, (ID, text, ""))]
+
+
+@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_logical_value_is_no_text(value: int, at: int) -> None:
+    assert list(faults(cell(f'<c t="b"><v>{value}</v></c>', at=at))[2].values()) == ["cell_error"]
 
 
 def test_lost_digits_in_an_ignored_column_do_no_harm() -> None:
