@@ -7,7 +7,7 @@ JOBS ?= 2
 ROUNDS ?= 3
 REVIEWER ?= demo-reviewer
 ORDER = $(if $(SEED),--randomly-seed $(SEED))
-PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ORDER)
+PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ORDER)
 # These alone cover the pure rules and the backbone, every branch. Tracing all tests would double their time.
 COVERING := tests/unit tests/contracts tests/integration/messaging tests/integration/persistence
 ONLY ?= backbone,numbering,listing,pages

@@ -1,9 +1,13 @@
 """Registers the fixtures; helpers are imported from tests.support, never from here."""
 
 import gc
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+HERE = Path(__file__).parent
 
 # Conftests below import some of it before it is registered.
 pytest.register_assert_rewrite("tests.support")
@@ -22,6 +26,29 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in ("backing", "platform", "stack"):
             config.pluginmanager.import_plugin(f"tests.support.{name}")
     config.pluginmanager.import_plugin("tests.support.spans")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs the directories in their order, `browser` with the longest files first: what is left for the end is short,
+    and no worker waits for another. What needs the full stack is one group, as starting it takes long.
+    """
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0])
+    for item in items:
+        if isinstance(item, pytest.Function) and "stack" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives a worker a whole file, or a group of several files' tests."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class FilesAndGroups(LoadGroupScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)).partition("::")[0]
+
+    return FilesAndGroups(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_collection_finish() -> None:

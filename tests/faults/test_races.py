@@ -22,7 +22,7 @@ from tests.support.office import Office, attach_pictures, line, new_certificate,
 from tests.support.platform import embedded_harness
 from tests.support.wait import until
 
-ROUNDS = 60
+ROUNDS = 30
 WITHDRAWALS = 120
 
 

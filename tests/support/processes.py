@@ -96,8 +96,10 @@ def processes(directory: Path, environment: dict[str, str]) -> Iterator[Processe
 
 
 def base_environment() -> dict[str, str]:
-    """What a process needs of ours, without any GANZHENG_* of the developer's."""
+    """What a process needs of ours, without any GANZHENG_* of the developer's; it may keep what it has compiled for the
+    next one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GANZHENG_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 

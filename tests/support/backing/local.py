@@ -39,6 +39,7 @@ class LocalBacking:
         # Only a power cut could tell the difference, and the data goes at the end of the run anyway.
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
         return url
 

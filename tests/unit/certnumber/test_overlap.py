@@ -89,6 +89,13 @@ def test_knows_its_own_numbers_and_no_others(output: Output, data: st.DataObject
         assert output.prints(changed) == (changed in keys)
 
 
+def test_the_places_of_what_a_number_shows() -> None:
+    posts, years = frozenset({"10", "20"}), frozenset({"2010"})
+    one = output("A{post}{year:02}{year}-{serial:03}", posts=posts, years=years, last=41)
+    assert one.texts == [(1, posts), (3, frozenset({"10"})), (5, years)]
+    assert (one.serial_at, one.lowest) == (10, "042")
+
+
 @given(layouts(), st.sampled_from(sorted(POSTS)), st.integers(2000, 2099), st.data())
 def test_a_slot_stands_for_each_character_of_the_key(layout: Layout, post: str, year: int, data: st.DataObject) -> None:
     serial = data.draw(st.integers(1, layout.capacity))
@@ -132,7 +139,10 @@ def test_what_has_been_printed_is_not_printed_again() -> None:
     first, second = output("A{serial:03}", last=10), output("A00{serial:01}")
     assert common_number(first, second) is None
     assert common_number(output("A{serial:03}", last=8), second) == "A009"
-    assert output("A{serial:01}", last=9).is_empty
+    used_up = output("A{serial:01}", last=9)
+    assert used_up.is_empty
+    assert common_number(used_up, output("A{serial:01}")) is None
+    assert common_number(output("A{serial:01}"), used_up) is None
 
 
 @pytest.mark.parametrize("end", ["", "{check}"])
