@@ -106,7 +106,9 @@ async def empty(container: Any) -> None:
         names = await session.scalars(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
         # The ledger and the audit trail refuse to be emptied by anybody else.
         await session.execute(sa.text("SET LOCAL session_replication_role = replica"))
-        await session.execute(sa.text(f"TRUNCATE {', '.join(sorted(set(names) - REFERENCE))}"))
+        # TRUNCATE would make new files, and take ten times as long.
+        for name in sorted(set(names) - REFERENCE):
+            await session.execute(sa.text(f'DELETE FROM "{name}"'))  # noqa: S608 - our own tables' names
 
 
 def losing(subscription: Subscription, lost: set[UUID]) -> Subscription:

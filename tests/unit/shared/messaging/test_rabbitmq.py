@@ -9,8 +9,10 @@ from uuid import UUID
 
 import aio_pika
 import pytest
+from aio_pika.exceptions import PublishError
 
-from shared.messaging import Consumer, DeadLetter, Outcome, QueueMonitor, RabbitMQ, Verdict
+from shared.messaging import BrokerTimings, Consumer, DeadLetter, Outcome, QueueMonitor, RabbitMQ, Verdict
+from shared.messaging.amqp import by_risk
 from shared.messaging.health import Activity, Stalled
 from tests.support.backbone import FIRST, QUEUES, Pinged
 from tests.support.events import message
@@ -41,6 +43,27 @@ def dead_queue(channel: AsyncMock, *deliveries: Mock | None) -> None:
     channel.get_queue.return_value = AsyncMock(
         declaration_result=SimpleNamespace(message_count=len(deliveries)), get=AsyncMock(side_effect=deliveries)
     )
+
+
+def test_what_has_been_tried_comes_by_itself_and_the_likeliest_culprit_last() -> None:
+    fresh, another, once, twice = (delivery(headers={"x-delivery-count": tried}) for tried in (0, 0, 1, 2))
+    assert list(by_risk([twice, fresh, once, another])) == [[fresh, another], [once], [twice]]
+    assert list(by_risk([once])) == [[once]]
+
+
+@pytest.mark.parametrize(("reconnect", "repaired"), [(3600, False), (-1, True)], ids=["at once", "a while later"])
+async def test_what_lacks_is_declared_once_it_has_lacked_for_a_while(
+    channel: AsyncMock, reconnect: float, repaired: bool
+) -> None:
+    returned = PublishError.__new__(PublishError)  # which is made of frames
+    channel.get_exchange.return_value.publish = AsyncMock(side_effect=returned)
+    rabbitmq = RabbitMQ("amqp://", QUEUES, name="test", timings=BrokerTimings(reconnect=reconnect))
+    await rabbitmq.publish([FOUND])
+    declared = channel.declare_queue.await_count
+    (error,) = await rabbitmq.publish([FOUND])
+    assert isinstance(error, PublishError)
+    assert (channel.declare_queue.await_count > declared) == repaired
+    await rabbitmq.close()
 
 
 async def test_a_dead_letter_that_somebody_else_has_taken_meanwhile_ends_the_list(channel: AsyncMock) -> None:
