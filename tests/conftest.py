@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("tests.support")
 # Machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 # `make unit` asks for it; `make test` tries more.
-hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("shared machine"), max_examples=10)
+hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("shared machine"), max_examples=5)
 hypothesis.settings.load_profile("shared machine")
 
 

@@ -269,27 +269,6 @@ def test_what_no_browser_shows_is_refused(data: bytes) -> None:
         normalise(data)
 
 
-@pytest.mark.parametrize(
-    "filling",
-    [b"\xff", b"\xff\0", b"\xff\xd0", b"\xff\xfe\0\2", b"\xff\xfe\0\0", b"\xff\xda\0\2", b"\0", b"\xff\xfe"],
-)
-@pytest.mark.parametrize("place", [20, JPEG.index(b"\xff\xda") + 14, len(JPEG) - 2])
-def test_half_a_mebibyte_of_anything_is_read_in_no_time(filling: bytes, place: int) -> None:
-    """What takes a time that grows with the square of the size does not end here."""
-    try:
-        reduce(JPEG[:place] + filling * (2**19 // len(filling)) + JPEG[place:])
-    except ImageInvalid:
-        return
-
-
-@pytest.mark.parametrize("filling", [chunk(b"tEXt", b""), chunk(b"IDAT", b""), b"\0", PNG[33:]])
-def test_half_a_mebibyte_of_chunks_is_read_in_no_time(filling: bytes) -> None:
-    try:
-        reduce(PNG[:33] + filling * (2**19 // len(filling)) + PNG[33:])
-    except ImageInvalid:
-        return
-
-
 def test_pictures_are_turned_as_they_were_held() -> None:
     upright = FLAT.transpose(Image.Transpose.ROTATE_90)
     plain = normalise(encoded(upright, "PNG")).pixel_sha256
