@@ -1,5 +1,6 @@
 """Merged cells: what stands in the first of them is seen in all."""
 
+import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -32,8 +33,11 @@ class Merges:
         """Find the ranges of a sheet. Raises TableError if there are too many."""
         merges = cls(most)
         tail = b""
+        decoder: codecs.IncrementalDecoder | None = None
         while chunk := stream.read(CHUNK_BYTES):
-            data = tail + chunk
+            if not tail and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                decoder = codecs.getincrementaldecoder("utf-16")("replace")
+            data = tail + (decoder.decode(chunk).encode() if decoder else chunk)
             for match in _MERGE.finditer(data):
                 merges._add(column_of(match[1].decode()), int(match[2]), int(match[3]))
             tail = data[max(data.rfind(b"<"), len(data) - _TAG_BYTES) :]

@@ -73,6 +73,14 @@ def test_merged_cells_count_for_each_of_their_rows() -> None:
     assert found[3] == (5, ("", "", "2030-05-31")), "not filled below the range"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_merged_cells_of_a_sheet_in_another_encoding(encoding: str) -> None:
+    rows = row(*HEADER) + row(ID, "张三", "2027-05-31") + row(ID, "张三", "") + row("", "", "") * 9_000
+    part = sheet(rows, ["C2:C3"]).encode(encoding)
+    content = packed(GOOD_PARTS | {"xl/worksheets/sheet1.xml": part}, zipfile.ZIP_STORED)
+    assert [texts_of for _, texts_of in texts(content)] == [(ID, "张三", "2027-05-31")] * 2
+
+
 def test_what_a_merged_cell_hides_is_not_seen() -> None:
     rows = row(*HEADER) + row(ID, "张三", "") + row(ID, "旧人", "2028-05-31")
     assert texts(workbook(rows, ["B2:B3"]))[1] == (3, (ID, "张三", "2028-05-31"))
