@@ -112,6 +112,7 @@ def phone(text: str) -> str:
     if number.startswith("+-"):
         number = f"+{number.strip('+-')}"
     number, _, extension = _EXTENSION.sub(r"转\1", number).partition("转")
+    number = number.rstrip("-")
     digits = number.replace("-", "")
     if mobile := _MOBILE.fullmatch(digits):
         number = mobile[1]

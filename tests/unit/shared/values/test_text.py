@@ -39,6 +39,7 @@ AWKWARD = st.text(
 @given(typed=AWKWARD)
 @example(typed="a \u0301")
 @example(typed="0791-88888888转转1")
+@example(typed="0/#0")
 def test_what_is_clean_stays(kind: Kind, typed: str) -> None:
     clean = kind(typed)
     assert kind(clean) == clean
