@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
@@ -48,11 +48,12 @@ class Envelope(BaseModel):
     dataschema: str
     datacontenttype: str = "application/json"
     traceparent: str | None = None
-    data: dict[str, Any]
+    data: Any
 
     @classmethod
-    def wrap(cls, event: Event, source: str, time: datetime) -> Self:
-        return cls(
+    def wrap(cls, event: Event, source: str, time: datetime) -> "Envelope":
+        # All of it is ours and typed; the event is written out with the rest, once.
+        return cls.model_construct(
             id=uuid4(),
             source=f"/{source}",
             type=event.type,
@@ -60,12 +61,18 @@ class Envelope(BaseModel):
             time=time,
             dataschema=f"urn:ganzheng:{event.routing_key()}",
             traceparent=current_traceparent(),
-            data=event.model_dump(mode="json"),
+            data=event,
         )
 
     @property
     def routing_key(self) -> str:
         return self.dataschema.removeprefix("urn:ganzheng:")
+
+
+class EnvelopeOf(Envelope, Generic[E]):
+    """An envelope whose contract is known before it is read: both are read at once."""
+
+    data: E
 
 
 @dataclass(frozen=True, slots=True)

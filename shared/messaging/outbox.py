@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -10,7 +11,10 @@ from sqlalchemy.orm import Session
 from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
 from shared.messaging.tables import OutboxMessage
 from shared.messaging.topology import Queue
+from shared.persistence.bulk import BulkInsert
 from shared.persistence.db import after_commit
+
+_ROWS = BulkInsert(OutboxMessage, ("event_id", "routing_key", "envelope"))
 
 
 class Outbox:
@@ -32,9 +36,9 @@ class Outbox:
 
     def add(
         self, session: AsyncSession | Session, events: Event | Iterable[Event], at: datetime, *, to: Queue | None = None
-    ) -> None:
-        """Write events that happened `at` this time, for all who hear them or for one queue. Never flushes, commits or
-        talks to a broker.
+    ) -> list[UUID]:
+        """Write events that happened `at` this time, for all who hear them or for one queue: with the commit, by one
+        statement for all of a transaction. Talks to nobody. Returns their ids.
 
         Raises ValueError for an event over 256 KiB.
         """
@@ -45,10 +49,11 @@ class Outbox:
             if len(body.encode()) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
             key = to.address(envelope.routing_key) if to else envelope.routing_key
-            rows.append(OutboxMessage(event_id=envelope.id, routing_key=key, envelope=body))
-        session.add_all(rows)
+            rows.append((envelope.id, key, body))
         if rows:
+            _ROWS.write_at_commit(session, rows)
             after_commit(session, self._announce)
+        return [row[0] for row in rows]
 
     def _announce(self) -> None:
         for listener in tuple(self._listeners):

@@ -10,9 +10,11 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 
 _DIALECT: sa.Dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
+
+_AT_COMMIT = "written_at_commit"
 
 Rows = Sequence[sa.Row[Any]]
 _Processor = Callable[[Any], Any]
@@ -81,6 +83,33 @@ class BulkInsert:
 
     async def write_async(self, session: AsyncSession, rows: Sequence[Sequence[Any]]) -> Rows:
         return await run_async(session, self.statement, self._given.parameters(rows)) if rows else []
+
+    def write_at_commit(self, session: AsyncSession | Session, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows right before the session's transaction is committed, after what is flushed then: all that were
+        given by then at once. A savepoint that is rolled back takes those along that were given under it."""
+        sync = session.sync_session if isinstance(session, AsyncSession) else session
+        if not sync.in_transaction():
+            # As `add` of an object does: what begins no transaction is not rolled back with one.
+            sync.begin()
+        waiting = sync.info.setdefault(_AT_COMMIT, {}).setdefault(sync.get_nested_transaction(), {})
+        waiting.setdefault(self, []).extend(rows)
+
+
+@sa.event.listens_for(Session, "before_commit")
+def _write_waiting(session: Session) -> None:
+    waiting = session.info.get(_AT_COMMIT, {}).pop(session.get_nested_transaction(), {})
+    if waiting:
+        session.flush()
+    for writer, rows in waiting.items():
+        writer.write(session, rows)
+
+
+@sa.event.listens_for(Session, "after_transaction_end")
+def _forget_waiting(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.nested:
+        session.info.get(_AT_COMMIT, {}).pop(transaction, None)
+    elif transaction.parent is None:
+        session.info.pop(_AT_COMMIT, None)
 
 
 def run(session: Session, statement: str, parameters: Mapping[str, Any]) -> Rows:

@@ -116,8 +116,7 @@ async def count(database: Database, table: Any) -> int:
 async def emit(database: Database, *events: Event) -> list[UUID]:
     """Write events to the outbox; returns their ids."""
     async with database.transaction() as session:
-        OUTBOX.add(session, events, START)
-        return [row.event_id for row in session.new if isinstance(row, OutboxMessage)]
+        return OUTBOX.add(session, events, START)
 
 
 async def outbox_rows(database: Database) -> int:
