@@ -1,9 +1,10 @@
 """All services in one process: the same apps, relays and handlers, joined by the in-process bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,9 @@ class Platform:
             try:
                 yield
             finally:
-                await _end(tasks)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await self.close()
 
     async def close(self) -> None:
@@ -115,7 +118,8 @@ class Platform:
             yield
 
     def _relay(self, container: Container) -> Relay:
-        return Relay(container.outbox, container.database, self.bus)
+        # Everybody who writes rows is in this process, and says so. Handlers run while the rows are locked.
+        return Relay(container.outbox, container.database, self.bus, batch=50, poll=timedelta(seconds=10))
 
     async def _healthz(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -131,17 +135,6 @@ class Platform:
         """Pages for people, problem documents for programs."""
         first = scope["path"].lstrip("/").partition("/")[0].lower()
         await (self._own if first in {"api", "healthz", "readyz"} else self.portal)(scope, receive, send)
-
-
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel them until they have ended: a statement that is interrupted may fail in place of being cancelled, and a
-    loop that goes on after failures goes on after that one too."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=2)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def build_platform(

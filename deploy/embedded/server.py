@@ -1,7 +1,6 @@
 """Build, migrate, seed and serve: what `make run` does once PostgreSQL is there."""
 
 import argparse
-import asyncio
 import os
 from collections.abc import Mapping
 from socket import socket
@@ -14,6 +13,7 @@ from deploy.embedded.preflight import Options
 from shared.contracts.topology import QUEUES
 from shared.observability.telemetry import configure_logging
 from shared.observability.tracing import configure_tracing
+from shared.runtime import eventloop
 from shared.runtime.service import manage_dead_letters
 
 
@@ -70,7 +70,7 @@ def run(urls: Mapping[str, str], options: Options, arguments: argparse.Namespace
     )
     migrate_all(urls)
     if arguments.command == "dead-letters":
-        asyncio.run(_treat_dead_letters(platform, arguments))
+        eventloop.run(_treat_dead_letters(platform, arguments))
     else:
         configure_tracing()
-        asyncio.run(_serve(platform, options))
+        eventloop.run(_serve(platform, options))

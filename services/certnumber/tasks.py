@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from services.certnumber.numbering.allocation import assign_batch, create_engine
 from services.certnumber.numbering.waker import PUBLISH_OPTIONS, SWEEP_SECONDS, TASK
 from services.certnumber.settings import CertnumberSettings
-from shared.messaging import Outbox
+from shared.messaging import Announcer, Outbox
 from shared.observability.telemetry import configure_logging, get_logger
 from shared.observability.tracing import SpanKind, span
 from shared.runtime.settings import explained_settings
@@ -95,8 +95,11 @@ class Numbering:
 
 
 def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None, outbox: Outbox | None = None) -> Celery:
-    """Make the Celery application with its one task, whose events go through `outbox`."""
-    numbering = Numbering(settings, clock or SystemClock(), outbox or Outbox("certnumber"))
+    """Make the Celery application with its one task, whose events go through `outbox`; without one, the process has no
+    relay, and tells that of others."""
+    if outbox is None:
+        outbox = Outbox("certnumber", Announcer(settings.database_url.get_secret_value()).tell)
+    numbering = Numbering(settings, clock or SystemClock(), outbox)
     app = Celery("certnumber", broker=settings.numbering_broker_url, set_as_current=False)
     app.conf.update(_CONFIGURATION, broker_heartbeat=settings.broker_heartbeat)
 

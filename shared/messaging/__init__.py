@@ -3,6 +3,7 @@
 Services and deploy import it, and of shared `contracts` and what is above; it knows no HTTP.
 """
 
+from shared.messaging.announcing import Announcer, announce, listen
 from shared.messaging.consumer import Consumer, Outcome, PredecessorMissing, Subscription, Verdict, traced
 from shared.messaging.dead_letters import DeadLetter, DeadLetters
 from shared.messaging.events import Envelope, Event, Message, Received
@@ -14,6 +15,7 @@ from shared.messaging.relay import Publisher, Relay
 from shared.messaging.topology import Queue
 
 __all__ = [
+    "Announcer",
     "BrokerTimings",
     "Consumer",
     "DeadLetter",
@@ -33,5 +35,7 @@ __all__ = [
     "Relay",
     "Subscription",
     "Verdict",
+    "announce",
+    "listen",
     "traced",
 ]

@@ -3,31 +3,41 @@
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-import aio_pika
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
 
 from shared.messaging.events import Message
 from shared.messaging.topology import event_key
 
+PERSISTENT = 2
 
-def to_amqp(message: Message, headers: Mapping[str, str | int] | None = None) -> aio_pika.Message:
-    return aio_pika.Message(
-        message.body,
+
+def properties_of(message: Message, headers: Mapping[str, str | int] | None = None) -> Basic.Properties:
+    return Basic.Properties(
         message_id=str(message.id),
-        type=event_key(message.routing_key),
+        message_type=event_key(message.routing_key),
         content_type="application/cloudevents+json",
-        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        headers=dict(headers or {}),
+        delivery_mode=PERSISTENT,
+        headers=dict(headers) if headers else None,
     )
 
 
-def tries(delivery: AbstractIncomingMessage) -> int:
+def headers_of(delivery: DeliveredMessage) -> Mapping[str, object]:
+    return delivery.header.properties.headers or {}
+
+
+def tag_of(delivery: DeliveredMessage) -> int:
+    """Give the number under which its channel knows it."""
+    return delivery.delivery_tag or 0
+
+
+def tries(delivery: DeliveredMessage) -> int:
     """Tell how often the broker has given this message to someone who neither took nor refused it."""
-    tries = delivery.headers.get("x-delivery-count", 0)
+    tries = headers_of(delivery).get("x-delivery-count", 0)
     return tries if isinstance(tries, int) else 0
 
 
-def by_risk(batch: Sequence[AbstractIncomingMessage]) -> Iterator[Sequence[AbstractIncomingMessage]]:
+def by_risk(batch: Sequence[DeliveredMessage]) -> Iterator[Sequence[DeliveredMessage]]:
     """Give fresh messages together, then one by one those that may have crashed a process, the likeliest last."""
     if fresh := [delivery for delivery in batch if not tries(delivery)]:
         yield fresh
@@ -35,15 +45,16 @@ def by_risk(batch: Sequence[AbstractIncomingMessage]) -> Iterator[Sequence[Abstr
         yield [delivery]
 
 
-def to_message(delivery: AbstractIncomingMessage) -> Message:
+def to_message(delivery: DeliveredMessage) -> Message:
+    properties = delivery.header.properties
     try:
-        event_id = UUID(delivery.message_id or "")
+        event_id = UUID(properties.message_id or "")
     except ValueError:
         event_id = UUID(int=0)
-    attempts = delivery.headers.get("x-attempts", 0)
+    attempts = headers_of(delivery).get("x-attempts", 0)
     return Message(
         event_id,
-        delivery.type or delivery.routing_key or "",
+        properties.message_type or delivery.routing_key or "",
         delivery.body,
         attempts if isinstance(attempts, int) else 0,
     )

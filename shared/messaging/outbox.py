@@ -18,11 +18,11 @@ _ROWS = BulkInsert(OutboxMessage, ("event_id", "routing_key", "envelope"))
 
 
 class Outbox:
-    """The outbox of one service, named as the source of its events."""
+    """The outbox of one service, named as the source of its events. `listeners` are announced to from the beginning."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *listeners: Callable[[], object]) -> None:
         self.service = service
-        self._listeners: list[Callable[[], object]] = []
+        self._listeners = list(listeners)
 
     @contextmanager
     def announced_to(self, listener: Callable[[], object]) -> Iterator[None]:

@@ -6,31 +6,35 @@ topology table. So no delivery outlives its channel, a deleted queue comes back,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
-from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFailed, PublishError
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import ChannelPreconditionFailed, PublishError
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
 
-from shared.messaging.amqp import by_risk, to_amqp, to_message, tries
-from shared.messaging.consumer import Consumer, Outcome, Verdict
+from shared.loops import heed_cancellation
+from shared.messaging import confirms
+from shared.messaging.amqp import headers_of, properties_of, tag_of, to_message
+from shared.messaging.confirms import Sent
+from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetter
 from shared.messaging.declaration import Declaration
 from shared.messaging.events import Message
 from shared.messaging.health import QueueMonitor
-from shared.messaging.topology import EXCHANGE, Queue, addresses
+from shared.messaging.settling import Intake
+from shared.messaging.topology import Queue, addresses
 from shared.observability.telemetry import get_logger
 
 log = get_logger(__name__)
 
 T = TypeVar("T")
-
-PREFETCH = 64
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class RabbitMQ:
 
     async def _keep_connected(self, purpose: str, work: Callable[[AbstractConnection], Awaitable[None]]) -> None:
         while True:
+            heed_cancellation()
             try:
                 async with self._connection(purpose) as connection:
                     return await _unless_cancelled(work(connection))
@@ -128,24 +133,24 @@ class RabbitMQ:
         await self._keep_connected("monitor", watch)
 
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
-        """Publish pipelined on one channel, to each queue by itself: what one of them lacks is not published, nor is
-        what no confirm comes for. Raises when the broker is away."""
-        async with asyncio.timeout(self._timings.publish):
+        """Publish to each queue by itself: what one of them lacks is not published, nor is what no confirm comes for.
+        Takes `publish` seconds at most. Raises when the broker is away."""
+        deadline = asyncio.get_running_loop().time() + self._timings.publish
+        async with asyncio.timeout_at(deadline):
             channel = await _unless_cancelled(self._publisher())
-        exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-        results = await asyncio.gather(*(self._send(exchange, message) for message in messages))
+        queues = self._queues.values()
+        sent = [
+            Sent(addresses(queues, message.routing_key), properties_of(message), message.body) for message in messages
+        ]
+        results = await confirms.publish(channel, sent, deadline - asyncio.get_running_loop().time())
         if any(isinstance(result, TimeoutError) for result in results):
             await self.close()
         if any(isinstance(result, PublishError) for result in results):
-            await self._repair()
+            async with asyncio.timeout_at(deadline):
+                await self._repair()
         else:
             self._missed_at = None
         return results
-
-    async def _send(self, exchange: AbstractExchange, message: Message) -> Exception | None:
-        keys = addresses(self._queues.values(), message.routing_key)
-        results = await asyncio.gather(*(self._publish(exchange, key, to_amqp(message)) for key in keys))
-        return next((result for result in results if result is not None), None)
 
     async def _repair(self) -> None:
         """Declare what messages do not get to, once they have not for as long as we wait between two connections."""
@@ -154,7 +159,7 @@ class RabbitMQ:
             self._missed_at = now
         elif now - self._missed_at > self._timings.reconnect:
             self._missed_at = now
-            async with asyncio.timeout(self._timings.publish), self._connection("repair") as connection:
+            async with self._connection("repair") as connection:
                 await self._declaration.make(connection)
 
     async def _publisher(self) -> AbstractChannel:
@@ -175,83 +180,8 @@ class RabbitMQ:
         await self._keep_at(f"consume-{consumer.queue.name}", partial(self._consume, consumer))
 
     async def _consume(self, consumer: Consumer, channel: AbstractChannel) -> None:
-        deliveries: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
-
-        def lose(*_: object) -> None:
-            deliveries.put_nowait(None)
-
-        channel.close_callbacks.add(lose)
-        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lose)
-        queue = await channel.get_queue(consumer.queue.name, ensure=False)
-        # A message that crashes this process takes all unacknowledged ones along towards the delivery limit. So one
-        # at a time, until the broker has given us one that nobody has tried before.
-        await channel.set_qos(prefetch_count=1)
-        probation = await queue.consume(deliveries.put)
-        trusted = False
-        with consumer.activity.subscription(lose):
-            while True:
-                batch = [await deliveries.get()]
-                while not deliveries.empty():
-                    batch.append(deliveries.get_nowait())
-                held = [delivery for delivery in batch if delivery is not None]
-                if len(held) < len(batch):
-                    raise ConnectionError("the broker ended the subscription")
-                with consumer.activity.batch():
-                    await self._finish(self._handle(channel, consumer, held))
-                if not trusted and not any(map(tries, held)):
-                    trusted = True
-                    await queue.cancel(probation)
-                    await channel.set_qos(prefetch_count=PREFETCH)
-                    await queue.consume(deliveries.put)
-
-    async def _handle(
-        self, channel: AbstractChannel, consumer: Consumer, batch: Sequence[AbstractIncomingMessage]
-    ) -> None:
-        for part in by_risk(batch):
-            outcomes = await consumer.process([to_message(delivery) for delivery in part])
-            for delivery, outcome in zip(part, outcomes, strict=True):
-                await self._settle(channel, consumer.queue, delivery, outcome)
-
-    async def _settle(
-        self, channel: AbstractChannel, queue: Queue, delivery: AbstractIncomingMessage, outcome: Outcome
-    ) -> None:
-        message = to_message(delivery)
-        # A stale delivery cannot be settled any more: the broker sends it again and the inbox absorbs it.
-        with suppress(ChannelInvalidStateError):
-            if outcome.verdict is Verdict.done:
-                await delivery.ack()
-                return
-            if outcome.verdict is Verdict.retry:
-                target, attempts = queue.retry, message.attempts + int(outcome.counted)
-            else:
-                target, attempts = queue.dead, message.attempts
-            copy = to_amqp(message, {"x-attempts": attempts, "x-error": outcome.error})
-            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-            if await self._publish(exchange, target, copy) is None:
-                await delivery.ack()
-            else:
-                await delivery.reject(requeue=True)
-
-    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
-        """A batch in hand is finished even when its consumer is stopped, for a while."""
-        task = asyncio.create_task(work)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=self._timings.stop_grace)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-
-    async def _publish(
-        self, exchange: AbstractExchange, routing_key: str, message: aio_pika.Message
-    ) -> Exception | None:
-        try:
-            async with asyncio.timeout(self._timings.publish):
-                await _unless_cancelled(exchange.publish(message, routing_key, mandatory=True))
-        except Exception as error:
-            return error
-        return None
+        timings = self._timings
+        await Intake(consumer, channel, publish=timings.publish, stop_grace=timings.stop_grace).run()
 
     async def depths(self) -> dict[str, dict[str, int]]:
         """Count messages by queue and state, as the broker does now; not those that a consumer holds."""
@@ -270,30 +200,32 @@ class RabbitMQ:
             # Unacknowledged on purpose: closing the channel puts all of them back.
             async for delivery in self._dead(channel, queue):
                 message = to_message(delivery)
-                error = str(delivery.headers.get("x-error", "delivery limit"))
+                error = str(headers_of(delivery).get("x-error", "delivery limit"))
                 letters.append(DeadLetter(queue, message.id, message.routing_key, error))
         return letters
 
     async def replay(self, queue: str, event_id: UUID | None = None) -> int:
         replayed = 0
         async with self._channel("dead-letters") as channel:
-            exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+            underlay = await channel.get_underlay_channel()
             async for delivery in self._dead(channel, queue):
                 message = to_message(delivery)
                 if event_id in (None, message.id):
-                    error = await self._publish(exchange, queue, to_amqp(message))
+                    copy = Sent([queue], properties_of(message), message.body)
+                    (error,) = await confirms.publish(channel, [copy], self._timings.publish)
                     if error is not None:
                         raise error
-                    await delivery.ack()
+                    await underlay.basic_ack(tag_of(delivery))
                     replayed += 1
         return replayed
 
-    async def _dead(self, channel: AbstractChannel, queue: str) -> AsyncIterator[AbstractIncomingMessage]:
+    async def _dead(self, channel: AbstractChannel, queue: str) -> AsyncIterator[DeliveredMessage]:
         """Take the dead letters that are there now, not those that a replay brings back meanwhile."""
         dead = await channel.get_queue(self._queues[queue].dead)
+        underlay = await channel.get_underlay_channel()
         for _ in range(dead.declaration_result.message_count or 0):
-            delivery = await dead.get(no_ack=False, fail=False, timeout=5)
-            if delivery is None:
+            delivery = await underlay.basic_get(dead.name, timeout=5)
+            if isinstance(delivery.delivery, Basic.GetEmpty):
                 return
             yield delivery
 

@@ -1,7 +1,10 @@
 """The relay moves committed outbox rows to the broker.
 
-Rows are claimed with SKIP LOCKED under a lease, published outside any transaction, and deleted when confirmed. A relay
-that dies in between leaves a lease that runs out: the row is published again, and the receiver's inbox absorbs it.
+A batch is one transaction: its rows are locked, published under the locks, and deleted when they are confirmed. Other
+relays pass over what is locked. A relay that dies lets go of its rows with its connection: they are published again,
+and the receiver's inbox absorbs it. So its commits need not wait for the disk either.
+
+The relay of 0.1.0, which may run beside this one, commits a lease instead, for as long as which a row is not due.
 """
 
 import asyncio
@@ -11,10 +14,11 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
-from uuid import UUID, uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.loops import heed_cancellation
 from shared.messaging.events import Message
 from shared.messaging.health import STALL_TIMEOUT, Stalled
 from shared.messaging.outbox import Outbox
@@ -26,18 +30,45 @@ from shared.persistence.db import Database
 
 log = get_logger(__name__)
 
+_DUE = (
+    sa.select(OutboxMessage.id, OutboxMessage.event_id, OutboxMessage.routing_key, OutboxMessage.envelope)
+    .where(OutboxMessage.due_at <= sa.func.now())
+    .order_by(OutboxMessage.due_at, OutboxMessage.id)
+    .limit(sa.bindparam("batch"))
+    .with_for_update(skip_locked=True)
+)
+_IDS = OutboxMessage.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger)))
+_DELETED = sa.delete(OutboxMessage).where(_IDS)
+# Not now(), which is the time of the claim: publishing may have taken longer than the pause.
+_NOW = sa.func.statement_timestamp()
+_PAUSE = sa.func.least(
+    sa.func.make_interval(0, 0, 0, 0, 0, 0, 0.1 * sa.func.power(2, sa.func.least(OutboxMessage.attempts + 1, 10))),
+    sa.bindparam("max_backoff", type_=sa.Interval),
+)
+_PUT_OFF = (
+    sa.update(OutboxMessage)
+    .where(_IDS)
+    .values(lease=None, attempts=OutboxMessage.attempts + 1, due_at=_NOW + _PAUSE)
+    .returning(sa.func.extract("epoch", OutboxMessage.due_at - _NOW))
+)
+_NEED_NOT_WAIT = sa.text("SET LOCAL synchronous_commit = off")
+
 
 class Publisher(Protocol):
     async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         """Publish all, at least once. The answer has one place per message: None means safe with the receiver.
 
-        Raises when nothing can be published at present, whatever it is.
+        It must end before `idle_in_transaction_session_timeout`. Raises when nothing can be published at present,
+        whatever it is.
         """
 
 
 class Relay:
     """Empties the outbox of one service. Rows that this process writes through `outbox` are published at once, those of
-    others are found by polling."""
+    others when `wake` is called, or else found by polling.
+
+    `retry` is the first pause after a failure; each further one is twice as long, up to `max_backoff`.
+    """
 
     def __init__(
         self,
@@ -46,8 +77,8 @@ class Relay:
         publisher: Publisher,
         *,
         batch: int = 200,
-        lease: timedelta = timedelta(seconds=30),
-        poll: timedelta = timedelta(milliseconds=200),
+        poll: timedelta = timedelta(seconds=1),
+        retry: timedelta = timedelta(milliseconds=200),
         max_backoff: timedelta = timedelta(seconds=5),
         stall_timeout: timedelta = timedelta(seconds=STALL_TIMEOUT),
     ) -> None:
@@ -56,8 +87,8 @@ class Relay:
         self._outbox = outbox
         self._service = outbox.service
         self._batch = batch
-        self._lease = lease
         self._poll = poll
+        self._retry = retry
         self._max_backoff = max_backoff
         self._stall_timeout = stall_timeout
         self._wake = asyncio.Event()
@@ -68,6 +99,10 @@ class Relay:
         if time.monotonic() - self._moved_at > self._stall_timeout.total_seconds():
             raise Stalled
 
+    def wake(self) -> None:
+        """Have rows looked for at once; call it on the event loop."""
+        self._wake.set()
+
     async def run(self) -> None:
         """Move rows until cancelled; nothing short of that ends the loop."""
         # Called from whatever thread commits.
@@ -76,88 +111,60 @@ class Relay:
             await self._run()
 
     async def _run(self) -> None:
-        pause = self._poll
+        pause = self._retry
         while True:
+            heed_cancellation()
             self._wake.clear()
             try:
-                claimed = await self.drain()
+                await self._empty()
             except Exception as error:
                 log.warning("relay.failed", error=type(error).__name__)
                 # New rows do not shorten this: an outage must not become a storm of claims.
                 await asyncio.sleep(pause.total_seconds())
                 pause = min(2 * pause, self._max_backoff)
                 continue
-            pause = self._poll
-            self._moved_at = time.monotonic()
-            if claimed < self._batch:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), self._poll.total_seconds())
-                except TimeoutError:
-                    continue
+            pause = self._retry
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll.total_seconds()):
+                    await self._wake.wait()
+
+    async def _empty(self) -> None:
+        """Drain until less than a batch is due: two at once, so that one is read while the other is confirmed."""
+        if await self.drain() == self._batch:
+            ends = await asyncio.gather(self._drain_on(), self._drain_on(), return_exceptions=True)
+            for end in ends:
+                if end is not None:
+                    raise end
+
+    async def _drain_on(self) -> None:
+        while await self.drain() == self._batch:
+            pass
 
     async def drain(self) -> int:
-        """Claim and publish one batch; returns how many rows were claimed. Raises what the publisher raises."""
-        lease = uuid4()
-        messages = await self._claim(lease)
-        if not messages:
-            return 0
-        started = time.time_ns()
-        try:
-            results = await self._publisher.publish(list(messages.values()))
-        except BaseException:
-            await self._release(lease)
-            raise
-        note_published(self._service, list(messages.values()), results, started)
-        confirmed: list[int] = []
-        failed: list[int] = []
-        for row_id, result in zip(messages, results, strict=True):
-            (confirmed if result is None else failed).append(row_id)
+        """Publish one batch and delete what is confirmed; returns how many rows were due. Raises what the publisher
+        raises."""
+        async with self._database.transaction() as session:
+            rows = (await session.execute(_DUE, {"batch": self._batch})).all()
+            if rows:
+                messages = [Message(row.event_id, row.routing_key, row.envelope.encode()) for row in rows]
+                started = time.time_ns()
+                results = await self._publisher.publish(messages)
+                note_published(self._service, messages, results, started)
+                await self._settle(session, [row.id for row in rows], results)
+        self._moved_at = time.monotonic()
+        return len(rows)
+
+    async def _settle(self, session: AsyncSession, ids: Sequence[int], results: Sequence[Exception | None]) -> None:
+        confirmed = [row_id for row_id, error in zip(ids, results, strict=True) if error is None]
+        refused = [row_id for row_id, error in zip(ids, results, strict=True) if error is not None]
         PUBLISHED.labels(self._service, "confirmed").inc(len(confirmed))
-        PUBLISHED.labels(self._service, "failed").inc(len(failed))
-        async with self._database.transaction() as session:
-            if confirmed:
-                await session.execute(
-                    sa.delete(OutboxMessage).where(OutboxMessage.id.in_(confirmed), OutboxMessage.lease == lease)
-                )
-            if failed:
-                seconds = 0.1 * sa.func.power(2, sa.func.least(OutboxMessage.attempts, 10))
-                backoff = sa.func.least(sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds), self._max_backoff)
-                await session.execute(
-                    sa.update(OutboxMessage)
-                    .where(OutboxMessage.id.in_(failed), OutboxMessage.lease == lease)
-                    .values(lease=None, due_at=sa.func.now() + backoff)
-                )
-                error = next(result for result in results if result is not None)
-                log.warning("relay.unconfirmed", rows=len(failed), error=type(error).__name__)
-        return len(messages)
-
-    async def _release(self, lease: UUID) -> None:
-        """Give the rows back: nobody needs to wait for the lease's end when its owner gives up in good order."""
-        # Its own failure must not take the place of the error, or the cancellation, that led here.
-        with suppress(Exception):
-            async with asyncio.timeout(1), self._database.transaction() as session:
-                await session.execute(
-                    sa.update(OutboxMessage)
-                    .where(OutboxMessage.lease == lease)
-                    .values(lease=None, due_at=sa.func.now())
-                )
-
-    async def _claim(self, lease: UUID) -> dict[int, Message]:
-        due = (
-            sa.select(OutboxMessage.id)
-            .where(OutboxMessage.due_at <= sa.func.now())
-            .order_by(OutboxMessage.due_at, OutboxMessage.id)
-            .limit(self._batch)
-            .with_for_update(skip_locked=True)
-            # As a plain subquery it might run more than once, and claim more than the batch.
-            .cte("due")
-        )
-        claim = (
-            sa.update(OutboxMessage)
-            .where(OutboxMessage.id.in_(sa.select(due.c.id)))
-            .values(lease=lease, due_at=sa.func.now() + self._lease, attempts=OutboxMessage.attempts + 1)
-            .returning(OutboxMessage.id, OutboxMessage.event_id, OutboxMessage.routing_key, OutboxMessage.envelope)
-        )
-        async with self._database.transaction() as session:
-            rows = (await session.execute(claim)).all()
-        return {row.id: Message(row.event_id, row.routing_key, row.envelope.encode()) for row in sorted(rows)}
+        PUBLISHED.labels(self._service, "failed").inc(len(refused))
+        await session.execute(_NEED_NOT_WAIT)
+        if confirmed:
+            await session.execute(_DELETED, {"ids": confirmed})
+        if refused:
+            parameters = {"ids": refused, "max_backoff": self._max_backoff}
+            for seconds in {float(each) for each in await session.scalars(_PUT_OFF, parameters)}:
+                asyncio.get_running_loop().call_later(seconds, self._wake.set)
+            error = next(result for result in results if result is not None)
+            log.warning("relay.unconfirmed", rows=len(refused), error=type(error).__name__)

@@ -96,7 +96,8 @@ class BulkInsert:
 
 
 @sa.event.listens_for(Session, "before_commit")
-def _write_waiting(session: Session) -> None:
+def write_waiting(session: Session) -> None:
+    """Write what was given to `write_at_commit`, as the commit does before all else."""
     waiting = session.info.get(_AT_COMMIT, {}).pop(session.get_nested_transaction(), {})
     if waiting:
         session.flush()

@@ -3,7 +3,7 @@ commits."""
 
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -154,8 +154,14 @@ class Database:
         It holds a connection from its first statement on, so nothing slow belongs inside.
         """
         async with self._sessions() as session:
-            yield session
-            await session.commit()
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                # A rollback that fails, with its connection, is not what went wrong.
+                with suppress(DBAPIError):
+                    await session.rollback()
+                raise
 
     def pool_usage(self) -> tuple[int, int]:
         """Count the connections in use, and those that the pool may open."""

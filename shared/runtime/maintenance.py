@@ -6,6 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from shared.auth.sessions import Sessions
+from shared.loops import heed_cancellation
 from shared.messaging.tables import InboxMessage
 from shared.observability.telemetry import get_logger
 from shared.persistence.db import Database
@@ -32,6 +33,7 @@ async def clean(database: Database, sessions: Sessions | None = None) -> None:
 async def keep_clean(container: Container, interval: timedelta = CLEANING_INTERVAL) -> None:
     """Clean at once and then every `interval`, until cancelled. A failure is logged."""
     while True:
+        heed_cancellation()
         try:
             await clean(container.database, container.sessions)
         except Exception as error:

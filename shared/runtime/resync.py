@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.resync import BUCKETS, PAGE, Digest, ResyncRequested
+from shared.loops import heed_cancellation
 from shared.observability.metrics import RESYNCED
 from shared.observability.telemetry import bind_trace, get_logger
 from shared.runtime.container import Container
@@ -35,6 +36,7 @@ def settled(container: Container) -> datetime:
 async def repeat(container: Container, act: Callable[[AsyncSession], Awaitable[None]]) -> None:
     """Do `act` in a transaction of its own about every `resync_seconds`, until cancelled. A failure is logged."""
     while True:
+        heed_cancellation()
         # The copies of a worker that start together do not go on together.
         await asyncio.sleep(container.settings.resync_seconds * random.uniform(0.5, 1.0))  # noqa: S311
         bind_trace(None)

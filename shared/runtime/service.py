@@ -17,8 +17,20 @@ import uvicorn
 from fastapi import FastAPI
 
 from shared.contracts.topology import QUEUES
-from shared.messaging import BrokerTimings, Consumer, DeadLetters, Queue, QueueMonitor, RabbitMQ, Relay, Subscription
+from shared.messaging import (
+    BrokerTimings,
+    Consumer,
+    DeadLetters,
+    Queue,
+    QueueMonitor,
+    RabbitMQ,
+    Relay,
+    Subscription,
+    announce,
+    listen,
+)
 from shared.observability.metrics import Sampler
+from shared.observability.readiness import Readiness
 from shared.observability.telemetry import configure_logging, get_logger
 from shared.observability.tracing import configure_tracing
 from shared.persistence.cipher import DecryptionFailed
@@ -26,6 +38,7 @@ from shared.persistence.db import is_migrated, migrate
 from shared.persistence.rotation import Encrypted, reencrypt
 from shared.runtime.commands import add_dead_letters
 from shared.runtime.container import Container
+from shared.runtime.eventloop import run
 from shared.runtime.maintenance import keep_clean
 from shared.runtime.operations import operations, sample_outbox, samplers_of
 from shared.runtime.settings import IssuerSettings, ProcessSettings, Settings, explained_settings
@@ -81,6 +94,7 @@ async def run_worker(service: Service, container: Container) -> None:
             group.create_task(broker.declare())
             group.create_task(broker.monitor(monitor))
             group.create_task(relay.run())
+            group.create_task(listen(container.database, relay.wake))
             group.create_task(keep_clean(container))
             for consumer in consumers:
                 group.create_task(broker.consume(consumer))
@@ -97,6 +111,11 @@ def _broker(service: Service, settings: Settings) -> RabbitMQ:
         raise SystemExit("GANZHENG_BROKER_URL is not set")
     timings = BrokerTimings(heartbeat=settings.broker_heartbeat)
     return RabbitMQ(settings.broker_url.get_secret_value(), QUEUES, name=service.name, timings=timings)
+
+
+async def _announce(readiness: Readiness) -> None:
+    if isinstance(readiness, Container):
+        await announce(readiness.outbox, readiness.database)
 
 
 def serve(app: FastAPI, settings: ProcessSettings) -> None:
@@ -117,13 +136,17 @@ def serve(app: FastAPI, settings: ProcessSettings) -> None:
     async def until_signal() -> None:
         readiness = app.state.container
         async with operations(readiness, samplers_of(readiness), settings.host, settings.metrics_port):
-            await uvicorn.Server(config).serve()
+            announcing = asyncio.create_task(_announce(readiness))
+            try:
+                await uvicorn.Server(config).serve()
+            finally:
+                announcing.cancel()
 
     configure_tracing()
     # The server raises its signal again when it is done: as an exception, so that the last spans are still exported.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(until_signal())
+    with suppress(KeyboardInterrupt):
+        run(until_signal())
 
 
 async def _worker_until_signal(service: Service, settings: Settings) -> None:
@@ -237,18 +260,18 @@ def main(service: Service, commands: Callable[[Any], dict[str, Callable[[Any], N
         case "api":
             serve(service.create_app(service.build(settings)), settings)
         case "worker":
-            asyncio.run(_worker_until_signal(service, settings))
+            run(_worker_until_signal(service, settings))
         case "migrate":
             migrate(service.name, settings.database_url.get_secret_value())
         case "await-migration":
             await_migration(service.name, settings.database_url.get_secret_value())
         case "dead-letters":
-            asyncio.run(_dead_letters(service, settings, arguments))
+            run(_dead_letters(service, settings, arguments))
         case "queues":
-            asyncio.run(_print_queues(service, settings))
+            run(_print_queues(service, settings))
         case "reencrypt":
-            asyncio.run(_reencrypt(service, settings))
+            run(_reencrypt(service, settings))
         case "unlock":
-            asyncio.run(_unlock(service, settings))
+            run(_unlock(service, settings))
         case name:
             own[name](arguments)

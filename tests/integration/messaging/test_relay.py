@@ -13,8 +13,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from shared.messaging import Message, Relay
+from shared.messaging import Message, Outbox, Relay
 from shared.messaging.tables import OutboxMessage
+from shared.persistence.bulk import write_waiting
 from shared.persistence.db import Database
 from tests.support.backbone import OUTBOX, Pinged, emit, outbox_rows
 from tests.support.clock import START
@@ -65,7 +66,7 @@ class TestOutbox:
         async def fail() -> None:
             async with database.transaction() as session:
                 OUTBOX.add(session, Pinged(name="never"), START)
-                await session.flush()
+                await session.run_sync(write_waiting)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -96,7 +97,7 @@ class TestOutbox:
             async with database.transaction() as session:
                 OUTBOX.add(session, Pinged(name="a"), START)
                 OUTBOX.add(session, Pinged(name="b"), START)
-                await session.flush()
+                await session.run_sync(write_waiting)
                 assert calls == []
             assert calls == ["committed"]
         await emit(database, Pinged(name="c"))
@@ -109,7 +110,7 @@ class TestRelay:
         relay = Relay(OUTBOX, database, recorder)
         async with database.transaction() as session:
             OUTBOX.add(session, Pinged(name="early id, late commit"), START)
-            await session.flush()
+            await session.run_sync(write_waiting)
             await emit(database, Pinged(name="late id, early commit"))
             assert await relay.drain() == 1
         assert await relay.drain() == 1
@@ -160,12 +161,41 @@ class TestRelay:
             await until(lambda: "second" in recorder.published, what="the second event")
         engine.dispose()
 
-    async def test_finds_rows_of_other_processes_by_polling(self, database: Database, database_url: str) -> None:
-        recorder, other = Recorder(), Database(database_url)
-        async with running(Relay(OUTBOX, database, recorder)):
-            await emit(other, Pinged(name="elsewhere"))
+    async def test_finds_what_nobody_told_of_by_polling(self, database: Database) -> None:
+        recorder = Recorder()
+        async with running(Relay(OUTBOX, database, recorder, poll=BRIEF)):
+            async with database.transaction() as session:
+                Outbox("of another process").add(session, Pinged(name="elsewhere"), START)
             await until(lambda: recorder.published, what="the event of the other process")
-        await other.close()
+
+    async def test_looks_at_once_when_it_is_woken(self, database: Database) -> None:
+        recorder = Recorder()
+        relay = Relay(OUTBOX, database, recorder, poll=timedelta(minutes=10))
+        async with running(relay):
+            await emit(database, Pinged(name="ours"))
+            await until(lambda: recorder.published, what="the relay is up")
+            async with database.transaction() as session:
+                Outbox("of another process").add(session, Pinged(name="elsewhere"), START)
+            relay.wake()
+            await until(lambda: recorder.published == ["ours", "elsewhere"], what="the event of the other process")
+
+    async def test_reads_a_batch_while_another_one_is_confirmed(self, database: Database) -> None:
+        under_way, both = [0], asyncio.Event()
+
+        class Unhurried(Recorder):
+            """From the second call on, it confirms only while there is another one."""
+
+            async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+                if self.published:
+                    under_way[0] += 1
+                    if under_way[0] == 2:
+                        both.set()
+                    await both.wait()
+                return await super().publish(messages)
+
+        await emit(database, *(Pinged(name=f"n{number}") for number in range(5)))
+        async with running(Relay(OUTBOX, database, recorder := Unhurried(), batch=1, poll=timedelta(minutes=10))):
+            await until(lambda: len(recorder.published) == 5, what="all of them")
 
     async def test_a_refused_row_waits_and_the_others_go(self, database: Database) -> None:
         recorder = Recorder()
@@ -201,12 +231,24 @@ class TestRelay:
         assert await Relay(OUTBOX, database, other := Recorder()).drain() == 1
         assert other.published == ["kept"]
 
+    async def test_ends_when_it_is_cancelled_at_the_instant_of_a_commit(self, database: Database) -> None:
+        relay = Relay(OUTBOX, database, Recorder(), poll=timedelta(minutes=10))
+        for passes in range(4):
+            task = asyncio.create_task(relay.run())
+            await asyncio.sleep(0.05)
+            relay.wake()
+            for _ in range(passes):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
     async def test_pauses_longer_and_longer_in_an_outage_and_then_catches_up(self, database: Database) -> None:
         recorder = Recorder()
         recorder.error = ConnectionError()
         names = [f"n{number}" for number in range(20)]
         await emit(database, *(Pinged(name=name) for name in names))
-        relay = Relay(OUTBOX, database, recorder, batch=2, poll=timedelta(milliseconds=20), max_backoff=BRIEF)
+        relay = Relay(OUTBOX, database, recorder, batch=2, retry=timedelta(milliseconds=20), max_backoff=BRIEF)
         async with running(relay):
             await until(lambda: recorder.calls, what="the first try")
             for number in range(5):
@@ -227,7 +269,7 @@ class TestRelay:
 
     async def test_survives_one_outage_after_another(self, database: Database) -> None:
         recorder = Recorder()
-        relay = Relay(OUTBOX, database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)
+        relay = Relay(OUTBOX, database, recorder, retry=timedelta(milliseconds=20), max_backoff=BRIEF)
         async with running(relay):
             for name in ("after the first", "after the second"):
                 recorder.error = ConnectionError()
@@ -241,27 +283,10 @@ class TestRelay:
 
     async def test_survives_an_outage_of_its_database(self, database: Database) -> None:
         recorder = Recorder()
-        async with running(Relay(OUTBOX, database, recorder, poll=timedelta(milliseconds=20), max_backoff=BRIEF)):
+        async with running(Relay(OUTBOX, database, recorder, retry=timedelta(milliseconds=20), max_backoff=BRIEF)):
             await kill_connections(database)
             await emit(database, Pinged(name="after"))
             await until(lambda: recorder.published == ["after"], what="the event after the outage")
-
-    async def test_an_expired_lease_is_not_cleared_by_its_old_owner(self, database: Database) -> None:
-        slow, second = Recorder(), Recorder()
-        slow.gate.clear()
-        second.gate.clear()
-        await emit(database, Pinged(name="twice"))
-        old = asyncio.create_task(Relay(OUTBOX, database, slow, lease=BRIEF).drain())
-        await until(lambda: slow.calls, what="the first owner is publishing")
-        new = Relay(OUTBOX, database, second)
-        owner = asyncio.create_task(until(new.drain, what="the lease runs out"))
-        await until(lambda: second.calls, what="the second owner is publishing")
-        slow.gate.set()
-        await old
-        assert await outbox_rows(database) == 1, "the row belongs to its second owner now"
-        second.gate.set()
-        await owner
-        assert await outbox_rows(database) == 0
 
     async def test_statements_do_not_grow_with_the_batch(self, database: Database) -> None:
         counts = []
@@ -270,11 +295,15 @@ class TestRelay:
             with statements(database) as seen:
                 assert await Relay(OUTBOX, database, Recorder()).drain() == size
             counts.append(len(seen))
-        assert counts == [2, 2], "one claims, one deletes"
+        assert counts == [3, 3], "one locks, one deletes, and one says that this need not wait for the disk"
 
 
 async def kill_connections(database: Database) -> None:
-    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    """End all of them, its own last, and wait until they have ended."""
+    statement = (
+        "SELECT pg_terminate_backend(pid, 60000) FROM (SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() ORDER BY pid = pg_backend_pid() OFFSET 0) AS others"
+    )
     with suppress(sa.exc.DBAPIError):
         async with database.transaction() as session:
             await session.execute(sa.text(statement))

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID, uuid4
@@ -12,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from sqlalchemy.ext.asyncio import AsyncSession
 
 import shared.messaging.relay as module
 from shared.messaging import Envelope, Event, Outbox, Relay
@@ -21,10 +18,11 @@ from shared.messaging.health import Stalled
 from shared.messaging.tables import OutboxMessage
 from shared.observability.metrics import PUBLISHED
 from shared.persistence.db import Database
-from tests.integration.messaging.test_relay import Recorder, running
+from tests.integration.messaging.test_relay import Recorder, kill_connections, running
 from tests.support.backbone import OUTBOX, Pinged, emit
 from tests.support.clock import START
 from tests.support.logs import logged_by
+from tests.support.sql import statements
 from tests.support.wait import until
 
 HOUR = timedelta(hours=1)
@@ -43,22 +41,6 @@ class Row(NamedTuple):
     lease: UUID | None
     attempts: int
     waits: float
-
-
-class Vanishing(Database):
-    """A database that at some point no longer answers, or says that it does not."""
-
-    gone = False
-    hangs = False
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        if self.gone and self.hangs:
-            await asyncio.Event().wait()
-        if self.gone:
-            raise ConnectionResetError
-        async with super().transaction() as session:
-            yield session
 
 
 async def row(database: Database) -> Row:
@@ -105,60 +87,90 @@ class TestOutbox:
             assert len((await session.scalars(sa.select(OutboxMessage.envelope))).one()) == MAX_ENVELOPE_BYTES
 
 
-class TestLease:
-    async def test_a_claimed_row_is_leased_for_as_long_as_is_said(self, database: Database) -> None:
+async def claim_as_before(database: Database) -> int:
+    """What the relay of 0.1.0 does; returns how many rows it has leased."""
+    due = sa.select(OutboxMessage.id).where(OutboxMessage.due_at <= sa.func.now()).limit(200)
+    due_ids = due.order_by(OutboxMessage.due_at, OutboxMessage.id).with_for_update(skip_locked=True).cte("due")
+    claim = (
+        sa.update(OutboxMessage)
+        .where(OutboxMessage.id.in_(sa.select(due_ids.c.id)))
+        .values(lease=uuid4(), due_at=sa.func.now() + HOUR, attempts=OutboxMessage.attempts + 1)
+        .returning(OutboxMessage.id)
+    )
+    async with database.transaction() as session:
+        return len((await session.execute(claim)).all())
+
+
+class TestLocks:
+    async def test_what_is_being_published_is_passed_over_by_every_other_relay(self, database: Database) -> None:
         recorder = Recorder()
         recorder.gate.clear()
         await emit(database, Pinged(name="a"))
-        task = asyncio.create_task(Relay(OUTBOX, database, recorder, lease=HOUR).drain())
+        task = asyncio.create_task(Relay(OUTBOX, database, recorder).drain())
         await until(lambda: recorder.calls, what="the relay is publishing")
-        leased = await row(database)
-        assert leased.lease is not None
-        assert leased.attempts == 1
-        assert 3000 < leased.waits <= 3600
+        assert await Relay(OUTBOX, database, other := Recorder()).drain() == 0
+        assert await claim_as_before(database) == 0
         recorder.gate.set()
         assert await task == 1
+        assert (recorder.published, other.published) == (["a"], [])
 
-    async def test_a_row_is_given_back_at_once_by_who_could_not_publish(self, database: Database) -> None:
+    async def test_what_a_relay_of_the_version_before_has_leased_is_left_until_it_is_due(
+        self, database: Database
+    ) -> None:
+        await emit(database, Pinged(name="theirs"))
+        assert await claim_as_before(database) == 1
+        await emit(database, Pinged(name="ours"))
+        recorder = Recorder()
+        relay = Relay(OUTBOX, database, recorder)
+        assert await relay.drain() == 1
+        assert recorder.published == ["ours"]
+        await change(database, due_at=sa.func.now())
+        assert await relay.drain() == 1
+        assert recorder.published == ["ours", "theirs"]
+
+    async def test_a_row_is_given_back_as_it_was_by_who_could_not_publish(self, database: Database) -> None:
         recorder = Recorder()
         recorder.error = ConnectionError()
         await emit(database, Pinged(name="a"))
-        with pytest.raises(ConnectionError):
-            await Relay(OUTBOX, database, recorder, lease=HOUR).drain()
-        freed = await row(database)
-        assert (freed.lease, freed.attempts) == (None, 1)
-        assert freed.waits <= 0
-
-    async def test_others_leases_are_not_given_back(self, database: Database) -> None:
-        await emit(database, Pinged(name="theirs"))
-        theirs = uuid4()
-        await change(database, lease=theirs, due_at=sa.func.now() + HOUR)
-        await emit(database, Pinged(name="ours"))
-        recorder = Recorder()
-        recorder.error = ConnectionError()
+        before = await row(database)
         with pytest.raises(ConnectionError):
             await Relay(OUTBOX, database, recorder).drain()
-        recorder.error = None
-        assert await Relay(OUTBOX, database, recorder).drain() == 1
-        assert recorder.published == ["ours"]
-        assert (await row(database)).lease == theirs
+        freed = await row(database)
+        assert (freed.lease, freed.attempts) == (before.lease, before.attempts) == (None, 0)
+        assert freed.waits <= 0
 
-    @pytest.mark.parametrize("hangs", [False, True])
-    async def test_a_database_that_is_away_as_well_does_not_hide_why_it_could_not(
-        self, database_url: str, hangs: bool
-    ) -> None:
-        database = Vanishing(database_url)
+    async def test_rows_are_free_when_the_connection_of_their_relay_is_lost(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.gate.clear()
+        await emit(database, Pinged(name="a"))
+        task = asyncio.create_task(Relay(OUTBOX, database, recorder).drain())
+        await until(lambda: recorder.calls, what="the relay is publishing")
+        await kill_connections(database)
+        await until(Relay(OUTBOX, database, other := Recorder()).drain, what="the database lets go of the row")
+        recorder.gate.set()
+        with pytest.raises(sa.exc.OperationalError):
+            await task
+        assert (recorder.published, other.published) == (["a"], ["a"]), "at least once"
+
+    async def test_a_database_that_is_away_as_well_does_not_hide_why_it_could_not(self, database: Database) -> None:
         await emit(database, Pinged(name="a"))
         recorder = Recorder()
         recorder.gate.clear()
         recorder.error = ConnectionError("the broker")
         task = asyncio.create_task(Relay(OUTBOX, database, recorder).drain())
         await until(lambda: recorder.calls, what="the relay is publishing")
-        database.hangs, database.gone = hangs, True
+        await kill_connections(database)
         recorder.gate.set()
         with pytest.raises(ConnectionError, match="the broker"):
             await task
-        await database.close()
+
+    async def test_only_the_relay_s_own_commits_do_not_wait_for_the_disk(self, database: Database) -> None:
+        await emit(database, Pinged(name="a"))
+        with statements(database) as sent:
+            assert await Relay(OUTBOX, database, Recorder()).drain() == 1
+        assert [each for each in sent if "synchronous_commit" in each] == ["SET LOCAL synchronous_commit = off"]
+        async with database.transaction() as session:
+            assert await session.scalar(sa.text("SHOW synchronous_commit")) == "on"
 
     async def test_a_row_that_somebody_has_locked_is_left_and_the_others_go(
         self, database: Database, database_url: str
@@ -176,23 +188,6 @@ class TestLease:
 
 
 class TestRefused:
-    async def test_the_next_owner_of_a_row_keeps_it(self, database: Database) -> None:
-        slow, second = Recorder(), Recorder()
-        slow.refused = {"twice"}
-        slow.gate.clear()
-        second.gate.clear()
-        await emit(database, Pinged(name="twice"))
-        old = asyncio.create_task(Relay(OUTBOX, database, slow, lease=timedelta(0)).drain())
-        await until(lambda: slow.calls, what="the first owner is publishing")
-        new = asyncio.create_task(Relay(OUTBOX, database, second, lease=HOUR).drain())
-        await until(lambda: second.calls, what="the second owner is publishing")
-        owned = await row(database)
-        slow.gate.set()
-        assert await old == 1
-        assert (await row(database)).lease == owned.lease is not None
-        second.gate.set()
-        assert await new == 1
-
     @pytest.mark.parametrize(
         ("attempts", "limit", "least", "most"),
         [
@@ -214,6 +209,15 @@ class TestRefused:
         kept = await row(database)
         assert (kept.lease, kept.attempts) == (None, attempts + 1)
         assert least < kept.waits <= most
+
+    async def test_it_is_tried_again_when_it_is_due_without_anybody_looking(self, database: Database) -> None:
+        recorder = Recorder()
+        recorder.refused = {"bad"}
+        await emit(database, Pinged(name="bad"))
+        async with running(Relay(OUTBOX, database, recorder, poll=HOUR)):
+            await until(lambda: recorder.calls == 2, what="a second try")
+            recorder.refused.clear()
+            await until(lambda: recorder.published == ["bad"], what="the third")
 
     async def test_is_logged_and_counted_beside_what_was_confirmed(self, database: Database) -> None:
         recorder = Recorder()

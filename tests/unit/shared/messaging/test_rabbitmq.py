@@ -1,19 +1,27 @@
 """What hardly ever happens between us and a broker, with a broker that does it at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock, Mock, call
 from uuid import UUID
 
 import aio_pika
 import pytest
 from aio_pika.exceptions import PublishError
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import ChannelInvalidStateError
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
-from shared.messaging import BrokerTimings, Consumer, DeadLetter, Outcome, QueueMonitor, RabbitMQ, Verdict
-from shared.messaging.amqp import by_risk
+from shared.messaging import BrokerTimings, Consumer, DeadLetter, Outcome, QueueMonitor, RabbitMQ, Verdict, confirms
+from shared.messaging.amqp import by_risk, to_message, tries
+from shared.messaging.confirms import Sent
 from shared.messaging.health import Activity, Stalled
+from shared.messaging.settling import PREFETCH, acknowledgements
 from tests.support.backbone import FIRST, QUEUES, Pinged
 from tests.support.events import message
 from tests.support.wait import until
@@ -22,27 +30,36 @@ FOUND = message(Pinged(name="x"))
 
 
 @pytest.fixture
-def channel(monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
+def underlay() -> AsyncMock:
+    """aiormq's part of the channel."""
+    return AsyncMock(on_consumer_cancel_callbacks=set())
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch, underlay: AsyncMock) -> AsyncMock:
     """The channel of whatever connection is opened."""
-    channel = AsyncMock()
-    channel.is_closed = False
+    channel = AsyncMock(is_closed=False, close_callbacks=set())
+    channel.get_underlay_channel.return_value = underlay
     connection = AsyncMock()
     connection.channel.return_value = channel
     monkeypatch.setattr(aio_pika, "connect", AsyncMock(return_value=connection))
     return channel
 
 
-def delivery(**attributes: Any) -> Mock:
-    return Mock(
-        **{"message_id": str(FOUND.id), "type": FOUND.routing_key, "body": FOUND.body, "headers": {}, **attributes},
-        ack=AsyncMock(),
-    )
+def delivery(tag: int = 1, message_id: str = str(FOUND.id), headers: dict[str, Any] | None = None) -> DeliveredMessage:
+    properties = Basic.Properties(message_id=message_id, message_type=FOUND.routing_key, headers=headers or {})
+    header = ContentHeader(properties=properties, body_size=len(FOUND.body))
+    return DeliveredMessage(Basic.GetOk(delivery_tag=tag), header, FOUND.body, Mock())
 
 
-def dead_queue(channel: AsyncMock, *deliveries: Mock | None) -> None:
-    channel.get_queue.return_value = AsyncMock(
-        declaration_result=SimpleNamespace(message_count=len(deliveries)), get=AsyncMock(side_effect=deliveries)
-    )
+def dead_queue(channel: AsyncMock, underlay: AsyncMock, *deliveries: DeliveredMessage) -> None:
+    channel.get_queue.return_value = Mock(declaration_result=SimpleNamespace(message_count=2))
+    nothing = DeliveredMessage(Basic.GetEmpty(), ContentHeader(), b"", Mock())
+    underlay.basic_get.side_effect = [*deliveries, nothing]
+
+
+async def refuse(_channel: object, messages: Sequence[Sent], _within: float) -> list[Exception | None]:
+    return [ValueError("refused") for _ in messages]
 
 
 def test_what_has_been_tried_comes_by_itself_and_the_likeliest_culprit_last() -> None:
@@ -53,10 +70,10 @@ def test_what_has_been_tried_comes_by_itself_and_the_likeliest_culprit_last() ->
 
 @pytest.mark.parametrize(("reconnect", "repaired"), [(3600, False), (-1, True)], ids=["at once", "a while later"])
 async def test_what_lacks_is_declared_once_it_has_lacked_for_a_while(
-    channel: AsyncMock, reconnect: float, repaired: bool
+    channel: AsyncMock, monkeypatch: pytest.MonkeyPatch, reconnect: float, repaired: bool
 ) -> None:
     returned = PublishError.__new__(PublishError)  # which is made of frames
-    channel.get_exchange.return_value.publish = AsyncMock(side_effect=returned)
+    monkeypatch.setattr(confirms, "publish", AsyncMock(return_value=[returned]))
     rabbitmq = RabbitMQ("amqp://", QUEUES, name="test", timings=BrokerTimings(reconnect=reconnect))
     await rabbitmq.publish([FOUND])
     declared = channel.declare_queue.await_count
@@ -66,31 +83,39 @@ async def test_what_lacks_is_declared_once_it_has_lacked_for_a_while(
     await rabbitmq.close()
 
 
-async def test_a_dead_letter_that_somebody_else_has_taken_meanwhile_ends_the_list(channel: AsyncMock) -> None:
-    dead_queue(channel, delivery(), None)
+async def test_a_dead_letter_that_somebody_else_has_taken_meanwhile_ends_the_list(
+    channel: AsyncMock, underlay: AsyncMock
+) -> None:
+    dead_queue(channel, underlay, delivery())
     letters = await RabbitMQ("amqp://", QUEUES, name="test").list(FIRST.name)
     assert letters == [DeadLetter(FIRST.name, FOUND.id, FOUND.routing_key, "delivery limit")]
 
 
-async def test_a_letter_from_elsewhere_has_no_event(channel: AsyncMock) -> None:
-    dead_queue(channel, delivery(message_id="nonsense", headers={"x-error": "invalid", "x-attempts": "many"}))
+async def test_a_letter_from_elsewhere_has_no_event(channel: AsyncMock, underlay: AsyncMock) -> None:
+    found = delivery(
+        message_id="nonsense", headers={"x-error": "invalid", "x-attempts": "many", "x-delivery-count": "few"}
+    )
+    dead_queue(channel, underlay, found)
     (letter,) = await RabbitMQ("amqp://", QUEUES, name="test").list(FIRST.name)
     assert (letter.event_id, letter.error) == (UUID(int=0), "invalid")
+    assert (to_message(found).attempts, tries(found)) == (0, 0)
 
 
-async def test_a_replay_that_the_broker_refuses_keeps_the_letter(channel: AsyncMock) -> None:
-    kept = delivery()
-    dead_queue(channel, kept)
-    channel.get_exchange.return_value.publish = AsyncMock(side_effect=ValueError("refused"))
+async def test_a_replay_that_the_broker_refuses_keeps_the_letter(
+    channel: AsyncMock, underlay: AsyncMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_queue(channel, underlay, delivery())
+    monkeypatch.setattr(confirms, "publish", refuse)
     with pytest.raises(ValueError, match="refused"):
         await RabbitMQ("amqp://", QUEUES, name="test").replay(FIRST.name)
-    kept.ack.assert_not_awaited()
+    underlay.basic_ack.assert_not_awaited()
 
 
 async def test_a_connection_that_is_given_up_is_an_error_and_no_cancellation(channel: AsyncMock) -> None:
-    channel.get_exchange.return_value.publish = AsyncMock(side_effect=asyncio.CancelledError)
+    channel.get_underlay_channel.side_effect = ConnectionError
     (error,) = await RabbitMQ("amqp://", QUEUES, name="test").publish([FOUND])
     assert isinstance(error, ConnectionError)
+    assert await RabbitMQ("amqp://", QUEUES, name="test").publish([]) == []
 
 
 async def test_a_monitor_ends_with_its_channel(channel: AsyncMock) -> None:
@@ -140,22 +165,53 @@ async def test_a_consumer_that_gets_nothing_of_a_backlog_subscribes_anew(channel
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_what_the_delay_queue_does_not_take_goes_back_to_its_own(channel: AsyncMock) -> None:
-    refused = delivery(reject=AsyncMock())
+async def test_what_the_delay_queue_does_not_take_goes_back_to_its_own(
+    channel: AsyncMock, underlay: AsyncMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hand_over(_queue: str, arrive: Callable[[DeliveredMessage], Awaitable[None]]) -> Mock:
+        for tag in (1, 2, 3):
+            await arrive(delivery(tag))
+        return Mock(consumer_tag="tag")
 
-    async def hand_over(put: Callable[[Mock], Awaitable[None]]) -> str:
-        await put(refused)
-        return "tag"
-
-    channel.close_callbacks = set()
-    channel.get_underlay_channel.return_value = Mock()
-    channel.get_queue.return_value.consume = AsyncMock(side_effect=hand_over)
-    channel.get_exchange.return_value.publish = AsyncMock(side_effect=ValueError("refused"))
-    retry = AsyncMock(return_value=[Outcome(Verdict.retry, "too early")])
+    assert channel.close_callbacks == set()
+    underlay.basic_consume.side_effect = hand_over
+    monkeypatch.setattr(confirms, "publish", refuse)
+    done = Outcome(Verdict.done)
+    retry = AsyncMock(return_value=[done, Outcome(Verdict.retry, "too early"), done])
     consumer = Mock(spec=Consumer, queue=FIRST, activity=Activity(), process=retry)
     task = asyncio.create_task(RabbitMQ("amqp://", QUEUES, name="test").consume(consumer))
-    await until(lambda: refused.reject.await_count, what="the delivery to be given back")
+    await until(lambda: underlay.basic_ack.await_count, what="the others to be acknowledged")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    refused.reject.assert_awaited_with(requeue=True)
-    refused.ack.assert_not_awaited()
+    assert underlay.basic_reject.await_args_list[0] == call(2, requeue=True, wait=False)
+    assert underlay.basic_ack.await_args_list[0] == call(3, True, wait=False)
+
+
+async def test_what_is_stale_is_the_broker_s_again(channel: AsyncMock, underlay: AsyncMock) -> None:
+    async def hand_over(_queue: str, arrive: Callable[[DeliveredMessage], Awaitable[None]]) -> Mock:
+        await arrive(delivery())
+        return Mock(consumer_tag="tag")
+
+    underlay.basic_consume.side_effect = hand_over
+    underlay.basic_ack.side_effect = ChannelInvalidStateError
+    process = AsyncMock(return_value=[Outcome(Verdict.done)])
+    consumer = Mock(spec=Consumer, queue=FIRST, activity=Activity(), process=process)
+    task = asyncio.create_task(RabbitMQ("amqp://", QUEUES, name="test").consume(consumer))
+    await until(lambda: process.await_count > 1, what="the consumer to go on")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert channel.set_qos.await_args_list[-1] == call(prefetch_count=PREFETCH)
+
+
+@given(st.lists(st.integers(1, 50), unique=True).map(sorted), st.data())
+def test_acknowledgements_cover_what_is_settled_and_nothing_else(held: list[int], data: st.DataObject) -> None:
+    settled = data.draw(st.sets(st.sampled_from(held))) if held else set()
+    unacknowledged = list(held)
+    sent = acknowledgements(held, settled)
+    for tag, multiple in sent:
+        assert tag in unacknowledged
+        unacknowledged = [other for other in unacknowledged if (other > tag if multiple else other != tag)]
+    assert unacknowledged == [tag for tag in held if tag not in settled]
+    if settled == set(held):
+        assert len(sent) <= 1
