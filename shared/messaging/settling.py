@@ -1,4 +1,4 @@
-"""From deliveries to verdicts to acknowledgements: one subscription on RabbitMQ.
+"""Turns deliveries into verdicts and those into acknowledgements: one subscription on RabbitMQ.
 
 Nothing is acknowledged that is not settled: its effect is committed, or another queue has confirmed a copy of it.
 """

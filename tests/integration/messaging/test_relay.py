@@ -234,8 +234,9 @@ class TestRelay:
     async def test_ends_when_it_is_cancelled_at_the_instant_of_a_commit(self, database: Database) -> None:
         relay = Relay(OUTBOX, database, Recorder(), poll=timedelta(minutes=10))
         for passes in range(4):
-            task = asyncio.create_task(relay.run())
-            await asyncio.sleep(0.05)
+            with statements(database) as sent:
+                task = asyncio.create_task(relay.run())
+                await until(lambda: sent, what="the relay has looked, and waits")
             relay.wake()
             for _ in range(passes):
                 await asyncio.sleep(0)
