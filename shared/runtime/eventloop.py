@@ -10,7 +10,8 @@ T = TypeVar("T")
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    return uvicorn.Config("").get_loop_factory()
+    # Without log_config it would set up logging of its own.
+    return uvicorn.Config("", log_config=None).get_loop_factory()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
