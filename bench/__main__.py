@@ -1,4 +1,4 @@
-"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing,pages,uploads]`."""
+"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing,pages,submission,uploads]`."""
 
 import argparse
 import asyncio
@@ -8,11 +8,19 @@ from bench.backbone import backbone
 from bench.listing import listing
 from bench.numbering import numbering
 from bench.pages import pages
+from bench.submission import submission
 from bench.uploads import uploads
 from shared.observability.telemetry import configure_logging
 from tests.support.backing import Backing, choose
 
-BENCHES = {"backbone": backbone, "numbering": numbering, "listing": listing, "pages": pages, "uploads": uploads}
+BENCHES = {
+    "backbone": backbone,
+    "numbering": numbering,
+    "listing": listing,
+    "pages": pages,
+    "submission": submission,
+    "uploads": uploads,
+}
 
 
 async def _main(names: list[str], rounds: int) -> None:

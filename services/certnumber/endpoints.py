@@ -39,7 +39,7 @@ from shared.web.validation import CertificateNumber, Sought
 router = transactional_router()
 
 
-def narrow_audit(
+async def narrow_audit(
     series: Annotated[Sought | None, Query(max_length=100, description="any part of a series' name")] = None,
 ) -> Alternatives:
     """Read this trail's own filters, as a FastAPI dependency."""

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,7 @@ from services.portal.pages import STATIC, Pages
 from services.portal.settings import PortalSettings
 from shared.web.health import health_router
 from shared.web.middleware import surroundings
+from shared.web.routing import require_coroutines
 
 IMAGE_LIMIT = 6 * 1024 * 1024
 APPLICATION_LIMIT = 16 * 1024 * 1024
@@ -71,6 +73,7 @@ def create_app(portal: Portal) -> FastAPI:
     app.include_router(health_router())
     for router in ROUTERS:
         app.include_router(router)
+        require_coroutines(route for route in router.routes if isinstance(route, APIRoute))
     app.mount("/static", VersionedFiles(portal.pages), name="static")
     return app
 

@@ -244,13 +244,17 @@ def signed_in(issuer: str, *roles: str) -> Callable[[Request], Awaitable[SignedI
     return check
 
 
+async def _anyone(request: Request) -> PageContext:
+    return context_of(request)
+
+
 async def _someone(request: Request) -> SignedIn:
     return await require_session(context_of(request))
 
 
 setattr(_someone, ISSUER, "")
 
-Anyone = Annotated[PageContext, Depends(context_of)]
+Anyone = Annotated[PageContext, Depends(_anyone)]
 # Of either issuer, also with the initial password.
 Someone = Annotated[SignedIn, Depends(_someone)]
 Enterprise = Annotated[SignedIn, Depends(signed_in("enterprise"))]

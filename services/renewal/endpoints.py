@@ -56,7 +56,7 @@ OwnContainer = Annotated[RenewalContainer, CONTAINER]
 Enterprise = Annotated[Principal, allow("enterprise")]
 
 
-def narrow_audit(
+async def narrow_audit(
     container: OwnContainer,
     application_number: Annotated[ApplicationNumber | None, Query(description="HZ and digits, or these alone")] = None,
     name: Annotated[Sought | None, Query(max_length=50, description="any part of the person's name")] = None,

@@ -48,7 +48,7 @@ def audit_router(
     actions: type[Action],
     labels: Mapping[Action, str],
     *,
-    narrowing: Callable[..., Alternatives | Awaitable[Alternatives]],
+    narrowing: Callable[..., Awaitable[Alternatives]],
     naming: Naming,
     refusals: tuple[type[Problem], ...] = (),
 ) -> APIRouter:

@@ -106,12 +106,13 @@ async def _unwitnessed(_container: Any, _session: AsyncSession, _actor: Account 
     """For services without an audit trail."""
 
 
-def _sessions(request: Request) -> Any:
+async def _sessions(request: Request) -> Any:
     return request.app.state.container.sessions
 
 
-def _browser_sessions(request: Request) -> Any:
-    return BrowserSessions(_sessions(request), request.app.state.container.cipher)
+async def _browser_sessions(request: Request) -> Any:
+    container = request.app.state.container
+    return BrowserSessions(container.sessions, container.cipher)
 
 
 Deps = Annotated[Issuer, CONTAINER]

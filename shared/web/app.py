@@ -12,6 +12,7 @@ from shared.web.health import health_router
 from shared.web.middleware import BodyLimits, Mounted, Pace, surroundings
 from shared.web.openapi import install_openapi
 from shared.web.problems import install_handlers
+from shared.web.routing import require_coroutines
 
 
 def create_app(
@@ -25,7 +26,7 @@ def create_app(
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """Build the HTTP side of one service, mounted by a gateway at /api/<service>/v1. Raises TypeError for a router that
-    includes another."""
+    includes another, and for what is no coroutine."""
 
     @asynccontextmanager
     async def run(_app: FastAPI) -> AsyncIterator[None]:
@@ -54,6 +55,7 @@ def create_app(
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     if len(routes) < sum(len(router.routes) for router in routers):
         raise TypeError("routers must not be nested: what is inside would be missing from the documents")
+    require_coroutines(routes)
     app.state.routes = routes
     limited = [route for route in routes if _is_limited(route)]
     install_openapi(app, root, {(method.lower(), route.path) for route in limited for method in route.methods or ()})

@@ -35,7 +35,7 @@ class PageRequest:
     after: tuple[datetime, UUID] | None
 
 
-def page_request(
+async def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20, cursor: Annotated[str | None, Query(max_length=200)] = None
 ) -> PageRequest:
     """Read a page's parameters, as a FastAPI dependency. Raises InvalidCursor."""

@@ -1,10 +1,12 @@
 """Routers, by what surrounds a request's work: a transaction, or nothing; and what endpoints are given."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -71,6 +73,20 @@ def bare_router(**options: Any) -> APIRouter:
     return APIRouter(route_class=BareRoute, **options)
 
 
+def require_coroutines(routes: Iterable[APIRoute]) -> None:
+    """See that nothing on a request's way is a plain function: FastAPI would send each, at every request, through a
+    thread, which costs more than most of them do. Raises TypeError."""
+    for route in routes:
+        for call in _calls(route.dependant):
+            if not inspect.iscoroutinefunction(call if inspect.isroutine(call) else type(call).__call__):
+                raise TypeError(f"{route.path}: {call!r} must be a coroutine function")
+
+
+def _calls(dependant: Dependant) -> list[Callable[..., Any]]:
+    own = [dependant.call] if dependant.call is not None else []
+    return own + [call for further in dependant.dependencies for call in _calls(further)]
+
+
 @asynccontextmanager
 async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
     """Give the request's session or, where it has none, one of its own for as long as the block lasts."""
@@ -82,11 +98,11 @@ async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-def _session(request: Request) -> AsyncSession:
+async def _session(request: Request) -> AsyncSession:
     return cast(AsyncSession, request.state.session)
 
 
-def _container(request: Request) -> Any:
+async def _container(request: Request) -> Any:
     return request.app.state.container
 
 

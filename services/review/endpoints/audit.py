@@ -15,7 +15,7 @@ from shared.audit.endpoints import Alternatives, audit_router
 from shared.web.validation import Identifier, LoginName, Sought
 
 
-def narrow(
+async def narrow(
     container: OwnContainer,
     account: Annotated[
         LoginName | None, Query(max_length=100, description="a username: what it did and what was done to it")

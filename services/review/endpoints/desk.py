@@ -35,7 +35,7 @@ from shared.web.validation import FromMoment, Identifier, Ids, Sought, Text, ToM
 router = transactional_router()
 
 
-def item_search(
+async def item_search(
     container: OwnContainer,
     name: Annotated[Sought | None, Query(max_length=50, description="any part of the name")] = None,
     id_number: Annotated[Identifier | None, Query(max_length=40, description="the whole number")] = None,
