@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, SessionTransaction, registry
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from shared.observability.telemetry import get_logger
+from shared.persistence.pings import spare_pings
 
 log = get_logger(__name__)
 
@@ -144,6 +145,7 @@ class Database:
             connect_args=connect_args(),
         )
         leave_old_primary(self.engine.sync_engine)
+        spare_pings(self.engine.sync_engine)
         self._pool = cast(AsyncAdaptedQueuePool, self.engine.pool)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
