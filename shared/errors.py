@@ -83,6 +83,13 @@ class Unavailable(Problem):
     detail = "服务暂时不可用，请稍后再试"
 
 
+class Overloaded(Unavailable):
+    """Carries `retry_after`, whole seconds, and `ahead`, how many were told to wait before, in its members."""
+
+    code = "overloaded"
+    detail = "当前使用人数较多，请稍候片刻再试"
+
+
 class InvalidField(Invalid):
     """One field of the request is wrong; the problem's code is the field error's own code."""
 

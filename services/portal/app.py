@@ -16,8 +16,12 @@ from services.portal.endpoints import ROUTERS
 from services.portal.errors import PicturesTooLarge, PictureTooLarge, TableTooLarge
 from services.portal.failures import FAILURES, failure_page
 from services.portal.gateway import Gateway
+from services.portal.known import BrowserStanding
 from services.portal.pages import STATIC, Pages
 from services.portal.settings import PortalSettings
+from services.portal.waiting import WaitingPage
+from shared.web.door import Door
+from shared.web.entrance import PASSING, Entrance
 from shared.web.health import health_router
 from shared.web.middleware import surroundings
 from shared.web.routing import require_coroutines
@@ -44,6 +48,7 @@ def build(settings: PortalSettings, *, client: httpx2.AsyncClient | None = None,
         gateway=gateway,
         pages=Pages(reload=reload),
         cookies=Cookies(settings.secure),
+        door=Door(settings.requests_at_once, settings.requests_wait_seconds),
         dependencies={"gateway": gateway.ping},
     )
 
@@ -64,6 +69,14 @@ def create_app(portal: Portal) -> FastAPI:
         middleware=[
             # Outermost, so that the page for a failure has them too.
             Middleware(BrowserHeaders, settings=portal.settings),
+            Middleware(
+                Entrance,
+                service="portal",
+                door=portal.door,
+                standing=BrowserStanding(portal.cookies, portal.known),
+                refusal=WaitingPage(portal.pages),
+                passing=lambda path: path.startswith("/static/") or path.endswith(PASSING),
+            ),
             *surroundings("portal", LIMITS, failure_page(portal)),
         ],
     )

@@ -9,9 +9,11 @@ from services.portal.api.renewal import PostRead
 from services.portal.api.review import ReasonRead
 from services.portal.cookies import Cookies
 from services.portal.gateway import Gateway
+from services.portal.known import KnownSessions
 from services.portal.pages import Pages
 from services.portal.settings import PortalSettings
 from shared.observability.readiness import Readiness
+from shared.web.door import Door
 
 T = TypeVar("T")
 
@@ -38,5 +40,7 @@ class Portal(Readiness):
     gateway: Gateway
     pages: Pages
     cookies: Cookies
+    door: Door
+    known: KnownSessions = field(default_factory=KnownSessions)
     posts: Kept[list[PostRead]] = field(default_factory=Kept)
     reasons: Kept[list[ReasonRead]] = field(default_factory=Kept)

@@ -189,6 +189,7 @@ def sign_in(context: PageContext, issuer: str, session_id: str, answer: Access |
     )
     signed_in = SignedIn(context.request, context.portal, account, answer.access_token, session_id)
     context.request.state.signed_in = signed_in
+    context.portal.known.remember(issuer, session_id, answer.access_token, answer.expires_in)
     return signed_in
 
 
@@ -202,10 +203,15 @@ async def load_session(context: PageContext, issuer: str, session_id: str) -> Si
     # A page that refreshes itself must not keep a session open that nobody uses any more.
     active = not (context.wants_fragment and context.request.method == "GET")
     body = {"session_id": session_id, "active": active}
+    known = context.portal.known
+    # Not what opens it, but what the issuer's door knows its people by.
+    token = known.token_of(issuer, session_id)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = await context.post(ACCESS[issuer], f"/{issuer}/v1/browser-sessions/access", json=body)
+        answer = await context.post(ACCESS[issuer], f"/{issuer}/v1/browser-sessions/access", json=body, headers=headers)
     except ApiProblem as problem:
         if problem.status in {401, 422}:
+            known.forget(issuer, session_id)
             raise LoginRequired(issuer) from None
         raise
     return sign_in(context, issuer, session_id, answer)

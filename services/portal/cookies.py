@@ -3,6 +3,7 @@ the issuers know a browser in which an account has been logged in to."""
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import Request, Response
@@ -35,7 +36,11 @@ class Cookies:
 
     def session(self, request: Request) -> tuple[str, str] | None:
         """Return (issuer, session id), as the browser claims."""
-        letter, separator, identity = request.cookies.get(self.session_name, "")[:MAX_VALUE].partition(".")
+        return self.session_in(request.cookies)
+
+    def session_in(self, cookies: Mapping[str, str]) -> tuple[str, str] | None:
+        """Return (issuer, session id), as these cookies claim."""
+        letter, separator, identity = cookies.get(self.session_name, "")[:MAX_VALUE].partition(".")
         return (ISSUERS[letter], identity) if separator and identity and letter in ISSUERS else None
 
     def form_secret(self, request: Request) -> str | None:

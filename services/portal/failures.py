@@ -1,6 +1,6 @@
 """Show what went wrong as a page: in the reader's words, with the way on, and with what was typed."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -21,7 +21,7 @@ from services.portal.errors import FilesMissing, ForeignForm, LoginRequired, Pas
 from services.portal.forms import Remains, comes_from_elsewhere, missing_files, remains_of
 from services.portal.gateway import ApiProblem
 from services.portal.login import interrupted, login_page
-from shared.errors import Problem
+from shared.errors import Overloaded, Problem
 from shared.web.problems import failure_response, status_of
 
 TITLES = {
@@ -34,6 +34,7 @@ TITLES = {
     500: "系统错误",
     503: "服务暂时不可用",
 }
+QUEUEING = "正在排队"
 LOGOUT = "/logout"
 OUTDATED_LOGIN = "页面已失效，请重新输入密码登录"
 DETAILS = {404: "请检查地址是否完整，或从首页重新进入", 405: "这个地址不能直接打开，请回到页面上重新操作"}
@@ -80,26 +81,51 @@ def _above(request: Request) -> str:
     return path
 
 
-def failed(request: Request, status: int, detail: str, title: str = "") -> Response:
-    """Say so on a page, from which a form that was sent can be sent again."""
+def failed(
+    request: Request, status: int, detail: str, title: str = "", waiting: Mapping[str, Any] | None = None
+) -> Response:
+    """Say so on a page, from which a form that was sent can be sent again.
+
+    Where it is for the many who use it that something failed, `waiting` says for how long: retry_after (seconds) and
+    ahead (how many others). A page that was opened then opens again by itself.
+    """
     context = context_of(request)
+    headers = {"Retry-After": str(waiting["retry_after"])} if waiting else {}
     if context.wants_fragment:
-        return JSONResponse({"detail": detail}, status)
+        return JSONResponse({"detail": detail, **(waiting or {})}, status, headers)
     # Opened again from the browser's address line, the address of a form has no page.
     back = _origin(request) if request.method == "POST" else _above(request) if status in {404, 405} else ""
     title = title or TITLES.get(status, "操作未完成")
     again = remains_of(_form(request))
-    return context.page("error.html", status, title=title, detail=detail, target=_here(request), again=again, back=back)
+    response = context.page(
+        "error.html",
+        status,
+        title=QUEUEING if waiting else title,
+        detail=detail,
+        target=_here(request),
+        again=again,
+        back=back,
+        waiting=waiting,
+    )
+    response.headers.update(headers)
+    return response
+
+
+def _waiting(code: str, members: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if code != Overloaded.code or not members.get("retry_after"):
+        return None
+    return {"retry_after": members["retry_after"], "ahead": members.get("ahead")}
 
 
 async def _on_api(request: Request, error: Exception) -> Response:
     problem = cast(ApiProblem, error)
-    return failed(request, problem.status if problem.status < 500 else 503, problem.detail)
+    status = problem.status if problem.status < 500 else 503
+    return failed(request, status, problem.detail, waiting=_waiting(problem.code, problem.document.model_dump()))
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     problem = cast(Problem, error)
-    return failed(request, status_of(problem), problem.detail)
+    return failed(request, status_of(problem), problem.detail, waiting=_waiting(problem.code, problem.members))
 
 
 async def _on_validation(request: Request, _error: Exception) -> Response:

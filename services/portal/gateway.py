@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.portal.api import Answer
 from services.portal.api.renewal import ReasonRead
 from shared.observability.telemetry import current_traceparent, get_logger
+from shared.web.door import aside
 
 log = get_logger(__name__)
 
@@ -25,13 +26,15 @@ class FieldError(Answer):
 
 
 class ProblemDocument(Answer):
-    """Holds what RFC 9457 says, and what some refusals add: seconds to wait, whether the next login needs a captcha,
-    kinds of pictures that are missing, posts that have a series already, reasons against a person."""
+    """Holds what RFC 9457 says, and what some refusals add: seconds to wait, and how many others do; whether the next
+    login needs a captcha, kinds of pictures that are missing, posts that have a series already, reasons against a
+    person."""
 
     code: str = "unavailable"
     detail: str = "服务暂时不可用，请稍后再试"
     errors: Sequence[FieldError] = ()
     retry_after: int | None = None
+    ahead: int | None = None
     captcha_required: bool = False
     kinds: Sequence[str] = ()
     posts: Sequence[str] = ()
@@ -121,9 +124,13 @@ class Gateway:
         if token is not None:
             own["Authorization"] = f"Bearer {token}"
         try:
-            async with self.client.stream(
-                method, f"/api{path}", headers={**own, **(headers or {})}, timeout=TIMEOUT, **request
-            ) as response:
+            # Others may have our place meanwhile: the services' own doors say how much is asked of them.
+            async with (
+                aside(),
+                self.client.stream(
+                    method, f"/api{path}", headers={**own, **(headers or {})}, timeout=TIMEOUT, **request
+                ) as response,
+            ):
                 if response.status_code >= 400:
                     await response.aread()
                     raise _problem_of(response)

@@ -18,6 +18,8 @@ from services.portal.forms import (
     missing_files,
     read_without_files,
 )
+from services.portal.waiting import no_room
+from shared.web.entrance import FULL
 
 
 class PageRoute(APIRoute):
@@ -42,6 +44,8 @@ class PageRoute(APIRoute):
                 if not is_bound_to(context.portal.cookies.form_secret(request), form):
                     await _require_session_of(context, issuer)
                     raise ForeignForm
+                if FULL in request.scope:
+                    raise no_room(request.scope[FULL])
                 if missing_files(form):
                     raise FilesMissing
                 return await original(request)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Scope
 
 from shared.auth.errors import InvalidToken, PasswordChangeRequired
 from shared.auth.guard import network_of
@@ -14,6 +15,7 @@ from shared.auth.tokens import Principal, TokenVerifier
 from shared.errors import Forbidden, Unauthenticated
 from shared.persistence.cipher import FieldCipher
 from shared.web.container import RateScopes
+from shared.web.door import Caller
 from shared.web.routing import session_of
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="access_token of POST /sessions")
@@ -58,6 +60,18 @@ class BearerCallers:
             return RateScopes(address, str((await self.verifier.verify(token)).subject) if token else None)
         except Unauthenticated:
             return RateScopes(address, None)
+
+    def standing(self, scope: Scope) -> Caller:
+        """Tell who sends a request by the keys at hand: a token that nobody has signed makes nobody of anybody."""
+        header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, token = header.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            return Caller.anonymous
+        try:
+            principal = self.verifier.verify_at_hand(token)
+        except Unauthenticated:
+            return Caller.anonymous
+        return Caller.enterprise if principal.issuer == "enterprise" else Caller.authority
 
 
 def _token(request: Request) -> str | None:

@@ -187,9 +187,11 @@ class Sessions:
             roles=account.role_set,
             must_change_password=account.must_change_password,
         )
+        now = self.clock.now()
+        token, ends = self.signing.token_for(principal, now, lifetime)
         return AccessToken(
-            access_token=self.signing.sign(principal, self.clock.now(), lifetime),
-            expires_in=int(lifetime.total_seconds()),
+            access_token=token,
+            expires_in=int((ends - now).total_seconds()),
             must_change_password=account.must_change_password,
         )
 

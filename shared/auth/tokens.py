@@ -37,6 +37,8 @@ ISSUERS: Mapping[str, Kind] = {
 JWKS_LIFETIME = timedelta(minutes=5)
 JWKS_MIN_INTERVAL = timedelta(seconds=5)
 LEEWAY_SECONDS = 10
+# A token is given again for so long.
+REUSED = timedelta(minutes=1)
 # More than are good at one time in one process; the one longest here goes first.
 MAX_VERIFIED = 20_000
 
@@ -63,6 +65,18 @@ class SigningKeys:
         self._keys = {key_id: Ed25519PrivateKey.from_private_bytes(seed) for key_id, seed in derived.items()}
         self._public_keys = {key_id: key.public_key() for key_id, key in self._keys.items()}
         self._current = next(iter(self._keys))
+        self._given: dict[Principal, tuple[str, datetime]] = {}
+
+    def token_for(self, principal: Principal, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
+        """Give a token and the moment at which it ends: that of less than a minute ago where there is one, because who
+        opens page after page is then known to all by a token that they have checked before."""
+        token, ends = self._given.pop(principal, ("", now))
+        if not lifetime - REUSED < ends - now <= lifetime:
+            token, ends = self.sign(principal, now, lifetime), now + lifetime
+        while len(self._given) >= MAX_VERIFIED:
+            del self._given[next(iter(self._given))]
+        self._given[principal] = token, ends
+        return token, ends
 
     def sign(self, principal: Principal, now: datetime, lifetime: timedelta) -> str:
         claims = {

@@ -31,6 +31,24 @@ HTTP_REQUESTS = Histogram(
     ("service", "method", "route", "status"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+REQUEST_WAIT = Histogram(
+    "ganzheng_request_wait_seconds",
+    "Time that a request which was let in had waited at the door.",
+    ("service",),
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2),
+)
+REQUESTS_SHED = Counter(
+    "ganzheng_requests_shed",
+    "Requests that were told to come again later: of the authority, of enterprises, of anybody else.",
+    ("service", "caller"),
+)
+REQUESTS_WAITING = Gauge("ganzheng_requests_waiting", "Requests in line at the door of this process.", ("service",))
+REQUESTS_UNDER_WAY = Gauge("ganzheng_requests_under_way", "Requests that this process is working on.", ("service",))
+REQUESTS_CAPACITY = Gauge(
+    "ganzheng_requests_capacity",
+    "Requests a second that this process gets done, as measured when others last had to wait.",
+    ("service",),
+)
 MESSAGES = Counter("ganzheng_messages", "Events that a consumer settled: done, retry or dead.", ("queue", "outcome"))
 EVENT_AGE = Histogram(
     "ganzheng_event_age_seconds",

@@ -24,12 +24,12 @@ def spare_pings(engine: sa.Engine, fresh: float = FRESH_SECONDS) -> None:
         if record.driver_connection is not None:
             record.driver_connection.rests_since = time.monotonic()
 
-    def ping(connection: Any) -> bool:
-        driver = getattr(connection, "driver_connection", connection)
+    def ping(dbapi_connection: Any) -> bool:
+        driver = getattr(dbapi_connection, "driver_connection", dbapi_connection)
         since = getattr(driver, "rests_since", None)
         if since is not None and time.monotonic() - since < fresh and not _has_news(driver):
             return True
-        return ask(connection)
+        return ask(dbapi_connection)
 
     dialect.do_ping = ping  # type: ignore[method-assign]
 

@@ -16,6 +16,7 @@ from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
 from shared.runtime.settings import IssuerSettings, Settings, parse_key, parse_keys
 from shared.values.clock import Clock, SystemClock
+from shared.web.door import Door
 from shared.web.ratelimit import new_limiter
 
 
@@ -29,6 +30,7 @@ class Container(Readiness):
     clock: Clock
     cipher: FieldCipher
     callers: BearerCallers
+    door: Door
     outbox: Outbox
     signing: SigningKeys | None = None
     sessions: Sessions | None = None
@@ -68,6 +70,7 @@ def build_container(
         clock=clock,
         cipher=cipher,
         callers=BearerCallers(service, verifier, cipher, sessions),
+        door=Door(settings.requests_at_once, settings.requests_wait_seconds),
         outbox=Outbox(service),
         signing=signing,
         sessions=sessions,

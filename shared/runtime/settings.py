@@ -144,6 +144,10 @@ class ProcessSettings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     metrics_port: int = Field(default=0, ge=0, le=65535, description="the operators' port; 0: none")
     forwarded_allow_ips: str = "127.0.0.1"
+    requests_at_once: int = Field(default=16, ge=1, le=1000, description="that an API works on; others wait in line")
+    requests_wait_seconds: float = Field(
+        default=1.0, gt=0, le=30, description="the longest wait in that line; who would wait longer is sent away"
+    )
 
     def __init__(self, **values: Any) -> None:
         super().__init__(_secrets_dir=os.environ.get("GANZHENG_SECRETS_DIR"), **values)

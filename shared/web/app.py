@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from shared.web.container import WebContainer
+from shared.web.entrance import Entrance, ProblemRefusal
 from shared.web.health import health_router
 from shared.web.middleware import BodyLimits, Mounted, Pace, surroundings
 from shared.web.openapi import install_openapi
@@ -45,7 +46,17 @@ def create_app(
         redoc_url=None,
         lifespan=run,
         redirect_slashes=False,
-        middleware=[Middleware(Mounted, root=root), *surroundings(container.service, body_limits, pace=pace)],
+        middleware=[
+            Middleware(Mounted, root=root),
+            Middleware(
+                Entrance,
+                service=container.service,
+                door=container.door,
+                standing=container.callers.standing,
+                refusal=ProblemRefusal(),
+            ),
+            *surroundings(container.service, body_limits, pace=pace),
+        ],
     )
     app.state.container = container
     install_handlers(app)

@@ -4,10 +4,12 @@ from typing import NamedTuple, Protocol
 
 from fastapi import Request
 from limits.aio.strategies import MovingWindowRateLimiter
+from starlette.types import Scope
 
 from shared.observability.readiness import Verdict
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import Database
+from shared.web.door import Caller, Door
 
 
 class RateScopes(NamedTuple):
@@ -29,6 +31,9 @@ class Callers(Protocol):
     async def rate_scopes(self, request: Request) -> RateScopes:
         """Name for whom the request counts where calls are limited."""
 
+    def standing(self, scope: Scope) -> Caller:
+        """Tell who sends a request by what is known here and now, for its place at the door."""
+
 
 class WebContainer(Protocol):
     """`limiter` is None where calls are not limited here."""
@@ -44,6 +49,9 @@ class WebContainer(Protocol):
 
     @property
     def callers(self) -> Callers: ...
+
+    @property
+    def door(self) -> Door: ...
 
     @property
     def limiter(self) -> MovingWindowRateLimiter | None: ...

@@ -20,6 +20,8 @@ function follow(element, address, show) {
         return;
       }
       if (answer.status === 404) return;
+      // Where many wait, it says when to come again.
+      wait = Math.max(wait, 1000 * Number(answer.headers.get("Retry-After") || 0));
       if (answer.ok) {
         const text = await answer.text();
         const changed = last !== null && text !== last;

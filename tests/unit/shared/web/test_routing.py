@@ -9,7 +9,13 @@ from fastapi.security import HTTPBearer
 
 from shared.web.app import create_app
 from shared.web.container import WebContainer
+from shared.web.door import Caller, Door
 from shared.web.routing import bare_router, transactional_router
+
+
+def _container() -> WebContainer:
+    callers = SimpleNamespace(standing=lambda _scope: Caller.anonymous)
+    return cast(WebContainer, SimpleNamespace(service="test", door=Door(1), callers=callers))
 
 
 def test_a_bare_post_must_say_that_it_takes_no_idempotency_key() -> None:
@@ -31,7 +37,7 @@ def test_a_nested_router_is_refused() -> None:
     async def hidden() -> None: ...
 
     outer.include_router(inner)
-    container = cast(WebContainer, SimpleNamespace(service="test"))
+    container = _container()
     with pytest.raises(TypeError, match="nested"):
         create_app(container, title="t", description="d", routers=[outer])
     create_app(container, title="t", description="d", routers=[inner])
@@ -61,7 +67,7 @@ def _app(dependency: Any) -> None:
     @router.get("/slow")
     async def endpoint() -> None: ...
 
-    container = cast(WebContainer, SimpleNamespace(service="test"))
+    container = _container()
     create_app(container, title="t", description="d", routers=[router])
 
 
@@ -79,6 +85,6 @@ def test_a_dependency_that_is_a_coroutine_is_taken(dependency: Any) -> None:
 def test_an_endpoint_that_would_go_through_a_thread_is_refused() -> None:
     router = transactional_router()
     router.get("/slow")(lambda: None)
-    container = cast(WebContainer, SimpleNamespace(service="test"))
+    container = _container()
     with pytest.raises(TypeError, match="must be a coroutine function"):
         create_app(container, title="t", description="d", routers=[router])
