@@ -1,4 +1,4 @@
-"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing,pages,submission,uploads]`."""
+"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing,pages,submission,overload,uploads]`."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import sys
 from bench.backbone import backbone
 from bench.listing import listing
 from bench.numbering import numbering
+from bench.overload import overload
 from bench.pages import pages
 from bench.submission import submission
 from bench.uploads import uploads
@@ -19,6 +20,7 @@ BENCHES = {
     "listing": listing,
     "pages": pages,
     "submission": submission,
+    "overload": overload,
     "uploads": uploads,
 }
 

@@ -1,6 +1,6 @@
 """Show what went wrong as a page: in the reader's words, with the way on, and with what was typed."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -22,6 +22,7 @@ from services.portal.forms import Remains, comes_from_elsewhere, missing_files, 
 from services.portal.gateway import ApiProblem
 from services.portal.login import interrupted, login_page
 from shared.errors import Overloaded, Problem
+from shared.web.door import Full
 from shared.web.problems import failure_response, status_of
 
 TITLES = {
@@ -81,18 +82,16 @@ def _above(request: Request) -> str:
     return path
 
 
-def failed(
-    request: Request, status: int, detail: str, title: str = "", waiting: Mapping[str, Any] | None = None
-) -> Response:
+def failed(request: Request, status: int, detail: str, title: str = "", waiting: Full | None = None) -> Response:
     """Say so on a page, from which a form that was sent can be sent again.
 
-    Where it is for the many who use it that something failed, `waiting` says for how long: retry_after (seconds) and
-    ahead (how many others). A page that was opened then opens again by itself.
+    Where it failed because too many came, `waiting` says for how long, and a page that was opened does so
+    again by itself.
     """
     context = context_of(request)
-    headers = {"Retry-After": str(waiting["retry_after"])} if waiting else {}
+    headers = {"Retry-After": str(waiting.retry_after)} if waiting else {}
     if context.wants_fragment:
-        return JSONResponse({"detail": detail, **(waiting or {})}, status, headers)
+        return JSONResponse({"detail": detail}, status, headers)
     # Opened again from the browser's address line, the address of a form has no page.
     back = _origin(request) if request.method == "POST" else _above(request) if status in {404, 405} else ""
     title = title or TITLES.get(status, "操作未完成")
@@ -111,21 +110,25 @@ def failed(
     return response
 
 
-def _waiting(code: str, members: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if code != Overloaded.code or not members.get("retry_after"):
-        return None
-    return {"retry_after": members["retry_after"], "ahead": members.get("ahead")}
+def _full(code: str, retry_after: int | None, ahead: int | None) -> Full | None:
+    return Full(retry_after, ahead or 0) if code == Overloaded.code and retry_after else None
 
 
 async def _on_api(request: Request, error: Exception) -> Response:
     problem = cast(ApiProblem, error)
     status = problem.status if problem.status < 500 else 503
-    return failed(request, status, problem.detail, waiting=_waiting(problem.code, problem.document.model_dump()))
+    full = _full(problem.code, problem.document.retry_after, problem.document.ahead)
+    return failed(request, status, problem.detail, waiting=full)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     problem = cast(Problem, error)
-    return failed(request, status_of(problem), problem.detail, waiting=_waiting(problem.code, problem.members))
+    return failed(
+        request,
+        status_of(problem),
+        problem.detail,
+        waiting=_full(problem.code, problem.members.get("retry_after"), problem.members.get("ahead")),
+    )
 
 
 async def _on_validation(request: Request, _error: Exception) -> Response:

@@ -28,11 +28,10 @@ class WaitingPage:
     pages: Pages
 
     def answer(self, scope: Scope, full: Full) -> Response:
-        problem = no_room(full)
         headers = refusal_headers(full)
         if Headers(scope=scope).get("x-requested-with") == "fetch":
-            return JSONResponse({"detail": problem.detail, **problem.members}, 503, headers)
-        given = {"waiting": problem.members, "detail": problem.detail, "again": scope["method"] in SAFE}
+            return JSONResponse({"detail": Overloaded.detail}, 503, headers)
+        given = {"waiting": full, "detail": Overloaded.detail, "opens": scope["method"] in SAFE}
         return HTMLResponse(self.pages.render("waiting.html", given), 503, headers)
 
     def explains(self, scope: Scope) -> bool:

@@ -38,6 +38,9 @@ LONGEST_ABSENCE = 60.0
 class Full(Exception):
     """There is no room: come again in `retry_after` whole seconds; `ahead` are those who were told so before."""
 
+    retry_after: int
+    ahead: int
+
     def __init__(self, retry_after: int, ahead: int) -> None:
         self.retry_after = retry_after
         self.ahead = ahead

@@ -14,6 +14,7 @@ from services.portal.endpoints.statistics import Chart
 from services.portal.filters import Filters
 from services.portal.forms import Remains
 from services.portal.pages import HERE
+from shared.web.door import Full
 from tests.unit.portal.template_types import faults
 
 TEMPLATES = HERE / "templates"
@@ -58,9 +59,10 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "desk/states.html": {"items": list[review.ItemRead]},
     "desk/status.html": {"item": review.ItemRead | review.ItemDetail},
     "continue.html": {"again": Remains},
-    "error.html": {"again": Remains},
+    "error.html": {"again": Remains, "waiting": Full},
     "login": {"captcha": review.CaptchaRead, "again": Remains},
-    "ui.html": {"again": Remains},
+    "ui.html": {"again": Remains, "waiting": Full},
+    "waiting.html": {"waiting": Full},
     "public": {
         "article": Article,
         "articles": Sequence[Article],
