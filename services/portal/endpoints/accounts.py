@@ -115,6 +115,8 @@ async def log_out(context: Anyone) -> Response:
         notice = "logged-out-here"
     response = context.redirect("/", notice)
     context.portal.cookies.close(response)
+    if session := context.portal.cookies.session(context.request):
+        context.portal.known.forget(*session)
     return response
 
 
