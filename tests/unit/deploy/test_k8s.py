@@ -5,6 +5,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from prometheus_client import REGISTRY
 
 from deploy.compose.make_secrets import make
 from deploy.embedded.platform import SERVICES
@@ -250,6 +251,7 @@ def test_every_queue_has_a_scaler_of_its_consumer(tmp_path: Any) -> None:
         )
         for scaler in of_kind("production", "ScaledObject").values()
         for trigger in scaler["spec"]["triggers"]
+        if trigger["type"] == "rabbitmq"
     }
     # Next to nothing comes to enterprise's.
     scaled = [queue for queue in QUEUES if queue.service != "enterprise"]
@@ -265,6 +267,22 @@ def test_every_queue_has_a_scaler_of_its_consumer(tmp_path: Any) -> None:
     for queue, (_, secret) in found.items():
         vhost = "celery" if queue == "certnumber.numbering" else "ganzheng"
         assert re.fullmatch(rf"amqp://\w+:[^@]+@rabbitmq\.{NAMESPACE}\.svc:5672/{vhost}", hosts[secret])
+
+
+def test_whoever_sends_requests_away_gets_more_copies() -> None:
+    """The measure is the door's own, of the copies of the very process."""
+    scalers = of_kind("production", "ScaledObject").values()
+    asked = {
+        scaler["spec"]["scaleTargetRef"]["name"]: trigger["metadata"]["query"]
+        for scaler in scalers
+        for trigger in scaler["spec"]["triggers"]
+        if trigger["type"] == "prometheus"
+    }
+    assert asked.keys() == {f"{name}-api" for name in SERVICES} | {"portal"}
+    known = {metric.name for metric in REGISTRY.collect()}
+    for name, query in asked.items():
+        assert set(re.findall(r'job="([\w-]+)"', query)) == {name}
+        assert {metric.removesuffix("_total") for metric in re.findall(r"ganzheng_\w+", query)} <= known
 
 
 def test_alerts_are_those_of_docker_compose_and_find_their_jobs() -> None:

@@ -12,10 +12,47 @@ class Rabbitmq(Part):
     queue_name: str
 
 
-class Trigger(Part):
+class RabbitmqTrigger(Part):
     type: Literal["rabbitmq"]
     metadata: Rabbitmq
     authentication_ref: Reference
+
+
+class Cpu(Part):
+    value: str
+
+
+class CpuTrigger(Part):
+    type: Literal["cpu"]
+    metric_type: Literal["Utilization"]
+    metadata: Cpu
+
+
+class Prometheus(Part):
+    server_address: str
+    threshold: str
+    query: str
+
+
+class PrometheusTrigger(Part):
+    type: Literal["prometheus"]
+    metadata: Prometheus
+
+
+class ScaleDown(Part):
+    stabilization_window_seconds: int
+
+
+class Behavior(Part):
+    scale_down: ScaleDown
+
+
+class AutoscalerConfig(Part):
+    behavior: Behavior
+
+
+class Advanced(Part):
+    horizontal_pod_autoscaler_config: AutoscalerConfig
 
 
 class Fallback(Part):
@@ -29,8 +66,9 @@ class ScaledObjectSpec(Part):
     max_replica_count: int
     polling_interval: int
     cooldown_period: int
-    fallback: Fallback
-    triggers: list[Trigger]
+    advanced: Advanced | None = None
+    fallback: Fallback | None = None
+    triggers: list[RabbitmqTrigger | CpuTrigger | PrometheusTrigger]
 
 
 class ScaledObject(Resource):
