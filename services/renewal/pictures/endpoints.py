@@ -24,6 +24,7 @@ from services.renewal.schemas import ApplicationRead, ImageRead, ImageSwap
 from shared.auth.access import allow
 from shared.auth.tokens import Principal
 from shared.errors import TooMany, Unauthenticated
+from shared.web.door import aside
 from shared.web.openapi import problems
 from shared.web.routing import BareRoute, Session, transactional_router
 
@@ -31,21 +32,22 @@ _bearer = HTTPBearer(auto_error=False)
 
 
 class UploadRoute(BareRoute):
-    """Bare, as decoding and the store are slow and no connection is held meanwhile. No body is read before there is
-    room for it, and none of a stranger."""
+    """Bare, as decoding and the store are slow: neither a connection nor a place at the door is held meanwhile. No body
+    is read before there is room for it, and none of a stranger."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         original = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             if request.method != "PUT":
-                return await original(request)
+                async with aside():
+                    return await original(request)
             container: RenewalContainer = request.app.state.container
             credentials = await _bearer(request)
             if credentials is None:
                 raise Unauthenticated
             principal = await container.callers.authenticate(request, credentials.credentials)
-            async with container.uploads.enter(owner=principal.subject):
+            async with container.uploads.enter(owner=principal.subject), aside():
                 return await original(request)
 
         return handle

@@ -35,6 +35,7 @@ from shared.audit import trail
 from shared.auth.tokens import Principal
 from shared.persistence.db import violates
 from shared.values.clock import business_day
+from shared.web.door import aside
 from shared.web.pagination import PageRequest, split_page
 
 # What the row locks cannot see: a writer outside these locks.
@@ -245,7 +246,7 @@ async def commitment_letter(
 
     Raises ApplicationNotFound; Unavailable and TooMany where too many letters are being made.
     """
-    async with container.letters.enter(owner=principal.subject):
+    async with container.letters.enter(owner=principal.subject), aside():
         async with container.database.transaction() as session:
             fields = await _letter_fields(container, session, principal.subject, application_id)
             entry = trail.row(container.clock.now(), principal, AuditAction.letter_issued, application_id, {})
