@@ -28,7 +28,7 @@ class Caller(StrEnum):
 # What part of the longest wait each may have before him: the rest of the line is kept free for those above.
 SHARES = {Caller.authority: 1.0, Caller.enterprise: 0.75, Caller.anonymous: 0.25}
 # Until it was measured: seconds per request.
-FIRST_PACE = 0.02
+FIRST_PACE = 0.01
 # Requests by which the pace is measured.
 SAMPLE = 16
 # Nobody is told to stay away for longer, in seconds.

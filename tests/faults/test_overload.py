@@ -22,8 +22,8 @@ from tests.support.wait import PATIENCE, until
 
 AT_ONCE = 2
 ME = "/api/enterprise/v1/me"
-# By the first pace a hundred strangers would wait for two seconds, and more are sent away.
-CROWD = 150
+# By the first pace two hundred strangers would wait for two seconds, and more are sent away.
+CROWD = 250
 
 
 @dataclass

@@ -25,6 +25,8 @@ REVIEWER, REVIEWER_PASSWORD = "test-reviewer", "Reviewer-2026-pass"
 ENTERPRISE_PASSWORD = "Enterprise-2026-pass"
 ALL_ROLES: tuple[Role, ...] = ("reviewer", "registrar", "admin")
 BASE = "http://platform"
+# However slow the machine is, nobody is sent away.
+PATIENT = {"requests_wait_seconds": 30}
 
 
 def platform_clock() -> ManualClock:
@@ -81,7 +83,11 @@ async def embedded_harness(postgres: Postgres, var: Path, **overrides: Any) -> A
     clock = platform_clock()
     with service_databases(postgres) as urls:
         platform = build_platform(
-            urls, var, demo=True, clock=clock, overrides={"rate_limits": False, "database_pool": 8, **overrides}
+            urls,
+            var,
+            demo=True,
+            clock=clock,
+            overrides={"rate_limits": False, "database_pool": 8, **PATIENT, **overrides},
         )
         transport = httpx2.ASGITransport(app=platform.app, raise_app_exceptions=False)
         async with platform.running(), httpx2.AsyncClient(transport=transport, base_url=BASE, timeout=PATIENCE) as http:

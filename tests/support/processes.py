@@ -106,7 +106,8 @@ def base_environment() -> dict[str, str]:
 @contextmanager
 def demo(directory: Path, port: int, **environment: str) -> Iterator[Process]:
     """`make run`'s process."""
-    own = {"PORT": str(port), "VAR": str(directory / "var"), **environment}
+    patient = {"GANZHENG_REQUESTS_WAIT_SECONDS": "30"}
+    own = {"PORT": str(port), "VAR": str(directory / "var"), **patient, **environment}
     with processes(directory, base_environment()) as started:
         yield started.start("embedded", "-m", "deploy.embedded", **own)
 

@@ -57,6 +57,7 @@ async def stack(
     environment = base_environment() | {
         "GANZHENG_DEMO": "true",
         "GANZHENG_RATE_LIMITS": "false",
+        "GANZHENG_REQUESTS_WAIT_SECONDS": "30",
         "GANZHENG_RESYNC_SECONDS": "2",
         "GANZHENG_RESYNC_SETTLE_SECONDS": "1",
         "GANZHENG_BROKER_URL": vhost,

@@ -27,6 +27,7 @@ from shared.web.openapi import problems
 from shared.web.ratelimit import rate_limit
 from shared.web.routing import Session, transactional_router
 from shared.web.validation import RequestModel, Text
+from tests.support.platform import PATIENT
 
 SERVICE = "enterprise"
 UPLOAD_LIMIT = 3 * 1024 * 1024
@@ -150,6 +151,7 @@ async def running(url: str, *, pace: Pace | None = None, **settings: Any) -> Asy
         "data_keys": f"k:{new_key()}",
         "index_key": new_key(),
         "signing_keys": f"s:{new_key()}",
+        **PATIENT,
         **settings,
     }
     container = build_container(Container, SERVICE, EnterpriseSettings(**values), clock=SystemClock())

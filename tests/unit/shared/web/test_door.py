@@ -92,8 +92,8 @@ async def test_the_line_is_in_the_order_of_coming(crowd: Crowd) -> None:
 
 async def test_strangers_are_sent_away_first_then_enterprises_and_the_authority_last(crowd: Crowd) -> None:
     let_in = {caller: await crowd.fill(caller) for caller in (Caller.anonymous, Caller.enterprise, Caller.authority)}
-    # By the first pace 50 are a second's work.
-    assert let_in == {Caller.anonymous: 2 + 12, Caller.enterprise: 25, Caller.authority: 13}
+    # By the first pace a hundred are a second's work.
+    assert let_in == {Caller.anonymous: 2 + 25, Caller.enterprise: 50, Caller.authority: 25}
 
 
 async def test_where_all_are_signed_in_strangers_are_let_in_when_the_line_is_short(crowd: Crowd) -> None:
@@ -138,8 +138,8 @@ async def test_each_is_told_another_moment_and_how_many_were_told_before(crowd: 
         assert not await crowd.come(Caller.anonymous)
         told.append(crowd.sent_away[-1].ahead)
     assert [later - before for before, later in pairwise(told)] == [1] * 100
-    # A hundred more at fifty a second.
-    assert (crowd.sent_away[0].retry_after, crowd.sent_away[-1].retry_after) == (1, 3)
+    # A hundred more at a hundred a second.
+    assert (crowd.sent_away[0].retry_after, crowd.sent_away[-1].retry_after) == (1, 2)
 
 
 async def test_nobody_is_told_to_stay_away_for_very_long(crowd: Crowd) -> None:
@@ -151,10 +151,10 @@ async def test_nobody_is_told_to_stay_away_for_very_long(crowd: Crowd) -> None:
 
 async def test_what_was_promised_passes_with_time(crowd: Crowd) -> None:
     await crowd.fill(Caller.anonymous)
-    for _ in range(500):
+    for _ in range(1500):
         await crowd.come(Caller.anonymous)
     long = crowd.sent_away[-1].retry_after
-    await crowd.serve(2 + 12)
+    await crowd.serve(2 + 25)
     crowd.time.now += long
     await crowd.fill(Caller.anonymous)
     assert long > 10
