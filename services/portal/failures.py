@@ -21,6 +21,7 @@ from services.portal.errors import FilesMissing, ForeignForm, LoginRequired, Pas
 from services.portal.forms import Remains, comes_from_elsewhere, missing_files, remains_of
 from services.portal.gateway import ApiProblem
 from services.portal.login import interrupted, login_page
+from services.portal.waiting import opens_again
 from shared.errors import Overloaded, Problem
 from shared.web.door import Full
 from shared.web.problems import failure_response, status_of
@@ -90,6 +91,8 @@ def failed(request: Request, status: int, detail: str, title: str = "", waiting:
     """
     context = context_of(request)
     headers = {"Retry-After": str(waiting.retry_after)} if waiting else {}
+    if waiting and not context.wants_fragment:
+        headers |= opens_again(request.method, waiting)
     if context.wants_fragment:
         return JSONResponse({"detail": detail}, status, headers)
     # Opened again from the browser's address line, the address of a form has no page.

@@ -15,6 +15,12 @@ from shared.web.entrance import refusal_headers
 from shared.web.middleware import DEFAULT_BODY_LIMIT
 
 
+def opens_again(method: str, full: Full) -> dict[str, str]:
+    """Let the browser open a page again by itself when it is time, without script. A form nobody sends but its
+    user."""
+    return {"Refresh": str(full.retry_after)} if method in SAFE else {}
+
+
 def no_room(full: Full) -> Overloaded:
     """Make a refusal of what the door says."""
     return Overloaded(retry_after=full.retry_after, ahead=full.ahead)
@@ -28,7 +34,7 @@ class WaitingPage:
     pages: Pages
 
     def answer(self, scope: Scope, full: Full) -> Response:
-        headers = refusal_headers(full)
+        headers = {**refusal_headers(full), **opens_again(scope["method"], full)}
         if Headers(scope=scope).get("x-requested-with") == "fetch":
             return JSONResponse({"detail": Overloaded.detail}, 503, headers)
         given = {"waiting": full, "detail": Overloaded.detail, "opens": scope["method"] in SAFE}

@@ -191,7 +191,7 @@ class Sessions:
         token, ends = self.signing.token_for(principal, now, lifetime)
         return AccessToken(
             access_token=token,
-            expires_in=int((ends - now).total_seconds()),
+            expires_in=round((ends - now).total_seconds()),
             must_change_password=account.must_change_password,
         )
 
