@@ -1,92 +1,149 @@
-"""Numbering in batches against one number a transaction, and against the bare statements of a batch."""
+"""Numbering a backlog through a real Celery worker, psycopg writing the same rows, and celery-batches."""
 
 import asyncio
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
 from uuid import uuid4
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
+import psycopg
 
+from bench.bare_numbering import Given, number_all
 from bench.run import Measurement, compare
-from services.certnumber.models import Approval
-from services.certnumber.numbering.allocation import assign_batch, create_engine
-from shared.messaging import Outbox
-from shared.persistence.db import migrate
-from shared.values.clock import SystemClock
+from bench.server import committed_to_disk
+from services.certnumber.numbering.waker import TASK
+from services.certnumber.tasks import create_celery
+from shared.observability.telemetry import new_traceparent
 from tests.support.backing import Backing
+from tests.support.numbering import environment, new_settings
+from tests.support.platform import service_database
+from tests.support.processes import Processes, base_environment, processes
+from tests.support.stack import CELERY
 
-APPROVALS = 4000
+APPROVALS = 20_000
 BATCH = 500
+# Enough for every process of a pool to have connected and prepared its statements.
+WARM_UP = 8 * BATCH
+POSTS = (("10", "土建施工员"), ("20", "土建质量员"), ("40", "安全员"))
+
+FILL = """
+    INSERT INTO approvals (application_id, decision_no, post, post_name, enterprise_name, holder_masked, traceparent,
+                           approved_at, status)
+    SELECT application, decision, post, post_name, enterprise, holder, trace,
+           %b + ordinality * interval '1 microsecond', 'waiting'
+    FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    WITH ORDINALITY AS given(application, decision, post, post_name, enterprise, holder, trace, ordinality)
+"""
+
+
+def approvals(count: int) -> list[Given]:
+    def one(number: int) -> Given:
+        post, post_name = POSTS[number % len(POSTS)]
+        return Given(uuid4(), 1, post, post_name, f"南昌第{number % 5000}建设有限公司", "张**", new_traceparent())
+
+    return [one(number) for number in range(count)]
+
+
+def fill(url: str, given: Sequence[Given]) -> None:
+    columns = [list(column) for column in zip(*given, strict=True)]
+    with psycopg.connect(url) as connection:
+        connection.execute(FILL, (datetime.now(UTC), *columns))
+
+
+async def drained(url: str, upto: int) -> float:
+    """Wait until the counter has reached `upto`; gives the numbers per second since the first one that was seen."""
+    seen: list[tuple[int, float]] = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        before = _last(connection)
+        while True:
+            last, now = _last(connection), time.perf_counter()
+            if last > before and not seen:
+                seen.append((last, now))
+            if last >= upto:
+                return (last - seen[0][0]) / (now - seen[0][1])
+            await asyncio.sleep(0.005)
+
+
+def _last(connection: psycopg.Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(sum(last), 0)::int FROM counters").fetchone() or (0,)
+    return int(last)
+
+
+@contextmanager
+def _worker(application: tuple[str, ...], size: int, environment: dict[str, str]) -> Iterator[Processes]:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        processes(Path(directory), base_environment() | environment) as started,
+    ):
+        started.start(
+            "worker", *application, "worker", "--concurrency", str(size), "--without-gossip", "--without-mingle"
+        )
+        yield started
 
 
 async def numbering(backing: Backing, rounds: int) -> None:
-    """Measure numbering by batches of one and of many against bare statements, and print."""
-    with backing.postgres.temporary() as url:
-        migrate("certnumber", url)
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(sa.text("CREATE TABLE bare_counter (last bigint NOT NULL)"))
-            connection.execute(sa.text("INSERT INTO bare_counter VALUES (0)"))
-            connection.execute(sa.text("CREATE TABLE bare_ledger (serial bigint PRIMARY KEY, application uuid UNIQUE)"))
+    """Measure numbering through Celery's workers against bare statements and celery-batches, and print."""
+    broker = await backing.rabbitmq.create_vhost()
 
-        def assign(count: int, limit: int) -> float:
-            _fill(engine, count)
-            outbox = Outbox("bench")
-            started = time.perf_counter()
-            done = 0
-            while done < count:
-                with Session(engine) as session, session.begin():
-                    done += assign_batch(session, SystemClock(), outbox, limit)
-            return count / (time.perf_counter() - started)
+    def bare() -> Measurement:
+        async def measure() -> float:
+            with service_database(backing.postgres, "certnumber") as url:
+                dsn, given = url.replace("+psycopg", ""), approvals(APPROVALS)
+                fill(dsn, given)
+                return await asyncio.to_thread(number_all, dsn, given, BATCH)
 
-        def bare(count: int, limit: int) -> float:
-            started = time.perf_counter()
-            for _ in range(0, count, limit):
-                applications = [uuid4() for _ in range(limit)]
-                with engine.begin() as connection:
-                    take = sa.text("UPDATE bare_counter SET last = last + :n RETURNING last")
-                    last = connection.execute(take, {"n": limit}).scalar_one()
-                    insert = sa.text(
-                        "INSERT INTO bare_ledger SELECT :first + o, a "
-                        "FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS t(a, o)"
-                    )
-                    connection.execute(insert, {"first": last - limit, "ids": applications})
-            return count / (time.perf_counter() - started)
+        return measure
 
-        def measured(work: Callable[[int, int], float], count: int, limit: int) -> Measurement:
-            return lambda: asyncio.to_thread(work, count, limit)
+    def ours(size: int) -> Measurement:
+        async def measure() -> float:
+            with service_database(backing.postgres, "certnumber") as url:
+                dsn = url.replace("+psycopg", "")
+                celery = create_celery(new_settings(url, broker_url=broker))
+                with _worker(CELERY, size, environment(url, broker_url=broker)):
+                    for count, upto in ((WARM_UP, WARM_UP), (APPROVALS, WARM_UP + APPROVALS)):
+                        fill(dsn, approvals(count))
+                        waiting = asyncio.create_task(drained(dsn, upto))
+                        for _ in range(size):
+                            await asyncio.to_thread(celery.tasks[TASK].apply_async)
+                        rate = await waiting
+                    return rate
 
-        await compare(
-            "Numbering",
-            "numbers/s",
-            "one at a time",
-            {
-                "one at a time": measured(assign, APPROVALS // 10, 1),
-                f"batches of {BATCH}": measured(assign, APPROVALS, BATCH),
-                f"bare counter + insert of {BATCH}": measured(bare, APPROVALS, BATCH),
-            },
-            rounds,
-        )
-        engine.dispose()
+        return measure
+
+    def batches(size: int) -> Measurement:
+        async def measure() -> float:
+            with service_database(backing.postgres, "certnumber") as url:
+                dsn = url.replace("+psycopg", "")
+                own = {"BENCH_BROKER_URL": broker, "BENCH_DATABASE_URL": dsn}
+                await asyncio.to_thread(_send, broker, approvals(APPROVALS // 2))
+                with _worker(("-m", "celery", "-A", "bench.celery_batches"), size, own):
+                    return await drained(dsn, APPROVALS // 2)
+
+        return measure
+
+    with committed_to_disk(backing.postgres):
+        measurements = {
+            f"psycopg, the same rows, by {BATCH}": bare(),
+            "Celery worker, one process": ours(1),
+            "Celery worker, two processes": ours(2),
+        }
+        if find_spec("celery_batches"):
+            measurements |= {"celery-batches, one process": batches(1), "celery-batches, two processes": batches(2)}
+        await compare("Numbering a backlog", "numbers/s", next(iter(measurements)), measurements, rounds)
+    await backing.rabbitmq.delete_vhost(broker)
 
 
-def _fill(engine: sa.Engine, count: int) -> None:
-    now = datetime.now(UTC)
-    with engine.begin() as connection:
-        rows = [
-            {
-                "application_id": uuid4(),
-                "decision_no": 1,
-                "status": "waiting",
-                "post": "10",
-                "post_name": "土建施工员",
-                "enterprise_name": "南昌一零企业",
-                "holder_masked": "张*",
-                "approved_at": now,
-                "created_at": now,
-            }
-            for _ in range(count)
-        ]
-        connection.execute(sa.insert(Approval), rows)
+def _send(broker: str, given: Sequence[Given]) -> None:
+    """Send a message for each approval, without waiting for confirms: it is not what is measured."""
+    from bench.celery_batches import QUEUE, app, number
+
+    app.conf.broker_url = broker
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        QUEUE(channel).declare()
+        with app.amqp.Producer(channel) as producer:
+            for application, *rest in given:
+                number.apply_async((str(application), *rest), producer=producer)
