@@ -101,14 +101,6 @@ class QueuedApproval(WithdrawnApproval):
     traceparent: str | None
 
 
-class FailedApproval(TypedDict):
-    """The columns of an approval that could not be numbered, its key first."""
-
-    application_id: UUID
-    decision_no: int
-    failure_code: str
-
-
 class LedgerEntry(Base):
     """A number that was given. A trigger refuses every change but the one from valid to void.
 
@@ -146,20 +138,6 @@ class LedgerEntry(Base):
         sa.CheckConstraint("state IN ('valid', 'void')", name="state"),
         sa.CheckConstraint("(state = 'void') = (voided_at IS NOT NULL)", name="voided_at"),
     )
-
-
-class NewEntry(TypedDict):
-    """The columns of a new ledger row that are not copied from its approval."""
-
-    application_id: UUID
-    decision_no: int
-    number: str
-    lookup: str
-    series_id: UUID
-    period: int
-    serial: int
-    issued_on: date
-    replaces: str | None
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ two batches both want.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,9 +22,8 @@ from services.certnumber.domain import (
     period_of,
     rule_for,
 )
-from services.certnumber.models import FailedApproval, NewEntry
 from services.certnumber.numbering import queries
-from services.certnumber.numbering.queries import Waiting
+from services.certnumber.numbering.queries import FailedApproval, NewEntry, Waiting
 from shared.contracts.certnumber import NumberAssigned, NumberingFailed
 from shared.messaging import Outbox
 from shared.observability.telemetry import current_traceparent
@@ -59,7 +58,6 @@ def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> 
     waiting = queries.claim_waiting(session, limit)
     if not waiting:
         return 0
-    replaced = queries.latest_numbers(session, [item.application_id for item in waiting])
     now = clock.now()
     today = business_day(now)
     entries: list[NewEntry] = []
@@ -67,21 +65,19 @@ def assign_batch(session: Session, clock: Clock, outbox: Outbox, limit: int) -> 
     for item, allocation in _allocate(session, waiting, rules):
         with span("certnumber", "number", SpanKind.INTERNAL, item.traceparent, [run]):
             if isinstance(allocation, Failure):
-                failed.append(_failed(item, allocation))
+                failed.append(FailedApproval(item.application_id, item.decision_no, allocation))
                 outbox.add(session, _numbering_failed(item, allocation), now)
             else:
-                entry = _entry(item, allocation, replaced.get(item.application_id, item.replaces), today)
-                entries.append(entry)
-                outbox.add(session, _number_assigned(entry, now), now)
+                entries.append(_entry(item, allocation))
+                outbox.add(session, _number_assigned(item, allocation.number, today, now), now)
     if entries:
-        queries.write_ledger(session, now, entries)
+        queries.write_ledger(session, entries, today, now)
     if failed:
         queries.mark_failed(session, failed)
     return len(waiting)
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(NamedTuple):
     """A number with the counter its serial is from."""
 
     series_id: UUID
@@ -134,34 +130,33 @@ def _allocate_serials(
     return allocated
 
 
-def _entry(item: Waiting, allocation: Allocation, replaces: str | None, issued_on: date) -> NewEntry:
-    number = allocation.number
+def _entry(item: Waiting, allocation: Allocation) -> NewEntry:
+    series_id, period, number = allocation
     return NewEntry(
+        number.text,
+        lookup_key(number.text),
+        series_id,
+        period,
+        number.serial,
+        item.application_id,
+        item.decision_no,
+        item.post,
+        item.post_name,
+        item.enterprise_name,
+        item.holder_masked,
+        item.replaces,
+    )
+
+
+def _number_assigned(item: Waiting, number: Number, issued_on: date, at: datetime) -> NumberAssigned:
+    return NumberAssigned(
         application_id=item.application_id,
         decision_no=item.decision_no,
         number=number.text,
-        lookup=lookup_key(number.text),
-        series_id=allocation.series_id,
-        period=allocation.period,
-        serial=number.serial,
         issued_on=issued_on,
-        replaces=replaces,
-    )
-
-
-def _number_assigned(entry: NewEntry, at: datetime) -> NumberAssigned:
-    return NumberAssigned(
-        application_id=entry["application_id"],
-        decision_no=entry["decision_no"],
-        number=entry["number"],
-        issued_on=entry["issued_on"],
         assigned_at=at,
-        replaces=entry["replaces"],
+        replaces=item.replaces,
     )
-
-
-def _failed(item: Waiting, failure: Failure) -> FailedApproval:
-    return FailedApproval(application_id=item.application_id, decision_no=item.decision_no, failure_code=failure)
 
 
 def _numbering_failed(item: Waiting, failure: Failure) -> NumberingFailed:
