@@ -141,8 +141,7 @@ def _send(broker: str, given: Sequence[Given]) -> None:
     """Send a message for each approval, without waiting for confirms: it is not what is measured."""
     from bench.celery_batches import QUEUE, app, number
 
-    app.conf.broker_url = broker
-    with app.connection_for_write() as connection, connection.channel() as channel:
+    with app.connection_for_write(broker) as connection, connection.channel() as channel:
         QUEUE(channel).declare()
         with app.amqp.Producer(channel) as producer:
             for application, *rest in given:

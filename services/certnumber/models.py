@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -80,8 +80,8 @@ class Approval(Base):
     )
 
 
-class WithdrawnApproval(TypedDict):
-    """A new row of Approval, of which only the withdrawal is known."""
+class QueuedApproval(NamedTuple):
+    """A new row of Approval."""
 
     application_id: UUID
     decision_no: int
@@ -90,15 +90,10 @@ class WithdrawnApproval(TypedDict):
     post_name: str
     enterprise_name: str
     holder_masked: str
-
-
-class QueuedApproval(WithdrawnApproval):
-    """A new row of Approval."""
-
-    previous_approval: int | None
-    replaces: str | None
-    approved_at: datetime
-    traceparent: str | None
+    previous_approval: int | None = None
+    replaces: str | None = None
+    approved_at: datetime | None = None
+    traceparent: str | None = None
 
 
 class LedgerEntry(Base):

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.certnumber.domain import ApprovalStatus, lookup_key
@@ -20,9 +19,9 @@ from services.certnumber.models import (
     QueuedApproval,
     Series,
     SeriesCount,
-    WithdrawnApproval,
 )
 from services.certnumber.overlap import Output
+from shared.persistence.bulk import BulkInsert, run_async
 from shared.persistence.search import contains, search_key
 from shared.values.text import NUMERALS, search
 from shared.web.pagination import PageRequest, keyset
@@ -82,31 +81,41 @@ UNNUMBERED = sa.text("""
 _KEY = sa.tuple_(Approval.application_id, Approval.decision_no)
 
 
-async def add_approvals(session: AsyncSession, rows: Sequence[QueuedApproval]) -> None:
-    """Insert rows in key order. One that is there stays, but a withdrawal's tombstone gets the approval's own facts."""
-    statement = insert(Approval)
-    facts = {
-        name: statement.excluded[name]
-        for name in ("previous_approval", "replaces", "post", "post_name", "enterprise_name", "holder_masked",
-                     "approved_at", "traceparent")
-    }  # fmt: skip
-    await session.execute(
-        statement.values(list(rows)).on_conflict_do_update(
-            index_elements=[Approval.application_id, Approval.decision_no],
-            set_=facts,
-            where=Approval.approved_at.is_(None),
-        )
-    )
+# A tombstone of a withdrawal gets the approval's own facts.
+_FACTS = (
+    "post",
+    "post_name",
+    "enterprise_name",
+    "holder_masked",
+    "previous_approval",
+    "replaces",
+    "approved_at",
+    "traceparent",
+)
+_ADD = BulkInsert(
+    Approval,
+    QueuedApproval._fields,
+    on_conflict="(application_id, decision_no) DO UPDATE SET "
+    + ", ".join(f"{name} = EXCLUDED.{name}" for name in _FACTS)
+    + " WHERE approvals.approved_at IS NULL AND EXCLUDED.approved_at IS NOT NULL",
+)
+
+
+async def add_approvals(session: AsyncSession, rows: Iterable[QueuedApproval]) -> None:
+    """Insert rows in key order, approvals or tombstones of their withdrawals. One that is there stays, but a tombstone
+    gets the approval's own facts."""
+    ordered = sorted(rows, key=lambda row: (row.application_id, row.decision_no))
+    await _ADD.write_async(session, ordered)
 
 
 async def latest_decisions(session: AsyncSession, applications: Collection[UUID]) -> dict[UUID, int]:
     """Find the highest decision_no known of each application."""
-    statement = (
-        sa.select(Approval.application_id, sa.func.max(Approval.decision_no))
-        .where(Approval.application_id.in_(applications))
-        .group_by(Approval.application_id)
-    )
-    return dict((await session.execute(statement)).all())
+    statement = """
+        SELECT application_id, max(decision_no) AS latest FROM approvals
+        WHERE application_id = ANY (%(applications)b::uuid[]) GROUP BY application_id
+    """
+    rows = await run_async(session, statement, {"applications": list(applications)})
+    return {row.application_id: row.latest for row in rows}
 
 
 def versions() -> sa.Subquery:
@@ -128,11 +137,6 @@ async def find_failed(session: AsyncSession, keys: Collection[Key]) -> Sequence[
     """Find those of these approvals that could not be numbered."""
     statement = sa.select(Approval).where(_KEY.in_(list(keys)), Approval.status == ApprovalStatus.failed)
     return (await session.scalars(statement)).all()
-
-
-async def add_withdrawn(session: AsyncSession, rows: Sequence[WithdrawnApproval]) -> None:
-    """Insert tombstones, in key order, for approvals that are not there yet."""
-    await session.execute(insert(Approval).values(list(rows)).on_conflict_do_nothing())
 
 
 async def lock_approvals(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, Approval]:

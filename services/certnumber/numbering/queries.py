@@ -59,7 +59,7 @@ RESERVE = """
         SELECT series_id, period, last FROM counters WHERE series_id = %(series_id)s AND period = %(period)s FOR UPDATE)
     UPDATE counters SET last = greatest(before.last, least(before.last + %(count)s, %(capacity)s)) FROM before
     WHERE counters.series_id = before.series_id AND counters.period = before.period
-    RETURNING before.last, counters.last
+    RETURNING before.last AS before, counters.last
 """
 BEGIN_COUNTER = """
     INSERT INTO counters (series_id, period, last) VALUES (%(series_id)s, %(period)s, 0) ON CONFLICT DO NOTHING
@@ -128,8 +128,7 @@ def reserve_serials(session: Session, series_id: UUID, period: int, count: int, 
     if not taken:
         run(session, BEGIN_COUNTER, counter)
         taken = run(session, RESERVE, wanted)
-    ((before, last),) = taken
-    return range(before + 1, last + 1)
+    return range(taken[0].before + 1, taken[0].last + 1)
 
 
 def release_unused_serials(session: Session, series_id: UUID, period: int, last: int) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.certnumber import queries
 from services.certnumber.container import CertnumberContainer
 from services.certnumber.domain import ApprovalStatus, NumberState, void_reason
-from services.certnumber.models import LedgerEntry, QueuedApproval, WithdrawnApproval
+from services.certnumber.models import LedgerEntry, QueuedApproval
 from shared.contracts.certnumber import NumberVoided
 from shared.contracts.renewal import (
     PERSON_BLOCK,
@@ -28,16 +28,19 @@ async def queue_approvals(
 
     Raises DecryptionFailed.
     """
-    rows = {
-        (received.event.application_id, received.event.decision_no): _queued(container, received) for received in batch
-    }
-    latest = await queries.latest_decisions(session, {application for application, _ in rows})
-    for application, decision_no in rows:
+    rows = {}
+    latest = await queries.latest_decisions(session, {received.event.application_id for received in batch})
+    for received in batch:
+        application, decision_no = received.event.application_id, received.event.decision_no
         latest[application] = max(decision_no, latest.get(application, decision_no))
-    for (application, decision_no), row in rows.items():
-        if decision_no < latest[application]:
-            row["status"] = ApprovalStatus.withdrawn
-    await queries.add_approvals(session, [rows[key] for key in sorted(rows)])
+        rows[application, decision_no] = received
+    await queries.add_approvals(
+        session,
+        [
+            _queued(container, received, overtaken=decision_no < latest[application])
+            for (application, decision_no), received in rows.items()
+        ],
+    )
     after_commit(session, container.waker.wake)
 
 
@@ -50,7 +53,7 @@ async def withdraw_approvals(
     """
     withdrawn = {(received.event.application_id, received.event.approval): received for received in batch}
     keys = sorted(withdrawn)
-    await queries.add_withdrawn(session, [_withdrawn(container, withdrawn[key].event, key[1]) for key in keys])
+    await queries.add_approvals(session, [_withdrawn(container, withdrawn[key].event, key[1]) for key in keys])
     approvals = await queries.lock_approvals(session, keys)
     numbered = [key for key in keys if approvals[key].status == ApprovalStatus.numbered]
     entries = await queries.find_entries(session, numbered) if numbered else {}
@@ -78,12 +81,12 @@ def _void(
 
 
 # No id number gets into the ledger, whose rows stay as they are: not from an older version's events either.
-def _queued(container: CertnumberContainer, received: Received[RenewalApproved]) -> QueuedApproval:
+def _queued(container: CertnumberContainer, received: Received[RenewalApproved], *, overtaken: bool) -> QueuedApproval:
     event = received.event
     return QueuedApproval(
         application_id=event.application_id,
         decision_no=event.decision_no,
-        status=ApprovalStatus.waiting,
+        status=ApprovalStatus.withdrawn if overtaken else ApprovalStatus.waiting,
         post=event.post,
         post_name=event.post_name,
         enterprise_name=masked(event.enterprise_name),
@@ -95,8 +98,8 @@ def _queued(container: CertnumberContainer, received: Received[RenewalApproved])
     )
 
 
-def _withdrawn(container: CertnumberContainer, event: RenewalApprovalWithdrawn, decision_no: int) -> WithdrawnApproval:
-    return WithdrawnApproval(
+def _withdrawn(container: CertnumberContainer, event: RenewalApprovalWithdrawn, decision_no: int) -> QueuedApproval:
+    return QueuedApproval(
         application_id=event.application_id,
         decision_no=decision_no,
         status=ApprovalStatus.withdrawn,
