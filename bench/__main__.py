@@ -1,10 +1,11 @@
-"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,listing,pages,submission,overload,uploads]`."""
+"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,chain,listing,pages,submission,overload,uploads]`."""
 
 import argparse
 import asyncio
 import sys
 
 from bench.backbone import backbone
+from bench.chain import chain
 from bench.listing import listing
 from bench.numbering import numbering
 from bench.overload import overload
@@ -17,6 +18,7 @@ from tests.support.backing import Backing, choose
 BENCHES = {
     "backbone": backbone,
     "numbering": numbering,
+    "chain": chain,
     "listing": listing,
     "pages": pages,
     "submission": submission,

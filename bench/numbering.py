@@ -14,11 +14,11 @@ import psycopg
 
 from bench.bare_numbering import Given, number_all
 from bench.run import Measurement, compare
-from bench.server import committed_to_disk
+from bench.server import durable_postgres
 from services.certnumber.numbering.waker import TASK
 from services.certnumber.tasks import create_celery
 from shared.observability.telemetry import new_traceparent
-from tests.support.backing import Backing
+from tests.support.backing import Backing, Postgres
 from tests.support.numbering import environment, new_settings
 from tests.support.platform import service_database
 from tests.support.processes import Processes, base_environment, processes
@@ -89,18 +89,18 @@ async def numbering(backing: Backing, rounds: int) -> None:
     """Measure numbering through Celery's workers against bare statements and celery-batches, and print."""
     broker = await backing.rabbitmq.create_vhost()
 
-    def bare() -> Measurement:
+    def bare(postgres: Postgres) -> Measurement:
         async def measure() -> float:
-            with service_database(backing.postgres, "certnumber") as url:
+            with service_database(postgres, "certnumber") as url:
                 dsn, given = url.replace("+psycopg", ""), approvals(APPROVALS)
                 fill(dsn, given)
                 return await asyncio.to_thread(number_all, dsn, given, BATCH)
 
         return measure
 
-    def ours(size: int) -> Measurement:
+    def ours(postgres: Postgres, size: int) -> Measurement:
         async def measure() -> float:
-            with service_database(backing.postgres, "certnumber") as url:
+            with service_database(postgres, "certnumber") as url:
                 dsn = url.replace("+psycopg", "")
                 celery = create_celery(new_settings(url, broker_url=broker))
                 with _worker(CELERY, size, environment(url, broker_url=broker)):
@@ -114,9 +114,9 @@ async def numbering(backing: Backing, rounds: int) -> None:
 
         return measure
 
-    def batches(size: int) -> Measurement:
+    def batches(postgres: Postgres, size: int) -> Measurement:
         async def measure() -> float:
-            with service_database(backing.postgres, "certnumber") as url:
+            with service_database(postgres, "certnumber") as url:
                 dsn = url.replace("+psycopg", "")
                 own = {"BENCH_BROKER_URL": broker, "BENCH_DATABASE_URL": dsn}
                 await asyncio.to_thread(_send, broker, approvals(APPROVALS // 2))
@@ -125,14 +125,17 @@ async def numbering(backing: Backing, rounds: int) -> None:
 
         return measure
 
-    with committed_to_disk(backing.postgres):
+    with durable_postgres() as postgres:
         measurements = {
-            f"psycopg, the same rows, by {BATCH}": bare(),
-            "Celery worker, one process": ours(1),
-            "Celery worker, two processes": ours(2),
+            f"psycopg, the same rows, by {BATCH}": bare(postgres),
+            "Celery worker, one process": ours(postgres, 1),
+            "Celery worker, two processes": ours(postgres, 2),
         }
         if find_spec("celery_batches"):
-            measurements |= {"celery-batches, one process": batches(1), "celery-batches, two processes": batches(2)}
+            measurements |= {
+                "celery-batches, one process": batches(postgres, 1),
+                "celery-batches, two processes": batches(postgres, 2),
+            }
         await compare("Numbering a backlog", "numbers/s", next(iter(measurements)), measurements, rounds)
     await backing.rabbitmq.delete_vhost(broker)
 

@@ -1,19 +1,34 @@
-"""PostgreSQL as it is in earnest, and what it counts."""
+"""A PostgreSQL of the measurements' own, whose commits wait for the disk as in earnest; the tests' server does not."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 
+from deploy.embedded.postgres import EmbeddedPostgres
 from tests.support.backing import Postgres
+
+DATABASE = "postgres"
 
 
 @contextmanager
-def committed_to_disk(postgres: Postgres) -> Iterator[None]:
-    """Have commits wait for the disk, as in earnest; the tests' server does not."""
-    with psycopg.connect(postgres.admin_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM RESET fsync")
-        connection.execute("SELECT pg_reload_conf()")
-        yield
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
+def durable_postgres(*, counting: bool = False) -> Iterator[Postgres]:
+    """Run it for as long as the block lasts; `counting` to have pg_stat_statements count."""
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory) / "postgres"
+        with EmbeddedPostgres(home) as server, connected(server.url(DATABASE)) as connection:
+            if counting:
+                connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
+        # It reads that when it starts.
+        with EmbeddedPostgres(home) as server:
+            if counting:
+                with connected(server.url(DATABASE)) as connection:
+                    connection.execute("CREATE EXTENSION pg_stat_statements")
+            yield Postgres(server.url(DATABASE))
+
+
+def connected(url: str) -> psycopg.Connection:
+    """Connect to one of our URLs, each statement its own transaction."""
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)

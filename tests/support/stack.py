@@ -7,9 +7,10 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -43,11 +44,12 @@ class Stack:
     collector: Collector
 
 
-@pytest.fixture(scope="session")
-async def stack(
-    postgres: Postgres, rabbitmq: RabbitMQ, s3: S3Address, tmp_path_factory: pytest.TempPathFactory
+@asynccontextmanager
+async def running_stack(
+    postgres: Postgres, rabbitmq: RabbitMQ, s3: S3Address, directory: Path, *, traced: bool = True, **own: str
 ) -> AsyncIterator[Stack]:
-    directory = tmp_path_factory.mktemp("stack")
+    """Start all processes, ready and with a reviewer; `traced` to have them export their spans, `own` are variables
+    that take the place of ours."""
     vhost = await rabbitmq.create_vhost()
     ports = {name: free_port() for name in SERVICES}
     names = [f"{name}-{part}" for name in SERVICES for part in ("api", "worker")] + ["celery-worker"]
@@ -69,21 +71,23 @@ async def stack(
         "GANZHENG_S3_SECRET_KEY": s3.secret_key,
         "GANZHENG_S3_SECURE": str(s3.secure).lower(),
         "GANZHENG_S3_BUCKET": f"renewal-{secrets.token_hex(4)}",
+        **own,
     }
     with ExitStack() as resources:
         collector = resources.enter_context(collecting())
-        environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+        if traced:
+            environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
         urls = resources.enter_context(service_databases(postgres))
         started = resources.enter_context(processes(directory, environment))
         for name in SERVICES:
-            own = {
+            service = {
                 "GANZHENG_DATABASE_URL": urls[name],
                 "GANZHENG_PORT": str(ports[name]),
                 "GANZHENG_SIGNING_KEYS": f"s1:{new_key()}",
             }
             for part in ("api", "worker"):
                 operators = {"GANZHENG_METRICS_PORT": metrics[f"{name}-{part}"]}
-                started.start(f"{name}-{part}", "-m", f"services.{name}", part, **own, **operators)
+                started.start(f"{name}-{part}", "-m", f"services.{name}", part, **service, **operators)
         numbering = {"GANZHENG_DATABASE_URL": urls["certnumber"]}
         flags = ("--without-gossip", "--without-mingle", "--concurrency", "1", "-n", "cert@%h")
         started.start(
@@ -99,6 +103,14 @@ async def stack(
             operations = {name: f"http://127.0.0.1:{port}" for name, port in metrics.items()}
             yield Stack(api, http, bases, urls, operations, rabbitmq, started, collector)
     await rabbitmq.delete_vhost(vhost)
+
+
+@pytest.fixture(scope="session")
+async def stack(
+    postgres: Postgres, rabbitmq: RabbitMQ, s3: S3Address, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    async with running_stack(postgres, rabbitmq, s3, tmp_path_factory.mktemp("stack")) as running:
+        yield running
 
 
 def _add_reviewer(environment: dict[str, str]) -> None:
