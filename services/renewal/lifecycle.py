@@ -5,7 +5,6 @@ before the rules have judged.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
@@ -25,11 +24,12 @@ from services.renewal.domain import (
     next_status,
 )
 from services.renewal.errors import WrongState
-from services.renewal.models import ID_NUMBER, Application, Change, HeldCertificate, Image, Submission
+from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Image, Picture, Submission
 from services.renewal.rules import Holdings, Rules
 from shared.contracts import renewal as contract
 from shared.contracts.certnumber import NumberAssigned
 from shared.messaging import PredecessorMissing
+from shared.persistence.bulk import write_waiting
 from shared.values.clock import business_day
 
 ENTERPRISE = "enterprise"
@@ -48,7 +48,7 @@ class Applications:
         rows: dict[UUID, Application],
         rules: Rules,
         holdings: Holdings,
-        images: dict[UUID, list[Image]],
+        images: dict[UUID, list[Picture]],
     ) -> None:
         self._container = container
         self._session = session
@@ -56,20 +56,29 @@ class Applications:
         self.rules = rules
         self.holdings = holdings
         self.images = images
+        self._issued: list[HeldCertificate] = []
 
     @classmethod
     async def load(cls, container: RenewalContainer, session: AsyncSession, ids: Iterable[UUID]) -> Self:
         """Lock the persons of these applications, then the applications. A fixed number of queries for any number."""
         rows = await queries.lock_applications(session, ids)
         rules = await Rules.load(session)
-        holdings = await Holdings.load(session, rules, {row.person_id for row in rows.values()}, rows.values())
-        return cls(container, session, rows, rules, holdings, await queries.current_images(session, rows))
+        holdings = await Holdings.load(session, rules, {row.person_id for row in rows.values()}, list(rows.values()))
+        return cls(container, session, rows, rules, holdings, await queries.pictures_of(session, rows))
 
     def __getitem__(self, application_id: UUID) -> Application:
         """Raises PredecessorMissing for one that is not here yet: events come in any order."""
         if application_id not in self.rows:
             raise PredecessorMissing
         return self.rows[application_id]
+
+    async def save(self) -> None:
+        """Write all that has happened so far by few statements, for what follows in this transaction. Certificates
+        are written here only; changes that are not saved are flushed with the commit, row by row."""
+        await queries.CHANGED.write_async(self._session, self.rows.values())
+        await queries.add_certificates(self._session, self._issued)
+        self._issued.clear()
+        await self._session.run_sync(write_waiting)
 
     # --- judging
 
@@ -183,7 +192,8 @@ class Applications:
     def hold(
         self, application: Application, assigned: NumberAssigned, post: str, at: datetime, *, void: bool = False
     ) -> None:
-        """Make the number a certificate of the application's person, a void one where its approval holds no more."""
+        """Make the number a certificate of the application's person, a void one where its approval holds no more.
+        `save` writes it."""
         certificate = HeldCertificate(
             id=uuid4(),
             person_id=application.person_id,
@@ -192,10 +202,11 @@ class Applications:
             valid_until=month_anniversary(assigned.issued_on, 12 * self.rules.posts[post].validity_years),
             application_id=application.id,
             voided_at=at if void else None,
+            superseded=[],
             created_at=at,
             updated_at=at,
         )
-        self._session.add(certificate)
+        self._issued.append(certificate)
         self.holdings.certificates[application.person_id].append(certificate)
 
     # --- what leaves the status as it is
@@ -244,36 +255,32 @@ class Applications:
 
     def _announce(self, kind: type[E], application: Application, at: datetime, **own: Any) -> None:
         """Publish the whole state as it is now; `own` are the fields that only this kind of event has."""
-        state = dict(self.state(application, at))
         # A reader ignores what it does not know, a writer must not: a misspelt field would be lost without a word.
-        event = kind.model_validate({**state, **own}, extra="forbid")
+        event = kind.model_validate({**self.state(application, at), **own}, extra="forbid")
         self._container.outbox.add(self._session, event, at)
 
-    def state(self, application: Application, at: datetime) -> contract.ApplicationState:
-        """What events tell of the application as it is now."""
-        return contract.ApplicationState(
-            application_id=application.id,
-            application_number=application_number(application.sequence),
-            change_no=application.change_no,
-            revision=application.revision,
-            decision_no=application.decision_no,
-            status=application.status.value,
-            person=self._container.cipher.seal(self._person(application, at), contract.PERSON_BLOCK),
-            person_index=application.person.id_number_index,
-            enterprise_id=application.enterprise_id,
-            enterprise_name=application.enterprise.name,
-            post=application.post,
-            post_name=self.rules.posts[application.post].name,
-            certificate_number=application.certificate_number,
-            images=tuple(
-                contract.ImageReference.model_validate(image, from_attributes=True)
-                for image in self.images[application.id]
-            ),
-            added_at=application.added_at,
-            submitted_at=application.submitted_at,
-            reason_code=application.reason.code,
-            comment=application.reason.comment,
-        )
+    def state(self, application: Application, at: datetime) -> dict[str, Any]:
+        """What events tell of the application as it is now: the fields of contract.ApplicationState."""
+        return {
+            "application_id": application.id,
+            "application_number": application_number(application.sequence),
+            "change_no": application.change_no,
+            "revision": application.revision,
+            "decision_no": application.decision_no,
+            "status": application.status.value,
+            "person": self._container.cipher.seal(self._person(application, at), contract.PERSON_BLOCK),
+            "person_index": application.person.id_number_index,
+            "enterprise_id": application.enterprise_id,
+            "enterprise_name": application.enterprise.name,
+            "post": application.post,
+            "post_name": self.rules.posts[application.post].name,
+            "certificate_number": application.certificate_number,
+            "images": tuple(map(image_reference, self.images[application.id])),
+            "added_at": application.added_at,
+            "submitted_at": application.submitted_at,
+            "reason_code": application.reason.code,
+            "comment": application.reason.comment,
+        }
 
     def _person(self, application: Application, at: datetime) -> contract.PersonBlock:
         person = application.person
@@ -301,27 +308,33 @@ class Applications:
         return certificate.shown_number(self._container.cipher)
 
 
+def image_reference(image: Image | Picture) -> contract.ImageReference:
+    return contract.ImageReference(kind=image.kind, sha256=image.sha256, width=image.width, height=image.height)
+
+
 def record(
     session: AsyncSession, application: Application, action: str, actor: str, at: datetime, comment: str | None = None
 ) -> None:
-    """Number a change of the application and write it into its history."""
+    """Number a change of the application and write it into its history, with the commit."""
     application.change_no += 1
     application.updated_at = at
     reason = application.reason
-    session.add(
-        Change(
-            application_id=application.id,
-            change_no=application.change_no,
-            at=at,
-            action=action,
-            actor=actor,
-            status=application.status,
-            revision=application.revision,
-            decision_no=application.decision_no,
-            reason=replace(reason, comment=comment) if comment else reason,
-            certificate_number=application.certificate_number,
-        )
+    change = queries.NewChange(
+        application.id,
+        application.change_no,
+        at,
+        action,
+        actor,
+        application.status,
+        application.revision,
+        application.decision_no,
+        reason.code,
+        reason.label,
+        reason.field,
+        comment or reason.comment,
+        application.certificate_number,
     )
+    queries.HISTORY.write_at_commit(session, [change])
 
 
 def wrong_state(application: Application) -> WrongState:

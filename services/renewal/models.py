@@ -1,7 +1,7 @@
 """Tables of renewal. What is also a rule has the same name in domain.py: `models.Post` is the row of a `Post`."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -204,6 +204,18 @@ class Image(Base):
     __table_args__ = (
         sa.Index("uq_images_current_kind", "application_id", "kind", unique=True, postgresql_where=sa.text("current")),
     )
+
+
+class Picture(NamedTuple):
+    """A picture for who only looks: columns of Image."""
+
+    id: UUID
+    kind: ImageKind
+    sha256: str
+    pixel_sha256: str
+    width: int
+    height: int
+    bytes: int
 
 
 class Submission(Base):

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 from operator import eq, ge, le
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,9 +15,22 @@ from sqlalchemy.orm import contains_eager
 from sqlalchemy.sql.operators import in_op
 
 from services.renewal import models
-from services.renewal.domain import ANNOUNCED, LIVE, Action, AgeLimit, Post
-from services.renewal.models import Answer, Application, Change, Enterprise, HeldCertificate, Image, Person, Submission
+from services.renewal.domain import ANNOUNCED, Action, AgeLimit, Post, Status
+from services.renewal.models import (
+    IS_LIVE,
+    Answer,
+    Application,
+    Change,
+    Enterprise,
+    HeldCertificate,
+    Image,
+    Person,
+    Picture,
+    Submission,
+)
 from services.renewal.schemas import ApplicationSearch, AuditSearch
+from shared.persistence.bulk import BulkInsert, BulkUpdate
+from shared.persistence.db import among
 from shared.persistence.search import contains, contains_by_index
 from shared.web.pagination import PageRequest, apply_filters, keyset
 
@@ -25,13 +39,14 @@ R = TypeVar("R", Image, Submission, Change, Answer)
 
 async def posts(session: AsyncSession) -> dict[str, Post]:
     """All posts by code."""
-    rows = await session.scalars(sa.select(models.Post).order_by(models.Post.code))
-    return {row.code: Post(row.code, row.name, row.family, row.validity_years) for row in rows}
+    row = models.Post
+    rows = await session.execute(sa.select(row.code, row.name, row.family, row.validity_years).order_by(row.code))
+    return {post.code: post for post in starmap(Post, rows)}
 
 
 async def age_limits(session: AsyncSession) -> list[AgeLimit]:
-    rows = await session.scalars(sa.select(models.AgeLimit))
-    return [AgeLimit(row.sex, row.effective_from, row.months) for row in rows]
+    row = models.AgeLimit
+    return [AgeLimit(*limit) for limit in await session.execute(sa.select(row.sex, row.effective_from, row.months))]
 
 
 async def find_person(session: AsyncSession, id_number_index: str) -> Person | None:
@@ -82,9 +97,10 @@ async def find_application(
 async def lock_applications(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, Application]:
     """Lock the persons of these applications, then the applications, each in order of id, as everyone does."""
     wanted = sorted(set(ids))
-    persons = sa.select(Application.person_id).where(Application.id.in_(wanted))
+    these = among(Application.id, wanted)
+    persons = sa.select(Application.person_id).where(these)
     await session.execute(sa.select(Person.id).where(Person.id.in_(persons)).order_by(Person.id).with_for_update())
-    statement = _with_person_and_enterprise().where(Application.id.in_(wanted)).order_by(Application.id)
+    statement = _with_person_and_enterprise().where(these).order_by(Application.id)
     rows = await session.scalars(statement.with_for_update(of=Application))
     return {row.id: row for row in rows}
 
@@ -92,16 +108,23 @@ async def lock_applications(session: AsyncSession, ids: Iterable[UUID]) -> dict[
 async def certificates_of(session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, list[HeldCertificate]]:
     """All certificates of each person, void ones too, in order of their numbers."""
     certificates: dict[UUID, list[HeldCertificate]] = defaultdict(list)
-    statement = sa.select(HeldCertificate).where(HeldCertificate.person_id.in_(sorted(person_ids)))
+    statement = sa.select(HeldCertificate).where(among(HeldCertificate.person_id, person_ids))
     for certificate in await session.scalars(statement.order_by(HeldCertificate.certificate_number)):
         certificates[certificate.person_id].append(certificate)
     return certificates
 
 
-async def live_applications_of(session: AsyncSession, person_ids: Collection[UUID]) -> Sequence[Application]:
-    """The live applications of these persons, of whatever enterprise; only their own columns are loaded."""
-    statement = sa.select(Application).where(Application.person_id.in_(sorted(person_ids)))
-    return (await session.scalars(statement.where(Application.status.in_(LIVE)))).all()
+async def live_posts_of(
+    session: AsyncSession, person_ids: Collection[UUID], but: Collection[UUID]
+) -> dict[UUID, list[str]]:
+    """The posts of the live applications of each person, of whatever enterprise, but for the applications `but`."""
+    found: dict[UUID, list[str]] = defaultdict(list)
+    statement = sa.select(Application.person_id, Application.post).where(
+        among(Application.person_id, person_ids), IS_LIVE, ~among(Application.id, but)
+    )
+    for person_id, post in await session.execute(statement):
+        found[person_id].append(post)
+    return found
 
 
 async def search_applications(
@@ -154,6 +177,17 @@ async def current_images(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUI
     return await _by_application(session, Image, ids, Image.kind, Image.current)
 
 
+async def pictures_of(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, list[Picture]]:
+    """As `current_images`, for who only looks."""
+    found: dict[UUID, list[Picture]] = defaultdict(list)
+    statement = sa.select(Image.application_id, *(getattr(Image, name) for name in Picture._fields))
+    for application_id, *picture in await session.execute(
+        statement.where(among(Image.application_id, ids), Image.current).order_by(Image.kind)
+    ):
+        found[application_id].append(Picture(*picture))
+    return found
+
+
 async def submission(session: AsyncSession, application_id: UUID, revision: int) -> Submission:
     return await session.get_one(Submission, (application_id, revision))
 
@@ -165,7 +199,7 @@ async def history(session: AsyncSession, application_id: UUID) -> Sequence[Chang
 
 
 async def certificates_by_number(session: AsyncSession, numbers: Iterable[str]) -> dict[str, HeldCertificate]:
-    statement = sa.select(HeldCertificate).where(HeldCertificate.certificate_number.in_(sorted(set(numbers))))
+    statement = sa.select(HeldCertificate).where(among(HeldCertificate.certificate_number, set(numbers)))
     return {row.certificate_number: row for row in await session.scalars(statement)}
 
 
@@ -184,6 +218,44 @@ async def approved_posts(session: AsyncSession, approvals: Collection[tuple[UUID
         .distinct()
     )
     return {(row[0], row[1]): row[2] for row in await session.execute(statement)}
+
+
+# --- what is written of many applications at once
+
+
+class NewChange(NamedTuple):
+    """A row of Change."""
+
+    application_id: UUID
+    change_no: int
+    at: datetime
+    action: str
+    actor: str
+    status: Status
+    revision: int
+    decision_no: int
+    reason_code: str | None
+    reason_label: str | None
+    reason_field: str | None
+    comment: str | None
+    certificate_number: str | None
+
+
+HISTORY = BulkInsert(Change, NewChange._fields)
+ANSWERS = BulkInsert(Answer, ("decision_id", "application_id", "change_no", "code", "detail", "at"))
+CHANGED = BulkUpdate(
+    Application,
+    ("status", "revision", "decision_no", "change_no", "last_approval", "certificate_number", "reason_code",
+     "reason_label", "reason_field", "comment", "numbering_failure", "submitted_at", "updated_at"),
+)  # fmt: skip
+_CERTIFICATE = tuple(column.name for column in HeldCertificate.__table__.columns)
+_CERTIFICATES = BulkInsert(HeldCertificate, _CERTIFICATE)
+
+
+async def add_certificates(session: AsyncSession, certificates: Iterable[HeldCertificate]) -> None:
+    """Write certificates that no session knows; none of their values may be missing."""
+    rows = [[getattr(each, name) for name in _CERTIFICATE] for each in certificates]
+    await _CERTIFICATES.write_async(session, rows)
 
 
 # --- what is compared with other services, and made up for
@@ -248,7 +320,7 @@ async def _by_application(
     session: AsyncSession, table: type[R], ids: Iterable[UUID], order: sa.SQLColumnExpression[Any], *where: Any
 ) -> dict[UUID, list[R]]:
     found: dict[UUID, list[R]] = defaultdict(list)
-    statement = sa.select(table).where(table.application_id.in_(sorted(set(ids))), *where).order_by(order)
+    statement = sa.select(table).where(among(table.application_id, set(ids)), *where).order_by(order)
     for row in await session.scalars(statement):
         found[row.application_id].append(row)
     return found
@@ -256,7 +328,7 @@ async def _by_application(
 
 async def answered(session: AsyncSession, decision_ids: Collection[UUID]) -> set[UUID]:
     """Find which of these decisions have had their answer."""
-    statement = sa.select(Answer.decision_id).where(Answer.decision_id.in_(sorted(decision_ids)))
+    statement = sa.select(Answer.decision_id).where(among(Answer.decision_id, decision_ids))
     return set(await session.scalars(statement))
 
 

@@ -1,7 +1,7 @@
 """What judging needs besides the application: the rules in force, and what its person holds and has under way."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -47,11 +47,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Holdings:
-    """The certificates (void ones too) and live applications of some persons. Changes made to the rows show at once."""
+    """The certificates (void ones too) and live applications of some persons. Changes made to the rows show at once.
+
+    `applications` are those that this transaction may change, `others` the posts of the other live ones.
+    """
 
     posts: dict[str, Post]
     certificates: dict[UUID, list[HeldCertificate]]
     applications: dict[UUID, list[Application]]
+    others: dict[UUID, list[str]]
 
     @classmethod
     async def load(
@@ -59,15 +63,15 @@ class Holdings:
         session: AsyncSession,
         rules: Rules,
         person_ids: Collection[UUID],
-        touched: Iterable[Application] = (),
+        touched: Collection[Application] = (),
     ) -> Self:
         """Two queries for any number of persons. `touched` may become live in this transaction."""
         certificates = await queries.certificates_of(session, person_ids)
-        live = {row.id: row for row in await queries.live_applications_of(session, person_ids)}
+        others = await queries.live_posts_of(session, person_ids, [row.id for row in touched])
         applications: dict[UUID, list[Application]] = defaultdict(list)
-        for application in (live | {row.id: row for row in touched}).values():
+        for application in touched:
             applications[application.person_id].append(application)
-        return cls(rules.posts, certificates, applications)
+        return cls(rules.posts, certificates, applications, others)
 
     def standing(self, person: Person, day: date, but: Application | None = None) -> Standing:
         """What a person holds on `day` and has under way, apart from the application `but`."""
@@ -77,7 +81,7 @@ class Holdings:
             sex=person.sex,
             birth_date=person.birth_date,
             held=[self.posts[code] for code in held],
-            live=[self.posts[code] for code in live],
+            live=[self.posts[code] for code in (*live, *self.others[person.id])],
         )
 
     def valid(self, person_id: UUID, day: date) -> list[HeldCertificate]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import LABELS, Ineligibility, Post, application_number, repeated_images
-from services.renewal.models import ID_NUMBER, Change, Image
+from services.renewal.models import ID_NUMBER, Change, Image, Picture
 from services.renewal.schemas import (
     ApplicationDetail,
     ApplicationRead,
@@ -68,7 +68,7 @@ def _history_entry(change: Change) -> HistoryEntry:
     )
 
 
-def image(row: Image) -> ImageRead:
+def image(row: Image | Picture) -> ImageRead:
     return ImageRead(kind=row.kind, sha256=row.sha256, width=row.width, height=row.height, bytes=row.bytes)
 
 

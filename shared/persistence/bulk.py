@@ -4,13 +4,14 @@ SQLAlchemy's own insert compiles and binds every row; this one takes rows as tup
 binary form, and does not grow: `INSERT INTO t (a, b) SELECT a, b FROM unnest($1::uuid[], $2::text[]) AS given(a, b)`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
+from sqlalchemy.orm.attributes import set_committed_value
 
 _DIALECT: sa.Dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
 
@@ -111,6 +112,33 @@ def _forget_waiting(session: Session, transaction: SessionTransaction) -> None:
         session.info.get(_AT_COMMIT, {}).pop(transaction, None)
     elif transaction.parent is None:
         session.info.pop(_AT_COMMIT, None)
+
+
+class BulkUpdate:
+    """Writes `columns` of changed objects by one statement for all, where a flush has one for each of them. What was
+    not written like this is flushed with the commit."""
+
+    def __init__(self, entity: type[DeclarativeBase], columns: Sequence[str]) -> None:
+        table = cast(sa.Table, entity.__table__)
+        keys = [column.name for column in table.primary_key]
+        self._columns = tuple(columns)
+        self._names = (*keys, *columns)
+        self._given = Given({name: table.c[name].type for name in self._names})
+        quote = _DIALECT.identifier_preparer.quote
+        changes = ", ".join(f"{quote(name)} = given.{quote(name)}" for name in columns)
+        same = " AND ".join(f"{table.name}.{quote(name)} = given.{quote(name)}" for name in keys)
+        self.statement = f"UPDATE {table.name} SET {changes} FROM {self._given.table} WHERE {same}"  # noqa: S608 - ours
+
+    async def write_async(self, session: AsyncSession, objects: Iterable[DeclarativeBase]) -> None:
+        """Write those of the objects that were changed. Raises IntegrityError as any statement."""
+        changed = [each for each in objects if sa.inspect(each).modified]
+        if not changed:
+            return
+        rows = [[getattr(each, name) for name in self._names] for each in changed]
+        await run_async(session, self.statement, self._given.parameters(rows))
+        for each, row in zip(changed, rows, strict=True):
+            for name, value in zip(self._columns, row[-len(self._columns) :], strict=True):
+                set_committed_value(each, name, value)
 
 
 def run(session: Session, statement: str, parameters: Mapping[str, Any]) -> Rows:

@@ -2,7 +2,7 @@
 commits."""
 
 import importlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import Session, SessionTransaction, registry
+from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction, registry
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from shared.observability.telemetry import get_logger
@@ -123,6 +123,11 @@ def _call(session: Session) -> None:
 def _forget(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.info.pop(_AFTER_COMMIT, None)
+
+
+def among(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """Tell whether the column has one of these values: as IN, but a statement of one size that is compiled once."""
+    return column == sa.any_(sa.literal(list(values), sa.ARRAY(column.type)))
 
 
 def violates(error: IntegrityError, *constraints: str) -> bool:

@@ -27,7 +27,7 @@ from services.renewal.domain import (
 from services.renewal.errors import ApplicationNotFound, DuplicateImage, ImagesMissing, NotEligible, StaleRevision
 from services.renewal.letter import LetterFields, render_letter
 from services.renewal.lifecycle import ENTERPRISE, Applications, record, wrong_state
-from services.renewal.models import ID_NUMBER, Application, Change, Image
+from services.renewal.models import ID_NUMBER, Application, Change, Image, Picture
 from services.renewal.rules import Rules
 from services.renewal.schemas import ApplicationChange, ApplicationDraft, ApplicationSearch
 from services.renewal.service.eligibility import Eligibility, check_application, get_person
@@ -48,7 +48,7 @@ class Overview:
 
     application: Application
     posts: dict[str, Post]
-    images: Sequence[Image]
+    images: Sequence[Image | Picture]
 
 
 @dataclass(frozen=True)

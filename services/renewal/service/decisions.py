@@ -28,6 +28,7 @@ from shared.contracts.topology import REVIEW_RESYNC
 from shared.messaging import PredecessorMissing, Received, traced
 
 Refusal = tuple[str, str]
+AnswerRow = tuple[UUID, UUID, int, str | None, str | None, datetime]
 
 ACTIONS: dict[type[ReviewDecision], Action] = {
     ReviewApproved: Action.approve,
@@ -47,6 +48,7 @@ async def take_decisions(
         answered |= await _infer_answers(session, [each for each in repeated if each.decision_id not in answered])
     start = container.clock.now()
     again: set[UUID] = set()
+    answers = []
     for position, received in enumerate(traced(batch)):
         if received.event.decision_id in answered:
             again.add(received.event.application_id)
@@ -55,9 +57,10 @@ async def take_decisions(
         now = start + timedelta(microseconds=position)
         refusal = _take(applications, received.event, now)
         answered.add(received.event.decision_id)
-        session.add(_answer(applications[received.event.application_id], received.event, refusal, now))
+        answers.append(_answer(applications[received.event.application_id], received.event, refusal, now))
+    await queries.ANSWERS.write_async(session, answers)
+    await applications.save()
     if again:
-        await session.flush()
         await say_again(container, session, again, REVIEW_RESYNC)
 
 
@@ -82,16 +85,9 @@ async def _infer_answers(session: AsyncSession, decisions: Sequence[ReviewDecisi
     return found
 
 
-def _answer(application: Application, decision: ReviewDecision, refusal: Refusal | None, now: datetime) -> Answer:
+def _answer(application: Application, decision: ReviewDecision, refusal: Refusal | None, now: datetime) -> AnswerRow:
     code, detail = refusal or (None, None)
-    return Answer(
-        decision_id=decision.decision_id,
-        application_id=application.id,
-        change_no=application.change_no,
-        code=code,
-        detail=detail,
-        at=now,
-    )
+    return decision.decision_id, application.id, application.change_no, code, detail, now
 
 
 def _action(decision: ReviewDecision) -> Action:

@@ -76,7 +76,8 @@ async def _check(
     rules = await Rules.load(session)
     requested = rules.post(code) if code is not None else None
     day = business_day(container.clock.now())
-    standing = (await Holdings.load(session, rules, [person.id])).standing(person, day, but=but)
+    holdings = await Holdings.load(session, rules, [person.id], [but] if but else ())
+    standing = holdings.standing(person, day, but=but)
     against = rules.ineligibilities(standing, requested, day)
     posts = [(post, rules.ineligibilities(standing, post, day)) for post in rules.posts.values()]
     eligible = not against and (requested is not None or any(not each for _, each in posts))

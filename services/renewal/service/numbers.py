@@ -66,6 +66,7 @@ async def certify(
             withdraw_conflicting_number(applications, application, event.number, now)
         else:
             applications.certify(application, event, now)
+    await applications.save()
 
 
 def withdraw_conflicting_number(
@@ -104,6 +105,7 @@ async def fail_numbering(
         event, application = received.event, applications[received.event.application_id]
         if _is_awaited(application, event):
             applications.fail_numbering(application, event.code, event.detail, now)
+    await applications.save()
 
 
 async def count_waiting(session: AsyncSession) -> tuple[int, float]:

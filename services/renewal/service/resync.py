@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.renewal import queries
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import ANNOUNCED, Action, Status
-from services.renewal.lifecycle import Applications
+from services.renewal.lifecycle import Applications, image_reference
 from services.renewal.models import Answer, Application, Change, Image, Submission
 from shared.contracts import renewal as contract
 from shared.contracts.enterprise import EnterprisesDigest
@@ -93,15 +93,12 @@ def _snapshot(
             submitted_at=each.submitted_at,
             post=each.post,
             post_name=applications.rules.posts[each.post].name,
-            images=tuple(
-                contract.ImageReference.model_validate(images[UUID(image)], from_attributes=True)
-                for _, image in sorted(each.images.items())
-            ),
+            images=tuple(image_reference(images[UUID(image)]) for _, image in sorted(each.images.items())),
         )
         for each in submissions
     ]
     last = submitted[-1]
-    state = dict(applications.state(row, now)) | {
+    state = applications.state(row, now) | {
         "change_no": max(each.change_no for each in history if each.action in ANNOUNCED),
         "post": last.post,
         "post_name": last.post_name,
