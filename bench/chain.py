@@ -1,4 +1,4 @@
-"""From the approval to the number that the desk shows, through all services as processes, on one machine.
+"""Measures the chain from the approval to the number at the desk, through all services as processes on one machine.
 
 How long one approval takes on an idle platform; how many a second go through under a backlog; and what one application
 costs of statements, transactions, syncs, messages and bytes, and of each process's time.
