@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from shared.messaging.events import MAX_ENVELOPE_BYTES, Envelope, Event
+from shared.messaging.events import MAX_ENVELOPE_BYTES, Event, write
 from shared.messaging.tables import OutboxMessage
 from shared.messaging.topology import Queue
 from shared.persistence.bulk import BulkInsert
@@ -44,12 +44,12 @@ class Outbox:
         """
         rows = []
         for event in [events] if isinstance(events, Event) else events:
-            envelope = Envelope.wrap(event, self.service, at)
-            body = envelope.model_dump_json()
-            if len(body.encode()) > MAX_ENVELOPE_BYTES:
+            event_id = uuid4()
+            envelope = write(event, self.service, at, event_id)
+            if len(envelope) > MAX_ENVELOPE_BYTES:
                 raise ValueError(f"{event.type} is over {MAX_ENVELOPE_BYTES} bytes")
-            key = to.address(envelope.routing_key) if to else envelope.routing_key
-            rows.append((envelope.id, key, body))
+            key = to.address(event.routing_key()) if to else event.routing_key()
+            rows.append((event_id, key, envelope.decode()))
         if rows:
             _ROWS.write_at_commit(session, rows)
             after_commit(session, self._announce)
