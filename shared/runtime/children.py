@@ -1,32 +1,36 @@
 """Runs what is hostile or heavy in child processes: one for each call, with limits of its own, and gone after it.
 
-What a child allocates is given back when it ends; one that is killed takes only its own call along.
+What a child allocates is given back when it ends; one that is killed takes only its own call along. What it answers is
+read as data: a decoder that a picture has taken over must not get at this process by it.
 """
 
-import multiprocessing
-import resource
+import asyncio
+import atexit
+import dataclasses
+import io
+import pickle
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar, cast
 
-import anyio
-import anyio.to_thread
-
 from shared.runtime.admission import Admission
+from shared.runtime.forkserver import KILLED, LENGTH, OWN_MEMORY, Call
+
+__all__ = ["OWN_MEMORY", "ChildDied", "ChildOverspent", "Children", "Spending"]
 
 T = TypeVar("T")
 
-# What a child takes beyond what it works on: its interpreter, its libraries, its arguments and its answer, in bytes.
-OWN_MEMORY = 64 * 1024 * 1024
-# The bookkeeping of multiprocessing, which reads and closes what other threads wait for.
-_bookkeeping = Lock()
+_PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; from shared.runtime.forkserver import serve; serve({control}, {preload!r})"
+)
+# As much of a call as there may be on the way to its child without anybody waiting for it.
+_BUFFER = 1024 * 1024
+_PIECE = 64 * 1024
 
 
 class ChildDied(Exception):
@@ -59,88 +63,116 @@ class Children:
     async def run(self, function: Callable[..., T], *arguments: Any, memory: int) -> T:
         """Call an importable function with what can be pickled, and give its answer or raise its exception.
 
-        `memory` is what it may allocate, in bytes; beyond it allocations fail there. Raises ChildDied, ChildOverspent,
-        and what `room` raises.
+        `memory` is what it may allocate, in bytes; beyond it allocations fail there. An answer may be made of what is
+        built in, dataclasses and exceptions. Raises ChildDied, ChildOverspent, and what `room` raises.
         """
+        call: Call = (function, arguments, memory, self.spending.processor)
+        request = pickle.dumps(call)
         async with self.room.enter(memory + OWN_MEMORY):
-            child = _Child(partial(_work, function, arguments, memory, self.spending.processor), self.preload)
             try:
-                # A thread per child, which only waits; how many there are is the room's matter.
-                limiter = anyio.CapacityLimiter(1)
-                succeeded, outcome = await anyio.to_thread.run_sync(
-                    child.wait, self.spending.clock, abandon_on_cancel=True, limiter=limiter
-                )
-            finally:
-                child.kill()
+                async with asyncio.timeout(self.spending.clock):
+                    answer = await _ask(tuple(self.preload), request)
+            except (TimeoutError, OSError):
+                raise ChildDied from None
+        succeeded, outcome = _read(answer)
         if not succeeded:
             raise outcome
         return cast(T, outcome)
 
 
-class _Child:
-    """One call: waited for on a thread, and killed from another one where nobody wants its answer any more."""
+async def _ask(preload: tuple[str, ...], request: bytes) -> bytes:
+    """Send a call to a new child, and wait for its answer and its end. Raises ChildDied, ChildOverspent, OSError.
 
-    def __init__(self, work: Callable[[Connection], None], preload: Sequence[str]) -> None:
-        self._work = work
-        self._preload = preload
-        self._process: ForkServerProcess | None = None
-        self._unwanted = False
-
-    def wait(self, clock: float) -> tuple[bool, Any]:
-        """Start it, and give whether it succeeded with its answer or exception. Raises ChildDied, ChildOverspent."""
-        context = multiprocessing.get_context("forkserver")
-        receiver, sender = context.Pipe(duplex=False)
-        with receiver:
-            with _bookkeeping, sender:
-                context.set_forkserver_preload([__name__, *self._preload])
-                process = context.Process(target=self._work, args=(sender,), daemon=True)
-                with suppress(BrokenPipeError):  # it died over its arguments
-                    process.start()
-                self._process = process
-            try:
-                outcome = receiver.recv() if not self._unwanted and receiver.poll(clock) else None
-            except (EOFError, OSError):
-                outcome = None
-            code = self._end(process)
-        if outcome is None:
-            raise ChildOverspent if code == -signal.SIGXCPU else ChildDied
-        return cast("tuple[bool, Any]", outcome)
-
-    def kill(self) -> None:
-        """End it, if it has not ended yet."""
-        self._unwanted = True
-        if self._process is not None:
-            with _bookkeeping:
-                if self._process is not None:
-                    self._process.kill()
-
-    def _end(self, process: ForkServerProcess) -> int | None:
-        # Nothing that it still does matters now; one that is dying already keeps its own reason.
-        wait([process.sentinel], timeout=0.1)
-        process.kill()
-        wait([process.sentinel])
-        with _bookkeeping:
-            self._process = None
-            process.join()
-            code = process.exitcode
-            process.close()
-        return code
+    It is killed as soon as nobody waits here any more: then our end of the socket is closed.
+    """
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            _server(preload).fork(theirs)
+        ours.setblocking(False)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died over its arguments
+            await loop.sock_sendall(ours, LENGTH.pack(len(request)) + request)
+        received = bytearray()
+        while piece := await loop.sock_recv(ours, _PIECE):
+            received += piece
+    size, answer = received[: LENGTH.size], bytes(received[LENGTH.size :])
+    if len(size) < LENGTH.size:
+        raise ChildDied
+    (length,) = LENGTH.unpack(size)
+    if length == KILLED + signal.SIGXCPU:
+        raise ChildOverspent
+    if length != len(answer):
+        raise ChildDied
+    return answer
 
 
-def _work(
-    function: Callable[..., Any], arguments: Sequence[Any], memory: int, processor: int, sender: Connection
-) -> None:
-    """Do the call, within its limits: what the child's process is there for."""
-    # An interrupt from the keyboard goes to all; the parent decides what becomes of the call.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    present = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    allowed = present + memory + OWN_MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
-    resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    outcome: tuple[bool, Any]
+class _Answer(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        if isinstance(found, type) and (issubclass(found, Exception) or dataclasses.is_dataclass(found)):
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} is no answer")
+
+
+def _read(answer: bytes) -> tuple[bool, Any]:
+    """Raises ChildDied for what no call of ours answers."""
     try:
-        outcome = True, function(*arguments)
-    except Exception as error:
-        outcome = False, error
-    sender.send(outcome)
+        succeeded, outcome = _Answer(io.BytesIO(answer)).load()
+    except Exception:
+        raise ChildDied from None
+    if not succeeded and not isinstance(outcome, Exception):
+        raise ChildDied
+    return succeeded, outcome
+
+
+class _Server:
+    """The process that children are copies of; started again if it has died."""
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._preload = list(preload)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def fork(self, work: socket.socket) -> None:
+        """Have a child read and write at this socket."""
+        if self._control is not None:
+            try:
+                socket.send_fds(self._control, [b"."], [work.fileno()])
+            except (BrokenPipeError, ConnectionResetError):
+                self.close()
+            else:
+                return
+        self._control = self._started()
+        socket.send_fds(self._control, [b"."], [work.fileno()])
+
+    def close(self) -> None:
+        """End it, and the children there are."""
+        if self._control is not None and self._process is not None:
+            self._control.close()
+            self._control = None
+            self._process.wait()
+
+    def _started(self) -> socket.socket:
+        # A message is one call's, whole.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            program = _PROGRAM.format(path=sys.path, control=theirs.fileno(), preload=self._preload)
+            self._process = subprocess.Popen(  # noqa: S603 - this Python and a program of ours
+                [sys.executable, "-B", "-c", program], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
+        return ours
+
+
+_servers: dict[tuple[str, ...], _Server] = {}
+
+
+def _server(preload: tuple[str, ...]) -> _Server:
+    return _servers.setdefault(preload, _Server(preload))
+
+
+@atexit.register
+def _close() -> None:
+    for server in _servers.values():
+        server.close()

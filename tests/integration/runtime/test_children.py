@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from shared.errors import Unavailable
 from shared.runtime.admission import Admission
 from shared.runtime.children import OWN_MEMORY, ChildDied, ChildOverspent, Children, Spending
+from shared.runtime.forkserver import LENGTH
 from tests.support.wait import until
 
 MIB = 1024 * 1024
@@ -73,6 +75,67 @@ async def test_one_that_is_killed_takes_nobody_along(number: int, tmp_path: Path
     (tmp_path / "go").touch()
     assert await beside
     assert await pool.run(allocate, 1, memory=0) == 1
+
+
+class Takeover:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("exit 3",)
+
+
+def take_over() -> object:
+    return Takeover()
+
+
+async def test_an_answer_is_read_as_data() -> None:
+    """A decoder that a picture has taken over answers what it likes."""
+    with pytest.raises(ChildDied):
+        await children().run(take_over, memory=0)
+    assert await children().run(allocate, 9, memory=0) == 9
+
+
+def answer_half() -> None:
+    os.write(3, LENGTH.pack(1000) + b"x" * 10)
+    os._exit(0)
+
+
+def server() -> int:
+    return os.getppid()
+
+
+async def test_half_an_answer_is_none() -> None:
+    with pytest.raises(ChildDied):
+        await children().run(answer_half, memory=0)
+
+
+async def test_where_the_server_was_killed_another_is_started() -> None:
+    pool = children()
+    first = await pool.run(server, memory=0)
+    os.kill(first, signal.SIGKILL)
+    # What is asked of it before that is noticed may be lost, and only that.
+    answers = [await asyncio.gather(pool.run(server, memory=0), return_exceptions=True) for _ in range(2)]
+    assert isinstance(answers[-1][0], int)
+    assert answers[-1][0] != first
+
+
+async def test_a_child_has_no_other_s_socket(tmp_path: Path) -> None:
+    """Else who asked for one would wait for the end of all that were begun after it."""
+    pool = children()
+    beside = [asyncio.create_task(pool.run(wait_for, tmp_path / "go", memory=0)) for _ in range(2)]
+    await until(lambda: len(started(tmp_path)) == 2, what="two children to run")
+    assert await pool.run(open_sockets, memory=0) == 1
+    (tmp_path / "go").touch()
+    await asyncio.gather(*beside)
+
+
+def open_sockets() -> int:
+    return len([place for place in range(100) if _is_socket(place)])
+
+
+def _is_socket(place: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(place).st_mode)
+    except OSError:
+        return False
 
 
 async def test_one_that_computes_for_ever_is_ended() -> None:
