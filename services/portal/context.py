@@ -1,5 +1,6 @@
 """What a page's handler is given: the request, who sent it, what the API says, and the page that answers."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -19,6 +20,9 @@ from services.portal.gateway import ApiProblem
 from services.portal.pages import NOTICES
 
 T = TypeVar("T")
+# Chromium turns a picture on a page by its orientation since this version; Safari and Firefox have done so for longer.
+TURNED_SINCE = 81
+_CHROMIUM = re.compile(r"Chrome/(\d+)\.")
 # On a dependency: whose people it asks for, "" for those of either issuer. Read by routing.py.
 ISSUER = "__issuer__"
 Access = enterprise.BrowserAccess | review.BrowserAccess
@@ -110,6 +114,13 @@ class PageContext:
     async def fetch(self, path: str, **request: Any) -> httpx2.Response:
         """Get what is not JSON; redirects are not followed. Raises ApiProblem."""
         return await self.portal.gateway.fetch("GET", path, **self._options(False, request))
+
+    async def picture(self, path: str, *headers: str, **params: Any) -> Response:
+        """Pass on a picture. A browser that does not turn it by its orientation gets it upright. Raises ApiProblem."""
+        known = _CHROMIUM.search(self.request.headers.get("user-agent", ""))
+        if known and int(known[1]) < TURNED_SINCE:
+            params["upright"] = True
+        return response_of(await self.fetch(path, params=params), *headers)
 
     def _options(self, once: bool, request: dict[str, Any]) -> dict[str, Any]:
         headers = request.pop("headers", {})

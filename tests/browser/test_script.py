@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 from playwright.async_api import Route, expect
 
 from deploy.embedded.demo import REVIEWER, REVIEWER_PASSWORD
 from deploy.journey import desk_item, register_enterprise, submit_application
 from deploy.journey import log_in_reviewer as reviewer_token
+from deploy.synthetic import picture
 from tests.browser.conftest import MakeUser, Site
 from tests.browser.steps import PASSWORD, log_in_enterprise, log_in_reviewer, upload
 from tests.browser.user import User
@@ -300,3 +302,18 @@ async def test_an_upload_in_which_nothing_moves_ends(site: Site, someone: MakeUs
     await user.page.clock.fast_forward(61_000)
     await expect(slot.get_by_role("alert")).to_contain_text("上传失败，请检查网络")
     go_on.set()
+
+
+@pytest.mark.parametrize("chosen_browser", ["browser", "old_browser"], ids=["of today", "Chromium 80"], indirect=True)
+async def test_a_picture_held_on_its_side_stands_upright(site: Site, someone: MakeUser, tmp_path: Path) -> None:
+    """Chromium 80 does not turn a picture by what it says of itself."""
+    user = await draft(site, someone, "南昌竖拍建设有限公司")
+    held = Image.Exif()
+    held[ExifTags.Base.Orientation] = 6
+    picture(640, 400, 77).save(tmp_path / "held.jpg", exif=held)
+    await upload(user, "id-front", tmp_path / "held.jpg")
+    shown = user.page.locator("#slot-id-front img")
+    await expect(shown).to_have_attribute("width", "400")
+    await expect(shown).to_have_js_property("naturalWidth", 400)
+    await expect(shown).to_have_js_property("naturalHeight", 640)
+    await user.look("held-on-its-side")

@@ -223,7 +223,7 @@ async def _store(context: SignedIn, application_id: UUID, kind: Kind, file: obje
 
 @router.get("/applications/{application_id}/images/{kind}")
 async def show_image(context: Enterprise, application_id: UUID, kind: Kind) -> Response:
-    return response_of(await context.fetch(f"{API}/{application_id}/images/{kind}"))
+    return await context.picture(f"{API}/{application_id}/images/{kind}")
 
 
 @router.post("/applications/{application_id}/images/{kind}")

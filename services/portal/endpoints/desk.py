@@ -18,7 +18,7 @@ from services.portal.api.review import (
     NeighboursRead,
     PageItemRead,
 )
-from services.portal.context import DeskReader, Reviewer, SignedIn, polling_fragment, response_of
+from services.portal.context import DeskReader, Reviewer, SignedIn, polling_fragment
 from services.portal.filters import Filters
 from services.portal.gateway import Refused
 from services.portal.reference import posts, reasons
@@ -272,7 +272,7 @@ async def show_image(
 ) -> Response:
     params = {} if revision is None else {"revision": revision}
     path = f"/renewal/v1/applications/{application_id}/images/{kind}"
-    return response_of(await context.fetch(path, params=params), "content-disposition")
+    return await context.picture(path, "content-disposition", **params)
 
 
 @router.post("/review/items/{application_id}/decision")

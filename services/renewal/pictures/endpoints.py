@@ -109,9 +109,13 @@ async def get_image(
     application_id: UUID,
     kind: ImageKind,
     revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    upright: Annotated[bool, Query(description="for browsers that do not turn a JPEG by its orientation")] = False,
 ) -> Response:
-    """The present picture, or the one submitted with `revision`. The audit trail notes which reviewer looked."""
-    served = await service.get_image(container, principal, application_id, kind, revision)
+    """The present picture, or the one submitted with `revision`. The audit trail notes which reviewer looked.
+
+    A JPEG says how it was held (Exif orientation), by which browsers turn it, Chromium since 81.
+    """
+    served = await service.get_image(container, principal, application_id, kind, revision, upright=upright)
     if served.link:
         return Response(status_code=307, headers={"Location": served.link})
     return Response(served.data, media_type=served.content_type, headers={"Content-Disposition": "inline"})

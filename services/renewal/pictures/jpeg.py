@@ -5,9 +5,12 @@ browsers do not look at it either.
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from services.renewal.pictures.plain import PlainJpeg
+from services.renewal.pictures.plain import segment as written
 from services.renewal.pictures.reduced import (
     INCOMPLETE,
     MAX_PARTS,
@@ -21,6 +24,9 @@ MAGIC = b"\xff\xd8\xff"
 END = b"\xff\xd9"
 # A progressive JPEG has about ten scans; a hostile one fits a hundred thousand into its bytes, 20 ms of decoding each.
 MAX_SCANS = 128
+
+# The least of a JPEG that is decoded to prove that it is one: a pixel for every block of eight by eight.
+EIGHTH = 8
 
 # A marker, whatever fills the place before it. Within pixels FF 00 is a value, and FF D0 to D7 belong to them as well.
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
@@ -69,6 +75,7 @@ class _Picture:
     exif: bytes = b""
     frame: _Frame | None = None
     scans: int = 0
+    plain: PlainJpeg = field(default_factory=PlainJpeg)
 
     def take(self, segment: _Segment) -> None:
         """Raises ImageInvalid."""
@@ -85,8 +92,7 @@ class _Picture:
             if self.frame is None or self.scans > MAX_SCANS:
                 raise ImageInvalid(UNREADABLE)
             _note_scan(self.frame, body)
-            self._keep(marker, body)
-            self.kept.append(segment.pixels)
+            self._keep(marker, body, segment.pixels)
         elif marker == _JFIF and body.startswith(b"JFIF\0") and len(body) >= len(_JFIF_HEADER):
             self._keep(marker, _JFIF_HEADER)
         elif marker == _ADOBE and body.startswith(b"Adobe") and len(body) >= _ADOBE_LENGTH:
@@ -94,8 +100,9 @@ class _Picture:
         elif marker == _EXIF and body.startswith(_EXIF_HEADER) and not self.exif:
             self.exif = without_exif_headers(body)
 
-    def _keep(self, marker: int, body: bytes) -> None:
-        self.kept.append(bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body)
+    def _keep(self, marker: int, body: bytes, pixels: bytes = b"") -> None:
+        self.kept += [written(marker, body), pixels]
+        self.plain.take(marker, body, pixels)
 
 
 def reduce(data: bytes) -> Reduced:
@@ -110,8 +117,27 @@ def reduce(data: bytes) -> Reduced:
         raise ImageInvalid(UNREADABLE if ended or len(picture.kept) == 1 else INCOMPLETE)
     if not ended and not frame.is_whole:
         raise ImageInvalid(INCOMPLETE)
-    pixels = b"".join([*picture.kept, END])
-    return Reduced("JPEG", pixels, frame.width, frame.height, picture.exif, ended, _memory(frame, picture.scans))
+    plain = picture.plain.whole()
+    return Reduced(
+        "JPEG",
+        plain or b"".join(picture.kept).rstrip(b"\xff") + END,
+        frame.width,
+        frame.height,
+        picture.exif,
+        ended,
+        plain is not None,
+        memory=_memory(frame, picture.scans),
+        # Whether a picture is whole that is not ended is not to be seen in an eighth of it.
+        memory_to_prove=_memory(frame, picture.scans, EIGHTH if plain and ended else 1),
+    )
+
+
+def with_orientation(data: bytes, orientation: int) -> bytes:
+    """Say in a plain picture how it was held (Exif, tag 0x0112), and nothing else."""
+    entry = struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+    exif = written(_EXIF, _EXIF_HEADER + b"MM\0*\0\0\0\x08" + entry)
+    at = 4 + int.from_bytes(data[4:6], "big") if data[3] == _JFIF else 2
+    return data[:at] + exif + data[at:]
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
@@ -182,12 +208,12 @@ def _note_scan(frame: _Frame, body: bytes) -> None:
         frame.final.get(body[place], set()).update(done)
 
 
-def _memory(frame: _Frame, scans: int) -> int:
-    """Estimate what decoding takes at its peak, in bytes.
+def _memory(frame: _Frame, scans: int, scale: int = 1) -> int:
+    """Estimate what decoding takes at its peak, in bytes, to one pixel of `scale` in each direction.
 
     Pixels take four bytes each, twice while they are turned or change their colours. The coefficients, two bytes each,
     are kept beside the first of these where they come in several scans.
     """
     pixels = frame.width * frame.height
     coefficients = 2 * sum(frame.shares.values()) if frame.progressive or scans > 1 else 0
-    return int(pixels * max(4 + coefficients, 8))
+    return int(pixels * max(4 / scale**2 + coefficients, 8 / scale**2))

@@ -16,6 +16,7 @@ from services.renewal.pictures.reduced import (
     ImageInvalid,
     Reduced,
     check_size,
+    has_another_face,
 )
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -109,25 +110,57 @@ def reduce(data: bytes) -> Reduced:
     ended = bool(others) and others[-1].kind == b"IEND"
     if not picture.pixels:
         raise ImageInvalid(UNREADABLE if ended else INCOMPLETE)
+    if header.colour == _PALETTE and picture.transparency:
+        picture.palette, picture.transparency = _on_white(picture.palette, picture.transparency), b""
     kept = [MAGIC, _written(b"IHDR", first.body)]
     optional = ((b"PLTE", picture.palette), (b"tRNS", picture.transparency))
     kept += [_written(kind, body) for kind, body in optional if body]
     kept += [_written(b"IDAT", b"".join(picture.pixels)), _written(b"IEND", b"")]
-    return Reduced("PNG", b"".join(kept), header.width, header.height, picture.exif, ended, _memory(header))
+    reduced, memory = b"".join(kept), _memory(header)
+    plain = ended and header.depth <= 8 and not picture.transparency and not has_another_face(reduced)
+    return Reduced(
+        "PNG", reduced, header.width, header.height, picture.exif, ended, plain, memory, memory_to_prove=memory
+    )
 
 
 def has_all_pixels(reduced: bytes) -> bool:
     """Tell whether the compressed stream of a reduced PNG holds every row, be it without its own end."""
+    return _inflated(reduced).missing <= 0
+
+
+def without_excess(reduced: bytes) -> bytes | None:
+    """Cut off what follows the end of a reduced PNG's compressed stream; None if the stream is not the rows alone."""
+    stream = _inflated(reduced)
+    if not stream.ended or stream.missing:
+        return None
+    if not stream.excess:
+        return reduced
+    *others, pixels, end = _chunks(reduced)
+    kept = [_written(chunk.kind, chunk.body) for chunk in others]
+    return b"".join([MAGIC, *kept, _written(b"IDAT", pixels.body[: -stream.excess]), _written(b"IEND", end.body)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """`missing` is how many bytes of rows the compressed stream lacks, `excess` how many bytes follow its own end."""
+
+    missing: int
+    ended: bool
+    excess: int
+
+
+def _inflated(reduced: bytes) -> _Stream:
     first, *others = _chunks(reduced)
     left = _header_of(first).raw_bytes
     rest = next(chunk.body for chunk in others if chunk.kind == b"IDAT")
     inflate = zlib.decompressobj()
     try:
-        while left > 0 and (piece := inflate.decompress(rest, 1 << 20)):
+        # Of more than there may be a byte is enough to know.
+        while left >= 0 and (piece := inflate.decompress(rest, min(left + 1, 1 << 20))):
             left, rest = left - len(piece), inflate.unconsumed_tail
     except zlib.error:
-        return False
-    return left <= 0
+        return _Stream(max(left, 1), ended=False, excess=0)
+    return _Stream(left, inflate.eof, len(inflate.unused_data))
 
 
 def _chunks(data: bytes) -> list[_Chunk]:
@@ -172,6 +205,15 @@ def _transparency(header: _Header, palette: bytes, body: bytes) -> bytes:
         return b""
     values = (int.from_bytes(body[place : place + 2], "big") for place in range(0, len(body), 2))
     return b"".join((value * 255 // (2**header.depth - 1) & 255).to_bytes(2, "big") for value in values)
+
+
+def _on_white(palette: bytes, transparency: bytes) -> bytes:
+    """Give a palette of which each colour stands on white."""
+    opaque = bytearray(palette)
+    for place, alpha in enumerate(transparency):
+        for at in range(3 * place, 3 * place + 3):
+            opaque[at] = 255 - ((255 - opaque[at]) * alpha + 127) // 255
+    return bytes(opaque)
 
 
 def _written(kind: bytes, body: bytes) -> bytes:

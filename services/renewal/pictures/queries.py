@@ -46,6 +46,14 @@ async def all_images(session: AsyncSession) -> AsyncIterator[tuple[str, str]]:
         yield row.object_key, row.sha256
 
 
+async def of_this_size(
+    session: AsyncSession, application_id: UUID, other_than: str, size: tuple[int, int]
+) -> Sequence[Image]:
+    """The present pictures of the other kinds that are so wide and high."""
+    others = sa.select(Image).where(Image.application_id == application_id, Image.kind != other_than, Image.current)
+    return (await session.scalars(others.where(Image.width == size[0], Image.height == size[1]))).all()
+
+
 async def retire_image(session: AsyncSession, application_id: UUID, kind: str) -> None:
     """Make room for another present picture of this kind."""
     present = sa.update(Image).where(Image.application_id == application_id, Image.kind == kind, Image.current)

@@ -1,8 +1,9 @@
 """Uploading and serving the three pictures of an application."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,9 +21,9 @@ from services.renewal.errors import (
 )
 from services.renewal.lifecycle import ENTERPRISE, record, wrong_state
 from services.renewal.models import Image
-from services.renewal.pictures import images, reduced
+from services.renewal.pictures import decoding, images, reduced
 from services.renewal.pictures import queries as picture_queries
-from services.renewal.pictures.decoding import NormalisedImage
+from services.renewal.pictures.images import NormalisedImage
 from services.renewal.service.applications import Overview, get_application, lock_editable
 from shared.audit import trail
 from shared.auth.tokens import Principal
@@ -33,6 +34,8 @@ from shared.runtime.admission import RETRY_AFTER
 from shared.runtime.children import ChildDied
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 LINK_LIFETIME = timedelta(minutes=5)
 NOT_NOW = "图片暂时无法处理，请稍后重新上传"
@@ -60,38 +63,82 @@ async def put_image(
         raise ApplicationNotFound
     if application.status not in EDITABLE:
         raise wrong_state(application)
-    picture = await _normalised(container, data)
+    picture = await _decoded(images.normalise(container.decoders, data))
     key = f"applications/{application_id}/{uuid4()}.{picture.extension}"
     try:
         await container.store.put(key, picture.data, picture.content_type)
     except StoreUnavailable:
         raise Unavailable("图片存储暂时不可用，请稍后重新上传", retry_after=5) from None
-    async with container.database.transaction() as session:
-        application = await lock_editable(session, enterprise_id, application_id)
-        await picture_queries.retire_image(session, application_id, kind)
-        now = container.clock.now()
-        row = Image(
-            id=uuid4(),
-            application_id=application_id,
-            kind=kind,
-            current=True,
-            object_key=key,
-            content_type=picture.content_type,
-            sha256=picture.sha256,
-            pixel_sha256=picture.pixel_sha256,
-            width=picture.width,
-            height=picture.height,
-            bytes=len(picture.data),
-            uploaded_at=now,
-        )
-        session.add(row)
-        record(session, application, f"upload_{kind}", ENTERPRISE, now)
-    return row
+    known_as, compared = picture.pixel_sha256, set[str]()
+    while True:
+        async with container.database.transaction() as session:
+            application = await lock_editable(session, enterprise_id, application_id)
+            unlike = await _hashed_otherwise(session, application_id, kind, picture, compared)
+            if not unlike:
+                await picture_queries.retire_image(session, application_id, kind)
+                row = _row(application_id, kind, key, picture, known_as, container.clock.now())
+                session.add(row)
+                record(session, application, f"upload_{kind}", ENTERPRISE, row.uploaded_at)
+                return row
+        for other in unlike:
+            compared.add(other.object_key)
+            if await _is_same(container, picture, other):
+                known_as = other.pixel_sha256
 
 
-async def _normalised(container: RenewalContainer, data: bytes) -> NormalisedImage:
+def _row(
+    application_id: UUID, kind: ImageKind, key: str, picture: NormalisedImage, known_as: str, now: datetime
+) -> Image:
+    return Image(
+        id=uuid4(),
+        application_id=application_id,
+        kind=kind,
+        current=True,
+        object_key=key,
+        content_type=picture.content_type,
+        sha256=picture.sha256,
+        pixel_sha256=known_as,
+        width=picture.width,
+        height=picture.height,
+        bytes=len(picture.data),
+        uploaded_at=now,
+    )
+
+
+async def _hashed_otherwise(
+    session: AsyncSession, application_id: UUID, kind: ImageKind, picture: NormalisedImage, compared: Collection[str]
+) -> Sequence[Image]:
+    """The present pictures that may be this one although their hashes differ: a PNG that is the copy of a JPEG, or what
+    the version before has stored."""
+    others = await picture_queries.of_this_size(session, application_id, kind, (picture.width, picture.height))
+    eighth = decoding.of_an_eighth(picture.pixel_sha256)
+    return [
+        other
+        for other in others
+        if decoding.of_an_eighth(other.pixel_sha256) != eighth and other.object_key not in compared
+    ]
+
+
+async def _is_same(container: RenewalContainer, picture: NormalisedImage, other: Image) -> bool:
+    """Compare all pixels of two pictures, whichever of them is known by an eighth of its own."""
+
+    async def all_of(pixel_sha256: str, data: bytes) -> str:
+        if not decoding.of_an_eighth(pixel_sha256):
+            return pixel_sha256
+        return await _decoded(images.fingerprint(container.decoders, data))
+
     try:
-        return await images.normalise(container.decoders, data)
+        data = await container.store.get(other.object_key) if decoding.of_an_eighth(other.pixel_sha256) else b""
+    except (ObjectMissing, StoreUnavailable):
+        # What cannot be had now cannot be compared; it is rare enough.
+        return False
+    return await all_of(picture.pixel_sha256, picture.data) == await all_of(other.pixel_sha256, data)
+
+
+async def _decoded(work: Awaitable[T]) -> T:
+    """What a decoder makes of a picture. Raises the image problems, and Unavailable where it was killed."""
+    try:
+        return await work
     except reduced.ImageTooLarge as error:
         raise ImageTooLargeProblem(error.message) from None
     except reduced.ImageTypeUnsupported as error:
@@ -162,9 +209,11 @@ async def get_image(
     application_id: UUID,
     kind: ImageKind,
     revision: int | None,
+    *,
+    upright: bool = False,
 ) -> ServedImage:
     """Find a picture. That of an id card shows its number, so a reviewer's look is audited before the picture is
-    given.
+    given. Where it has to be `upright`, that is its pixels and not what it says of itself.
 
     Raises ApplicationNotFound, ImageNotFound, Unavailable.
     """
@@ -179,12 +228,14 @@ async def get_image(
     if row is None:
         raise ImageNotFound
     try:
-        link = await container.store.presigned_url(row.object_key, LINK_LIFETIME)
+        link = None if upright else await container.store.presigned_url(row.object_key, LINK_LIFETIME)
         data = b"" if link else await container.store.get(row.object_key)
     except ObjectMissing:
         raise ImageNotFound from None
     except StoreUnavailable:
         raise Unavailable("图片存储暂时不可用，请稍后再试", retry_after=5) from None
+    if upright:
+        data = await _decoded(images.upright(container.decoders, data))
     if enterprise_id is None:
         detail = {"kind": kind, "revision": revision}
         async with container.database.transaction() as session:

@@ -5,14 +5,16 @@ import io
 import os
 import time
 from pathlib import Path
+from uuid import UUID
 
 import httpx2
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageChops, ImageOps
 
 from deploy.synthetic import jpeg, picture, png
 from services.renewal.pictures.reduced import MAX_BYTES
 from services.renewal.pictures.service import ORPHAN_AGE, sweep_orphans
+from services.renewal.queries import current_images
 from shared.files.storage import DirectoryStore
 from tests.support.keys import keys_in
 from tests.support.office import Office, problem
@@ -95,6 +97,64 @@ async def test_one_picture_for_two_kinds_is_refused_when_it_is_submitted(office:
     assert (await put(office, await new_draft(office), "id-back", jpeg(seed=3))).status_code == 200
     assert (await put(office, draft, "commitment-letter", jpeg(seed=5))).status_code == 200
     assert (await office.submit(draft)).status_code == 200
+
+
+def in_png(data: bytes) -> bytes:
+    copy = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        image.save(copy, "PNG")
+    return copy.getvalue()
+
+
+@pytest.mark.parametrize("first_in_png", [True, False])
+async def test_a_lossless_copy_is_the_same_picture_whichever_came_first(office: Office, first_in_png: bool) -> None:
+    data = jpeg(seed=6)
+    first, second = (in_png(data), data) if first_in_png else (data, in_png(data))
+    draft = await new_draft(office)
+    # As large, and another picture.
+    await put(office, draft, "commitment-letter", in_png(jpeg(seed=7)))
+    await put(office, draft, "id-front", first)
+    assert (await office.read(draft))["repeated_images"] == []
+    await put(office, draft, "id-back", second)
+    assert (await office.read(draft))["repeated_images"] == ["id-front", "id-back"]
+    # And a third time, in either form.
+    for data in (first, second):
+        await put(office, draft, "commitment-letter", data)
+        assert len((await office.read(draft))["repeated_images"]) == 3
+
+
+async def test_what_the_version_before_has_stored_is_the_same_picture(office: Office) -> None:
+    """Its hash was that of all pixels of the upload, in the store is what it made of them."""
+    draft = await new_draft(office)
+    await put(office, draft, "id-front", jpeg(seed=8))
+    with Image.open(io.BytesIO(jpeg(seed=8))) as image:
+        all_pixels = hashlib.sha256(b"800x500:" + image.tobytes()).hexdigest()
+    async with office.renewal.database.transaction() as session:
+        row = (await current_images(session, [UUID(draft)]))[UUID(draft)][0]
+        row.pixel_sha256 = all_pixels
+    await put(office, draft, "id-back", jpeg(seed=8))
+    await put(office, draft, "commitment-letter", jpeg(seed=9))
+    assert (await office.read(draft))["repeated_images"] == ["id-front", "id-back"]
+
+
+async def test_a_picture_is_given_upright_to_who_does_not_turn_it(office: Office) -> None:
+    held = Image.Exif()
+    held[ExifTags.Base.Orientation] = 6
+    data = io.BytesIO()
+    picture(640, 400, 11).save(data, "JPEG", exif=held)
+    draft = await new_draft(office)
+    answer = (await put(office, draft, "id-front", data.getvalue())).json()
+    assert (answer["width"], answer["height"]) == (400, 640)
+    served = (await get(office, draft, "id-front")).content
+    upright = (await get(office, draft, "id-front", upright=True)).content
+    with Image.open(io.BytesIO(served)) as kept, Image.open(io.BytesIO(upright)) as turned:
+        assert (kept.size, turned.size) == ((640, 400), (400, 640))
+        assert not turned.getexif()
+        difference = ImageChops.difference(ImageOps.exif_transpose(kept).convert("RGB"), turned)
+    assert max(difference.tobytes()) < 40
+    await put(office, draft, "id-back", jpeg(seed=12))
+    as_it_is = [(await get(office, draft, "id-back", upright=each)).content for each in (True, False)]
+    assert as_it_is[0] == as_it_is[1]
 
 
 async def swap(office: Office, application: str, *kinds: str) -> httpx2.Response:

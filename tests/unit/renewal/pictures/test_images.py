@@ -8,20 +8,21 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from deploy import synthetic
 from services.renewal.pictures import reduced
-from services.renewal.pictures.decoding import NormalisedImage, decode
-from services.renewal.pictures.images import reduce
+from services.renewal.pictures.decoding import decode
+from services.renewal.pictures.images import NormalisedImage, normalised, reduce
 from services.renewal.pictures.reduced import ImageError, ImageInvalid
 
 SIDE = reduced.MIN_SIDE
 
 
 def normalise(data: bytes) -> NormalisedImage:
-    return decode(reduce(data))
+    found = reduce(data)
+    return normalised(found, decode(found))
 
 
 def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
@@ -112,14 +113,21 @@ def exif(orientation: int = 1) -> bytes:
     return data.tobytes()
 
 
-def test_exif_turns_the_image_and_is_gone() -> None:
-    data = encoded(synthetic.picture(400, SIDE), "JPEG", exif=exif(orientation=6), comment=b"CameraMaker")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_of_exif_nothing_is_left_but_how_the_picture_was_held(orientation: int) -> None:
+    held = synthetic.picture(400, SIDE)
+    data = encoded(held, "JPEG", exif=exif(orientation), comment=b"CameraMaker")
     assert b"CameraMaker" in data
     found = normalise(data)
-    assert (found.width, found.height) == (SIDE, 400)
+    assert (found.width, found.height) == ((400, SIDE) if orientation < 5 else (SIDE, 400))
     assert b"CameraMaker" not in found.data
-    assert b"Exif" not in found.data
-    assert not opened(found).getexif()
+    assert dict(opened(found).getexif()) == ({} if orientation == 1 else {0x0112: orientation})
+    upright = ImageOps.exif_transpose(opened(found))
+    assert upright.size == (found.width, found.height)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert upright.tobytes() == expected.tobytes()
+    # Turned once, it stays as it is.
+    assert normalise(found.data) == found
 
 
 def test_metadata_of_png_is_gone() -> None:
@@ -161,7 +169,8 @@ def test_polyglots_lose_their_second_face() -> None:
 )
 def test_colour_modes(image: Image.Image, image_format: str, expected: tuple[int, int, int]) -> None:
     stored = opened(normalise(encoded(image, image_format)))
-    assert stored.mode == "RGB"
+    assert not stored.has_transparency_data or stored.getchannel("A").getextrema() == (255, 255)
+    stored = stored.convert("RGB")
     pixel = stored.getpixel((SIDE // 2, SIDE // 2))
     assert pixel == pytest.approx(expected, abs=2)
 
@@ -170,7 +179,7 @@ def test_transparent_palette_becomes_white() -> None:
     image = Image.new("P", (SIDE, SIDE), 0)
     image.putpalette([9, 9, 9])
     stored = opened(normalise(encoded(image, "PNG", transparency=0)))
-    assert stored.getpixel((0, 0)) == (255, 255, 255)
+    assert stored.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def animated(image_format: str) -> bytes:
