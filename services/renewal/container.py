@@ -20,7 +20,7 @@ class RenewalContainer(Container):
     store: ObjectStore
     people_per_day: int = 1000
     """different id numbers that one enterprise may ask about"""
-    import_chunk: int = 500
+    import_chunk: int = 2000
     """rows of a registry import that are one transaction"""
     uploads: Admission = field(default_factory=lambda: Admission(UPLOADS, waiting=0, each=UPLOADS_EACH))
     decoders: Children = field(

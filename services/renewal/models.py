@@ -32,8 +32,8 @@ IS_LIVE_AND_EXCLUSIVE = sa.text(f"{IS_LIVE.text} AND post_family IN ('{CONSTRUCT
 
 
 # domain.number_key of a held certificate's number; written out, because a plan for any parameters finds no index.
-NUMBER_KEY: sa.ColumnElement[str] = sa.literal_column(
-    f"ltrim(translate(certificate_number, '{FOLDED[0]}{MARKS}', '{FOLDED[1]}'), '0')"
+NUMBER_KEY = sa.literal_column(
+    f"ltrim(translate(certificate_number, '{FOLDED[0]}{MARKS}', '{FOLDED[1]}'), '0')", sa.Text
 )
 
 # Contexts of the encrypted columns `Person.id_number` and `HeldCertificate.sealed_number`.
@@ -96,6 +96,14 @@ class Person(Base):
     __table_args__ = (sa.Index("ix_people_name_characters", characters(sa.column("name")), postgresql_using="gin"),)
 
 
+def clear_number(cipher: FieldCipher, number: str, sealed: str | None) -> str:
+    return number if sealed is None else cipher.decrypt(sealed, CERTIFICATE_NUMBER)
+
+
+def shown_number(cipher: FieldCipher, number: str, sealed: str | None) -> str:
+    return masked(clear_number(cipher, number, sealed)) if sealed else number
+
+
 class HeldCertificate(Base):
     """A certificate of the registry, or of the platform (`application_id`). Valid: not void, replaced or expired.
 
@@ -131,13 +139,11 @@ class HeldCertificate(Base):
 
     def clear_number(self, cipher: FieldCipher) -> str:
         """The number as it was taken in. Raises DecryptionFailed."""
-        if self.sealed_number is None:
-            return self.certificate_number
-        return cipher.decrypt(self.sealed_number, CERTIFICATE_NUMBER)
+        return clear_number(cipher, self.certificate_number, self.sealed_number)
 
     def shown_number(self, cipher: FieldCipher) -> str:
         """The number as anybody may see it: an id number in it masked. Raises DecryptionFailed."""
-        return masked(self.clear_number(cipher)) if self.sealed_number else self.certificate_number
+        return shown_number(cipher, self.certificate_number, self.sealed_number)
 
 
 class Application(Base):

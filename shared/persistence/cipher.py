@@ -5,7 +5,6 @@ be moved from one purpose to another. The blind index is HMAC-SHA-256 under a ke
 """
 
 import base64
-import hashlib
 import hmac
 import os
 from collections.abc import Mapping
@@ -63,4 +62,4 @@ class FieldCipher:
 
     def blind_index(self, value: str) -> str:
         """Make 64 hex digits of a value: equal ones of equal values, and nothing else can be learnt without the key."""
-        return hmac.new(self._index_key, value.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._index_key, value.encode(), "sha256").hex()

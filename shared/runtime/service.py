@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -143,6 +144,8 @@ def serve(app: FastAPI, settings: ProcessSettings) -> None:
                 announcing.cancel()
 
     configure_tracing()
+    # What there is now stays: no collection has to look through it again, and what requests leave behind is little.
+    gc.freeze()
     # The server raises its signal again when it is done: as an exception, so that the last spans are still exported.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):

@@ -63,6 +63,10 @@ _LETTER_DOT = dict.fromkeys(map(ord, LETTER_DOTS), "·")
 _NAME = _NAMED | _LETTER_DOT
 _SOUGHT = _ROUND | dict.fromkeys(map(ord, ".。"), "·")
 
+# Of what these are made no function here changes anything: most of what tables hold, and quickly told.
+_CLEAN = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")
+_CLEAN_NUMBER = re.compile("[0-9A-Za-z\u4e00-\u9fff()/.〔〕]+(?:-[0-9A-Za-z\u4e00-\u9fff()/.〔〕]+)*")
+
 _AREA = r"(?:10|2[0-9]|[3-9][0-9]{2})"
 _MOBILE = re.compile(r"(?:\+?86|0086|0)?(1[3-9][0-9]{9})")
 _LANDLINE = re.compile(rf"(?:\+?86|0086)?(?:(?<![0-9])0|(?<=86)0?)({_AREA})([2-9][0-9]{{6,7}})")
@@ -72,6 +76,8 @@ _EXTENSION = re.compile(r"(?:-?(?:转分机|转接|分机号?|转|extension|ext|
 
 def person_name(text: str) -> str:
     """张　三 -> 张三, 张三· -> 张三, 阿卜杜拉 • 买买提 -> 阿卜杜拉·买买提, SMITH，JOHN -> SMITH, JOHN."""
+    if _CLEAN.fullmatch(text):
+        return text
     name = _visible(text, _NAME)
     name = re.sub("·+", "·", _DOT_BETWEEN_HAN.sub("·", name))
     name = _SPACE_AFTER_COMMA.sub(", ", _closed_up(name)).strip(" ,")
@@ -91,6 +97,8 @@ def enterprise_name(text: str) -> str:
 
 def certificate_number(text: str) -> str:
     """No spaces, one dash; brackets and ① stay as they are printed: 赣建安C〔2021〕—03 -> 赣建安C〔2021〕-03."""
+    if _CLEAN_NUMBER.fullmatch(text):
+        return text
     parts = enumerate(_NUMERAL.split(text))
     number = "".join(part if at % 2 else _visible(part, _NAMED) for at, part in parts).replace(" ", "")
     return _composed(re.sub("-+", "-", number))
@@ -98,6 +106,8 @@ def certificate_number(text: str) -> str:
 
 def identifier(text: str) -> str:
     """Give an id number or taxpayer id capitals, no spaces, no dashes."""
+    if _CLEAN.fullmatch(text):
+        return text.upper()
     return _composed(_visible(text, _PLAIN).replace(" ", "").replace("-", "").upper())
 
 
@@ -125,7 +135,7 @@ def phone(text: str) -> str:
 
 def line(text: str) -> str:
     """Text of one line, such as an address: spaces single, punctuation and symbols as typed."""
-    return " ".join(_as_typed(text).split())
+    return " ".join((text if text.isascii() else _as_typed(text)).split())
 
 
 def paragraph(text: str) -> str:
@@ -136,6 +146,8 @@ def paragraph(text: str) -> str:
 
 def search(text: str) -> str:
     """What stored and searched text is compared by, whatever its case: no spaces, one dot, dash and bracket."""
+    if _CLEAN.fullmatch(text):
+        return text
     return _composed(_visible(text, _NAMED).translate(_SOUGHT).replace(" ", ""))
 
 

@@ -46,8 +46,8 @@ from shared.web.validation import Identifier
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NDJSON = "application/x-ndjson"
 LINES = (
-    '{"rows_done": 500, "rows_total": 512}\n{"rows_done": 512, "rows_total": 512}\n'
-    '{"report": {"rows": 512, "created": 0, "updated": 0, "unchanged": 512, "failed": 0, "errors": []}}\n'
+    '{"rows_done": 2000, "rows_total": 2012}\n{"rows_done": 2012, "rows_total": 2012}\n'
+    '{"report": {"rows": 2012, "created": 0, "updated": 0, "unchanged": 2012, "failed": 0, "errors": []}}\n'
 )
 Step = int | ImportReport
 

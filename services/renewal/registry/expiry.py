@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 
 from shared.values.clock import business_day
 from shared.values.text import DASHES
@@ -29,6 +30,7 @@ class InvalidExpiry(ValueError):
     message = "有效期应为真实日期，例如 2027-05-31；长期有效的请留空或填写“长期”"
 
 
+@lru_cache(4096)
 def parse_expiry(text: str) -> date | None:
     """Read a day, also with a time of day, or as the end of a period (… 至 … 止, … ~ …, … — …); None for no expiry.
 

@@ -73,6 +73,9 @@ RowErrorCode = (
 _NAME_MARKS = " ·.,'-"
 _DIGITS = frozenset("0123456789")
 _NUMBER_MARKS = _DIGITS | frozenset("()-/.[]〔〕【】〖〗·_")
+# Of what most are made, told without a look at each character.
+_USUAL_NAME = re.compile("[\u4e00-\u9fa5]{1,50}")
+_USUAL_NUMBER = re.compile("[0-9A-Za-z\u4e00-\u9fa5()/.-]+")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
 _COMMA_BETWEEN_HAN = re.compile(f"[{HAN}], [{HAN}]")
 # What spreadsheets make of 5-1, and what stands in this column when cells have moved.
@@ -171,6 +174,8 @@ def _person(number: str, today: date, errors: list[RowError]) -> idnumber.IdNumb
 
 
 def _name(text: str, errors: list[RowError]) -> str:
+    if _USUAL_NAME.fullmatch(text):
+        return text
     name = person_name(text)
     if not name:
         errors.append(RowError("name", "name_missing", "请填写姓名"))
@@ -228,7 +233,10 @@ def _check_number(number: str, errors: list[RowError]) -> None:
     elif (
         len(number) > MAX_CERTIFICATE_NUMBER_CHARACTERS
         or _DIGITS.isdisjoint(number)
-        or not all(_is_letter(character) or character in _NUMBER_MARKS for character in number)
+        or not (
+            _USUAL_NUMBER.fullmatch(number)
+            or all(_is_letter(character) or character in _NUMBER_MARKS for character in number)
+        )
     ):
         message = f"证书编号应为{MAX_CERTIFICATE_NUMBER_CHARACTERS}个字符以内的数字、文字、括号、斜线和横线"
         errors.append(RowError(column, "certificate_number_invalid", message))

@@ -3,9 +3,10 @@
 Each of these locks the person first, as everyone does, and tells the desk afterwards.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -130,7 +131,7 @@ async def correct_certificate(
         await _check_not_being_numbered(session, person, {held.post, right.post})
     now = container.clock.now()
     if (right.post, right.valid_until) != (held.post, held.valid_until):
-        kept = {*superseded_values(held), (held.post, held.valid_until)} - {(right.post, right.valid_until)}
+        kept = {*superseded_values(held.superseded), (held.post, held.valid_until)} - {(right.post, right.valid_until)}
         held.superseded = [
             {"post": post, "valid_until": until.isoformat() if until else None}
             for post, until in sorted(kept, key=lambda values: (values[0], values[1] or date.max))
@@ -207,9 +208,9 @@ async def restate(
         applications.restate(application, principal.name, now)
 
 
-def superseded_values(held: HeldCertificate) -> Iterator[tuple[str, date | None]]:
-    """The posts and last days that were put right."""
-    for values in held.superseded:
+def superseded_values(superseded: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, date | None]]:
+    """The posts and last days of a certificate that were put right."""
+    for values in superseded:
         until = values["valid_until"]
         yield values["post"], date.fromisoformat(until) if until else None
 

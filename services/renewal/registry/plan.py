@@ -82,7 +82,8 @@ class Snapshot:
     Names by blind index, holdings by their numbers' `number_key`, and by blind index the names that were put right.
     `being_numbered` are by blind index the posts of approvals without number: the certificate that is about to be given
     shows the name, and names one of that post that it takes the place of. `digits` is how long the platform's own
-    numbers are, None if they are not digits only. `stated` are the numbers that rows of this import have told of.
+    numbers are, None if they are not digits only. `stated` are the hashes of the numbers that rows of this
+    import have told of: of numbers themselves a table has too many to keep.
     """
 
     names: MutableMapping[str, str]
@@ -90,12 +91,12 @@ class Snapshot:
     superseded_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     being_numbered: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digits: int | None = None
-    stated: set[str] = field(default_factory=set, compare=False)
+    stated: set[int] = field(default_factory=set, compare=False)
 
     def assess(self, index: str, row: RegistryRow) -> Change | list[RowError]:
         """Judge a row; nothing is changed. A certificate stays with who had it first, and neither one that the platform
         gave nor what a registrar has put right is the import's to change."""
-        known_name, is_known = self.names.get(index), index in self.names
+        known_name = self.names.get(index)
         name = row.name if row.name != known_name else None
         refusals = [NAME_CORRECTED] if name is not None and name in self.superseded_names.get(index, ()) else []
         holding, known, warning, is_new = None, None, None, False
@@ -109,14 +110,14 @@ class Snapshot:
                 holding, warning = Holding(index, certificate), self._warning(certificate, alike)
             elif not known.by_platform and known.certificate != certificate:
                 holding = Holding(index, certificate, superseded=known.superseded)
-                warning = REPEATED if certificate.number in self.stated else None
+                warning = REPEATED if hash(certificate.number) in self.stated else None
         if waiting := self.being_numbered.get(index):
             refusals += [] if name is None else [NAME_WHILE_NUMBERED]
             posts = _posts_at_stake(holding, None if is_new else known)
             refusals += [CERTIFICATE_WHILE_NUMBERED] if posts & waiting else []
         if refusals:
             return refusals
-        if not is_known or is_new:
+        if known_name is None or is_new:
             outcome: Outcome = "created"
         else:
             outcome = "unchanged" if name is None and holding is None else "updated"
@@ -142,6 +143,14 @@ class Snapshot:
             key = number_key(holding.number)
             others = (each for each in self.holdings.get(key, ()) if each.number != holding.number)
             self.holdings[key] = (*others, holding)
+
+    def follow(self, other: "Snapshot", change: Change) -> None:
+        """Know what another snapshot knows after the change, of what was changed."""
+        if change.name is not None:
+            self.names[change.index] = change.name
+        if change.holding is not None:
+            key = number_key(change.holding.number)
+            self.holdings[key] = other.holdings[key]
 
 
 def _posts_at_stake(holding: Holding | None, known: Holding | None) -> set[str]:
@@ -191,6 +200,6 @@ def plan(rows: Iterable[tuple[str, RegistryRow]], snapshot: Snapshot) -> list[Ch
         if isinstance(assessed, Change):
             snapshot.take(assessed)
             if row.certificate is not None:
-                snapshot.stated.add(row.certificate.number)
+                snapshot.stated.add(hash(row.certificate.number))
         planned.append(assessed)
     return planned

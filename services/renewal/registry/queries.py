@@ -1,49 +1,114 @@
 """SQL of the registry: people and the certificates they hold, a chunk of rows at a time."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from services.renewal.domain import LIVE, Status, number_key
-from services.renewal.models import MAY_NEED_SEALING, NUMBER_KEY, Application, HeldCertificate, Person, Post
+from services.renewal.models import (
+    MAY_NEED_SEALING,
+    NUMBER_KEY,
+    Application,
+    HeldCertificate,
+    Person,
+    Post,
+    shown_number,
+)
+from shared.persistence.bulk import BulkInsert, Given, run_async
+from shared.persistence.cipher import FieldCipher
 
-Known = tuple[HeldCertificate, str, HeldCertificate | None]
-"""A certificate, its holder's blind index, and of a wrong number the right one."""
+
+class KnownPerson(NamedTuple):
+    """What an import has to know of a person."""
+
+    id: UUID
+    id_number_index: str
+    name: str
+    superseded_names: Sequence[str]
+
+
+class KnownCertificate(NamedTuple):
+    """What an import has to know of a certificate: `owner` is its holder's blind index, and of a wrong number `right`
+    and `right_sealed` are the right one."""
+
+    id: UUID
+    owner: str
+    number: str
+    sealed_number: str | None
+    post: str
+    valid_until: date | None
+    application_id: UUID | None
+    voided_at: datetime | None
+    superseded: Sequence[dict[str, Any]]
+    updated_at: datetime
+    right: str | None
+    right_sealed: str | None
+
+    def shown_number(self, cipher: FieldCipher) -> str:
+        return shown_number(cipher, self.number, self.sealed_number)
+
 
 HeldWithPost = tuple[HeldCertificate, str, HeldCertificate | None]
 """A certificate, the name of its post, and of a wrong number the right one."""
 
 _RIGHT = aliased(HeldCertificate)
 
+# One parameter, sent in binary: a statement does not grow with a chunk.
+_ASKED = "ANY(%(asked)b::text[])"
+_PEOPLE = f"SELECT id, id_number_index, name, superseded_names FROM people WHERE id_number_index = {_ASKED} ORDER BY id"  # noqa: S608 - names of ours
+_LOCKED_PEOPLE = f"{_PEOPLE} FOR NO KEY UPDATE"
+# The expression of the index speaks of the table by its columns only, so nothing else is joined beside it.
+_CERTIFICATES = f"""SELECT held.id, people.id_number_index, held.certificate_number, held.sealed_number, held.post,
+    held.valid_until, held.application_id, held.voided_at, held.superseded, held.updated_at, good.certificate_number,
+    good.sealed_number
+FROM held_certificates held
+JOIN people ON people.id = held.person_id
+LEFT JOIN held_certificates good ON good.id = held.corrected_to
+WHERE held.id IN (SELECT id FROM held_certificates WHERE {NUMBER_KEY.name} = {_ASKED})
+ORDER BY held.created_at, held.certificate_number
+"""  # noqa: S608 - names of ours
 
-async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock: bool) -> dict[str, Person]:
+PEOPLE = BulkInsert(
+    Person,
+    ("id", "id_number", "id_number_index", "name", "sex", "birth_date", "created_at", "updated_at"),
+    on_conflict="(id_number_index) DO NOTHING",
+    returning=("id",),
+)
+CERTIFICATES = BulkInsert(
+    HeldCertificate,
+    ("id", "person_id", "post", "certificate_number", "sealed_number", "valid_until", "created_at", "updated_at"),
+    on_conflict="(certificate_number) DO NOTHING",
+    returning=("id",),
+)
+_RENAMED = Given({"id": sa.Uuid(), "name": sa.Text(), "updated_at": sa.DateTime(timezone=True)})
+_RENAME = f"""
+UPDATE people SET name = given.name, updated_at = given.updated_at FROM {_RENAMED.table} WHERE people.id = given.id
+"""  # noqa: S608 - names of ours
+_CHANGED = Given(
+    {"id": sa.Uuid(), "post": sa.Text(), "valid_until": sa.Date(), "updated_at": sa.DateTime(timezone=True)}
+)
+_CHANGE = f"""
+UPDATE held_certificates AS held SET post = given.post, valid_until = given.valid_until, updated_at = given.updated_at
+FROM {_CHANGED.table} WHERE held.id = given.id
+"""  # noqa: S608 - names of ours
+
+
+async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock: bool) -> dict[str, KnownPerson]:
     """Locked in order of id, as everyone does: a new certificate locks its person too, in whatever order they come."""
-    statement = sa.select(Person).where(Person.id_number_index.in_(sorted(set(indexes)))).order_by(Person.id)
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-    rows = await session.scalars(statement.execution_options(populate_existing=True))
-    return {row.id_number_index: row for row in rows}
+    rows = await run_async(session, _LOCKED_PEOPLE if lock else _PEOPLE, {"asked": sorted(set(indexes))})
+    return {person.id_number_index: person for person in map(KnownPerson._make, rows)}
 
 
-async def certificates_like(session: AsyncSession, numbers: Iterable[str]) -> dict[str, Known]:
+async def certificates_like(session: AsyncSession, numbers: Iterable[str]) -> dict[str, KnownCertificate]:
     """Certificates of these numbers, and those that only differ in their writing (`number_key`), by number."""
-    keys = {number_key(number) for number in numbers}
-    # The expression of the index speaks of the table by its columns only, so nothing else is joined beside it.
-    like = sa.select(HeldCertificate.id).where(NUMBER_KEY.in_(sorted(keys)))
-    statement = (
-        sa.select(HeldCertificate, Person.id_number_index, _RIGHT)
-        .join(Person, Person.id == HeldCertificate.person_id)
-        .outerjoin(_RIGHT, _RIGHT.id == HeldCertificate.corrected_to)
-        .where(HeldCertificate.id.in_(like))
-        .order_by(HeldCertificate.created_at, HeldCertificate.certificate_number)
-        .execution_options(populate_existing=True)
-    )
-    return {row[0].certificate_number: (row[0], row[1], row[2]) for row in await session.execute(statement)}
+    await session.flush()
+    rows = await run_async(session, _CERTIFICATES, {"asked": sorted({number_key(number) for number in numbers})})
+    return {certificate.number: certificate for certificate in map(KnownCertificate._make, rows)}
 
 
 async def newest_platform_number(session: AsyncSession) -> str | None:
@@ -65,19 +130,24 @@ async def known_numbers(session: AsyncSession, numbers: Iterable[str]) -> set[st
     return set(await session.scalars(statement.where(HeldCertificate.certificate_number.in_(sorted(set(numbers))))))
 
 
-async def insert_people(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> bool:
-    """Insert all, in order; False if another import has inserted one of them in the meantime."""
-    statement = insert(Person).on_conflict_do_nothing(index_elements=[Person.id_number_index])
-    return not rows or await _insert(session, statement.returning(Person.id), rows)
+async def insert(session: AsyncSession, into: BulkInsert, rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Insert people or certificates, in order; False if another import has inserted one of them in the meantime."""
+    return len(await into.write_async(session, rows)) == len(rows)
 
 
-async def insert_certificates(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> bool:
-    """As `insert_people`, for certificates."""
-    statement = insert(HeldCertificate).on_conflict_do_nothing(index_elements=[HeldCertificate.certificate_number])
-    return not rows or await _insert(session, statement.returning(HeldCertificate.id), rows)
+async def rename_people(session: AsyncSession, rows: Sequence[tuple[UUID, str, datetime]]) -> None:
+    """Rows of id, name and the moment."""
+    if rows:
+        await run_async(session, _RENAME, _RENAMED.parameters(rows))
 
 
-async def hand_over(session: AsyncSession, held: HeldCertificate, person_id: UUID) -> bool:
+async def change_certificates(session: AsyncSession, rows: Sequence[tuple[UUID, str, date | None, datetime]]) -> None:
+    """Rows of id, post, last day and the moment."""
+    if rows:
+        await run_async(session, _CHANGE, _CHANGED.parameters(rows))
+
+
+async def hand_over(session: AsyncSession, held: KnownCertificate, person_id: UUID) -> bool:
     """Give a void number to the person whose it is; False if somebody has made it valid in the meantime."""
     statement = (
         sa.update(HeldCertificate)
@@ -92,10 +162,6 @@ async def hand_over(session: AsyncSession, held: HeldCertificate, person_id: UUI
         .returning(HeldCertificate.id)
     )
     return await session.scalar(statement) is not None
-
-
-async def _insert(session: AsyncSession, statement: Any, rows: Sequence[dict[str, Any]]) -> bool:
-    return len((await session.scalars(statement, list(rows))).all()) == len(rows)
 
 
 async def certificates_of(session: AsyncSession, person: Person) -> Sequence[HeldWithPost]:
@@ -132,9 +198,10 @@ async def forget_certificate(session: AsyncSession, certificate_id: UUID) -> Non
 
 async def posts_being_numbered(session: AsyncSession, person_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
     """The posts of the people's approvals that have no number yet, by person; of the others nothing."""
+    asked = sa.any_(sa.bindparam("people", list(person_ids), type_=sa.ARRAY(sa.Uuid)))
     statement = (
         sa.select(Application.person_id, sa.func.array_agg(Application.post))
-        .where(Application.person_id.in_(sorted(person_ids)), Application.status == Status.approved)
+        .where(Application.person_id == asked, Application.status == Status.approved)
         .group_by(Application.person_id)
     )
     return {person_id: frozenset(posts) for person_id, posts in await session.execute(statement)}

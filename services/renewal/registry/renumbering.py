@@ -27,7 +27,7 @@ async def renumber(
     known = (await queries.certificates_like(session, [right.number])).get(right.number)
     if known is not None:
         # Removed, or a wrong number itself: the trail remembers that.
-        await queries.forget_certificate(session, known[0].id)
+        await queries.forget_certificate(session, known.id)
     held.certificate_number, held.sealed_number = right.number, sealing.ciphertext(container.cipher, right)
     try:
         await session.flush()
@@ -59,17 +59,16 @@ async def check_alike(
     Of another person's in another writing only if this one's was not that before: an import takes it and warns.
     """
     was_alike = number_key(number) == number_key(held.certificate_number)
-    for other, owner, right in (await queries.certificates_like(session, [number])).values():
-        is_own, is_void = owner == person.id_number_index, other.application_id is None and other.voided_at is not None
-        if other.id == held.id or is_void or right is not None:
+    for other in (await queries.certificates_like(session, [number])).values():
+        is_void = other.application_id is None and other.voided_at is not None
+        if other.id == held.id or is_void or other.right is not None:
             continue
-        if is_own:
-            shown = other.shown_number(container.cipher)
+        shown = other.shown_number(container.cipher)
+        if other.owner == person.id_number_index:
             raise CertificateTaken(f"该人员已登记证书 {shown}，是同一本证书的，请移除重复的一本")
-        if other.certificate_number == number:
+        if other.number == number:
             raise CertificateTaken
         if not was_alike:
-            shown = other.shown_number(container.cipher)
             raise CertificateTaken(
                 f"与另一人员已登记的证书编号 {shown} 只差开头的0或书写方式，请与原件核对；"
                 "登记在另一人员名下有误的，请先更正或移除那一本"

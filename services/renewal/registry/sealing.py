@@ -22,7 +22,8 @@ def sealed(cipher: FieldCipher, certificate: RegisteredCertificate) -> Registere
 
 def sealed_row(cipher: FieldCipher, row: RegistryRow) -> RegistryRow:
     """Do the same in a row."""
-    return row if row.certificate is None else replace(row, certificate=sealed(cipher, row.certificate))
+    certificate = row.certificate and sealed(cipher, row.certificate)
+    return row if certificate is row.certificate else replace(row, certificate=certificate)
 
 
 def ciphertext(cipher: FieldCipher, certificate: RegisteredCertificate) -> str | None:

@@ -7,6 +7,7 @@ from operator import add
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stdnum.iso7064 import mod_11_2
 
 from shared.values import idnumber
 from shared.values.idnumber import InvalidIdNumber
@@ -260,3 +261,10 @@ def test_masks() -> None:
     assert idnumber.mask_name("张三丰") == "张**"
     assert idnumber.mask_name("张") == "*"
     assert idnumber.mask_name("") == ""
+
+
+@given(st.from_regex(r"[0-9]{17}[0-9X]", fullmatch=True))
+def test_the_check_character_is_the_standard_s(number: str) -> None:
+    assert idnumber._has_right_check_character(number) == mod_11_2.is_valid(number)
+    right = number[:17] + mod_11_2.calc_check_digit(number[:17])
+    assert idnumber._has_right_check_character(right)

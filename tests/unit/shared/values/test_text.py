@@ -233,3 +233,21 @@ def test_private_use_codes_of_gbk_are_what_the_codec_says() -> None:
             assert known in (character, chr(code))
     assert text.private_use(text.person_name("张\ue863")) is None
     assert text.private_use("张\ue000三") == "\ue000"
+
+
+CLEANED_AT_ONCE: tuple[Kind, ...] = (
+    text.person_name,
+    text.certificate_number,
+    text.identifier,
+    text.line,
+    text.search,
+)
+
+
+@pytest.mark.parametrize("kind", CLEANED_AT_ONCE)
+@given(typed=st.text(st.sampled_from([*map(chr, range(32, 127)), *"一丿乙中华〇〔〕鿿龥赣建安"])))
+@example(typed="赣建安C〔2021〕-0001")
+@example(typed="a--b")
+def test_what_needs_no_cleaning_comes_out_as_if_it_had_been_cleaned(kind: Kind, typed: str) -> None:
+    # Nothing beside an invisible mark is taken for clean, and the mark itself goes.
+    assert kind(typed) == kind(f"\u200b{typed}")
