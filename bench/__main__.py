@@ -1,4 +1,4 @@
-"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,chain,listing,pages,submission,overload,uploads]`."""
+"""`make bench [ROUNDS=3] [ONLY=backbone,numbering,chain,listing,pages,submission,overload,uploads,importing]`."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import sys
 
 from bench.backbone import backbone
 from bench.chain import chain
+from bench.importing import importing
 from bench.listing import listing
 from bench.numbering import numbering
 from bench.overload import overload
@@ -24,6 +25,7 @@ BENCHES = {
     "submission": submission,
     "overload": overload,
     "uploads": uploads,
+    "importing": importing,
 }
 
 
