@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ import structlog
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\d{4})(?:\d{7}|\d{10,13})([\dXx]{4})(?![0-9A-Za-z])")
+SHORTEST_ID_NUMBER = 15
 SECRET_KEYS = re.compile(r"password|token|secret|session_id|authorization|answer|id_number|phone", re.IGNORECASE)
 
 
@@ -44,6 +46,8 @@ def bind_trace(traceparent: str | None) -> str:
 
 
 def _redact_text(value: str) -> str:
+    if len(value) < SHORTEST_ID_NUMBER:
+        return value
     return ID_NUMBER.sub(r"\1**********\2", value)
 
 
@@ -54,9 +58,16 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+@lru_cache(maxsize=1024)
+def _names_a_secret(key: str) -> bool:
+    return SECRET_KEYS.search(key) is not None
+
+
 def _redact_value(key: str, value: Any) -> Any:
-    if SECRET_KEYS.search(key) and not isinstance(value, bool | int):
+    if _names_a_secret(key) and not isinstance(value, bool | int):
         return "***"
+    if isinstance(value, str):
+        return _redact_text(value)
     if isinstance(value, bool | int | float | type(None)):
         return value
     if isinstance(value, Mapping):

@@ -48,15 +48,24 @@ class Full(Exception):
 
 
 class Door:
-    """Lets `at_once` requests in at once, and others wait for about `longest_wait` seconds at most."""
+    """Lets `at_once` requests in at once, and others wait for about `longest_wait` seconds at most: by the pace. Where
+    that has misled, and nobody is served any more, they are sent away after `patience` seconds."""
 
-    def __init__(self, at_once: int, longest_wait: float = 1.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        longest_wait: float = 1.0,
+        *,
+        patience: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.at_once = at_once
         self.longest_wait = longest_wait
         self.inside = 0
         self.pace = FIRST_PACE
         """seconds per request, measured while somebody waits"""
         self._clock = clock
+        self._patience = 2 * longest_wait if patience is None else patience
         self._line: deque[tuple[float, asyncio.Future[None]]] = deque()
         self._sample: tuple[float, int] | None = None
         self._promised = 0.0
@@ -79,8 +88,7 @@ class Door:
         place = (now, asyncio.get_running_loop().create_future())
         self._line.append(place)
         try:
-            # What it should never come to: the requests inside are not served at all.
-            async with asyncio.timeout(2 * self.longest_wait):
+            async with asyncio.timeout(self._patience):
                 await place[1]
         except BaseException as error:
             if place in self._line:

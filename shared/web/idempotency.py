@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from fastapi import Request, Response
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.errors import Invalid
+from shared.persistence.bulk import BulkInsert, run_async
 from shared.persistence.db import new_registry
 
 HEADER = "Idempotency-Key"
@@ -37,6 +37,16 @@ class IdempotencyKey(IdempotencyBase):
     __table_args__ = (sa.Index(None, "created_at"),)
 
 
+# Of every POST with a key, and so not built anew for each.
+_RESERVE = BulkInsert(
+    IdempotencyKey, ("scope", "key", "fingerprint"), on_conflict="DO NOTHING", returning=("fingerprint",)
+)
+_STORE = (
+    "UPDATE idempotency_keys SET status = %(status)s, body = %(body)s, media_type = %(media_type)s"
+    " WHERE scope = %(scope)s AND key = %(key)s"
+)
+
+
 class IdempotencyKeyInvalid(Invalid):
     code = "idempotency_key_invalid"
     detail = "Idempotency-Key 应为 1 至 100 个可见 ASCII 字符"
@@ -59,9 +69,7 @@ async def reserve_key(session: AsyncSession, request: Request, key: str, scope: 
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
     # Under a key of ours: the bare digest of a body that holds an id number could be found by trying all of them.
     fingerprint = request.app.state.container.cipher.blind_index(f"request:{digest}")
-    reserve = insert(IdempotencyKey).values(scope=scope, key=key, fingerprint=fingerprint)
-    reserved = await session.scalar(reserve.on_conflict_do_nothing().returning(IdempotencyKey.key))
-    if reserved is not None:
+    if await _RESERVE.write_async(session, [(scope, key, fingerprint)]):
         return None
     row = await session.get_one(IdempotencyKey, (scope, key))
     if row.fingerprint != fingerprint or row.status is None:
@@ -71,8 +79,5 @@ async def reserve_key(session: AsyncSession, request: Request, key: str, scope: 
 
 async def store_response(session: AsyncSession, key: str, scope: str, response: Response) -> None:
     """Keep the answer of the request that has reserved `key`."""
-    await session.execute(
-        sa.update(IdempotencyKey)
-        .where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
-        .values(status=response.status_code, body=bytes(response.body), media_type=response.headers.get("content-type"))
-    )
+    given = {"scope": scope, "key": key, "status": response.status_code, "body": bytes(response.body)}
+    await run_async(session, _STORE, {**given, "media_type": response.headers.get("content-type")})

@@ -11,6 +11,7 @@ from shared.errors import (
     Invalid,
     Malformed,
     NotFound,
+    Overloaded,
     Problem,
     TooLarge,
     TooMany,
@@ -31,6 +32,8 @@ PROBLEM_SCHEMA = {
         "status": {"type": "integer"},
         "code": {"type": "string", "description": "stable, for programs"},
         "detail": {"type": "string", "description": "Chinese, for people"},
+        "retry_after": {"type": "integer", "description": "seconds, as in Retry-After, where it is worth trying again"},
+        "ahead": {"type": "integer", "description": "of `overloaded`: how many others were told to come again before"},
         "errors": {
             "type": "array",
             "items": {
@@ -59,7 +62,7 @@ def _response(codes: list[str]) -> dict[str, Any]:
 
 
 def _always_possible(method: str, path: str, operation: dict[str, Any], limited: bool) -> list[type[Problem]]:
-    kinds: list[type[Problem]] = [Unavailable]
+    kinds: list[type[Problem]] = [Unavailable, Overloaded]
     if operation.get("security"):
         kinds += [Unauthenticated, Forbidden]
     if operation.get("parameters") or "requestBody" in operation or method == "post":

@@ -24,6 +24,9 @@ from tests.support.wait import until
 
 ROUNDS = 30
 WITHDRAWALS = 120
+WAITING = sa.text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -292,3 +295,21 @@ async def _all(office: Office, applications: Sequence[str], status: str) -> bool
 
 async def _equals(session: Any, query: sa.Select[Any], expected: int) -> bool:
     return bool(await session.scalar(query) == expected)
+
+
+async def test_a_submission_that_has_waited_sees_what_was_done_meanwhile(office: Office) -> None:
+    """Sent twice at once: the second finds the application as the first has left it."""
+    token = await office.harness.enterprise("重复提交建设有限公司")
+    ((draft,),) = await drafts(office, await new_people(office, 1), ["30"], [token])
+    person = sa.select(Application.person_id).where(Application.id == UUID(draft)).scalar_subquery()
+    async with office.renewal.database.transaction() as session:
+        await session.execute(sa.select(Person.id).where(Person.id == person).with_for_update())
+        sent = [asyncio.create_task(office.submit(draft, 0, token)) for _ in range(2)]
+
+        async def both_wait() -> bool:
+            async with office.renewal.database.engine.connect() as other:
+                return await other.scalar(WAITING) == 2
+
+        await until(both_wait, what="both to wait for the person")
+    first, second = sorted(await asyncio.gather(*sent), key=lambda answer: answer.status_code)
+    assert (first.status_code, second.status_code, second.json()["code"]) == (200, 409, "stale_revision")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.web.door import FIRST_PACE, LONGEST_ABSENCE, SAMPLE, Caller, Door, Full
+from tests.support.wait import PATIENCE
 
 
 class Time:
@@ -25,7 +26,7 @@ class Crowd:
 
     def __init__(self, at_once: int = 2, longest_wait: float = 1.0) -> None:
         self.time = Time()
-        self.door = Door(at_once, longest_wait, clock=self.time)
+        self.door = Door(at_once, longest_wait, patience=PATIENCE, clock=self.time)
         self.sent_away: list[Full] = []
         self.entered: list[int] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -103,7 +104,7 @@ async def test_where_all_are_signed_in_strangers_are_let_in_when_the_line_is_sho
     assert await crowd.come(Caller.anonymous)
 
 
-@pytest.mark.parametrize("pace", [0.001, 0.05, 0.4])
+@pytest.mark.parametrize("pace", [0.005, 0.05, 0.4])
 async def test_the_line_is_as_long_as_can_be_served_in_the_time(crowd: Crowd, pace: float) -> None:
     for _ in range(12 * SAMPLE):
         while not crowd.door.waiting:
@@ -180,7 +181,7 @@ async def test_who_gives_up_as_the_place_comes_gives_it_on(crowd: Crowd) -> None
 
 
 async def test_who_would_wait_for_ever_is_sent_away() -> None:
-    door = Door(1, longest_wait=0.02)
+    door = Door(1, patience=0.01)
     await door.enter(lambda: Caller.authority)
     with pytest.raises(Full):
         await door.enter(lambda: Caller.authority)
