@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.renewal import queries
+from services.renewal import queries, single
 from services.renewal.container import RenewalContainer
 from services.renewal.domain import (
     LABELS,
@@ -24,7 +24,7 @@ from services.renewal.domain import (
     next_status,
 )
 from services.renewal.errors import WrongState
-from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Image, Picture, Submission
+from services.renewal.models import ID_NUMBER, Application, HeldCertificate, Image, Picture
 from services.renewal.rules import Holdings, Rules
 from shared.contracts import renewal as contract
 from shared.contracts.certnumber import NumberAssigned
@@ -65,6 +65,21 @@ class Applications:
         rules = await Rules.load(session)
         holdings = await Holdings.load(session, rules, {row.person_id for row in rows.values()}, list(rows.values()))
         return cls(container, session, rows, rules, holdings, await queries.pictures_of(session, rows))
+
+    @classmethod
+    async def load_own(
+        cls, container: RenewalContainer, session: AsyncSession, application_id: UUID, enterprise_id: UUID
+    ) -> Self:
+        """Lock an application of this enterprise, if there is one, and its person, for what enterprises do: in two
+        statements. What is read beside it is to be looked at; changes of certificates would be written by nobody."""
+        row = await single.lock(session, application_id, enterprise_id)
+        if row is None:
+            return cls(container, session, {}, Rules({}, []), Holdings({}, {}, {}, {}), {})
+        beside = await single.read_beside(session, row)
+        rules = Rules(beside.posts, beside.limits)
+        person = row.person_id
+        holdings = Holdings(rules.posts, {person: beside.certificates}, {person: [row]}, {person: beside.live})
+        return cls(container, session, {row.id: row}, rules, holdings, {row.id: beside.pictures})
 
     def __getitem__(self, application_id: UUID) -> Application:
         """Raises PredecessorMissing for one that is not here yet: events come in any order."""
@@ -111,16 +126,9 @@ class Applications:
         application.revision += 1
         application.reason = DecisionReason()
         record(self._session, application, Action.submit, ENTERPRISE, at)
-        images = self.images[application.id]
-        self._session.add(
-            Submission(
-                application_id=application.id,
-                revision=application.revision,
-                post=application.post,
-                images={image.kind: str(image.id) for image in images},
-                submitted_at=at,
-            )
-        )
+        images = {image.kind: str(image.id) for image in self.images[application.id]}
+        submission = (application.id, application.revision, application.post, images, at)
+        queries.SUBMISSIONS.write_at_commit(self._session, [submission])
         self._announce(contract.RenewalSubmitted, application, at)
 
     def cancel(self, application: Application, at: datetime) -> None:

@@ -1,4 +1,5 @@
-"""All SQL of renewal but the registry's (registry/queries.py) and the pictures' (pictures/queries.py)."""
+"""All SQL of renewal but that of one application (single.py), the registry's (registry/queries.py) and the pictures'
+(pictures/queries.py)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -72,7 +73,8 @@ async def upsert_enterprises(session: AsyncSession, rows: Sequence[dict[str, Any
     )
 
 
-def _with_person_and_enterprise() -> sa.Select[Application]:
+def with_person_and_enterprise() -> sa.Select[Application]:
+    """Select applications with both, as they are now, whatever of them the session knows."""
     return (
         sa.select(Application)
         .join(Application.person)
@@ -86,7 +88,7 @@ async def find_application(
     session: AsyncSession, application_id: UUID, enterprise_id: UUID | None = None, *, lock: bool = False
 ) -> Application | None:
     """Find it with person and enterprise; another enterprise's application is not found. `lock` takes the row lock."""
-    statement = _with_person_and_enterprise().where(Application.id == application_id)
+    statement = with_person_and_enterprise().where(Application.id == application_id)
     if enterprise_id is not None:
         statement = statement.where(Application.enterprise_id == enterprise_id)
     if lock:
@@ -100,7 +102,7 @@ async def lock_applications(session: AsyncSession, ids: Iterable[UUID]) -> dict[
     these = among(Application.id, wanted)
     persons = sa.select(Application.person_id).where(these)
     await session.execute(sa.select(Person.id).where(Person.id.in_(persons)).order_by(Person.id).with_for_update())
-    statement = _with_person_and_enterprise().where(these).order_by(Application.id)
+    statement = with_person_and_enterprise().where(these).order_by(Application.id)
     rows = await session.scalars(statement.with_for_update(of=Application))
     return {row.id: row for row in rows}
 
@@ -132,7 +134,7 @@ async def search_applications(
 ) -> Sequence[Application]:
     """One more than the page holds."""
     statement = apply_filters(
-        _with_person_and_enterprise(),
+        with_person_and_enterprise(),
         (Application.enterprise_id, eq, search.enterprise_id),
         (Application.status, eq, search.status),
         (Person.name, contains, search.name),
@@ -242,6 +244,7 @@ class NewChange(NamedTuple):
 
 
 HISTORY = BulkInsert(Change, NewChange._fields)
+SUBMISSIONS = BulkInsert(Submission, ("application_id", "revision", "post", "images", "submitted_at"))
 ANSWERS = BulkInsert(Answer, ("decision_id", "application_id", "change_no", "code", "detail", "at"))
 CHANGED = BulkUpdate(
     Application,

@@ -308,7 +308,7 @@ async def test_a_submission_that_has_waited_sees_what_was_done_meanwhile(office:
 
         async def both_wait() -> bool:
             async with office.renewal.database.engine.connect() as other:
-                return await other.scalar(WAITING) == 2
+                return bool(await other.scalar(WAITING) == 2)
 
         await until(both_wait, what="both to wait for the person")
     first, second = sorted(await asyncio.gather(*sent), key=lambda answer: answer.status_code)

@@ -211,7 +211,7 @@ async def submit_application(
         raise _not_eligible(against)
     applications.submit(application, now)
     try:
-        await session.flush()
+        await applications.save()
     except IntegrityError as error:
         if violates(error, *EXCLUSIVE):
             raise NotEligible(reasons=[]) from None
@@ -234,9 +234,10 @@ async def _load_own(
     container: RenewalContainer, session: AsyncSession, enterprise_id: UUID, application_id: UUID
 ) -> Applications:
     """The enterprise's application under its person's lock and its own. Raises ApplicationNotFound."""
-    if await queries.find_application(session, application_id, enterprise_id) is None:
+    applications = await Applications.load_own(container, session, application_id, enterprise_id)
+    if application_id not in applications.rows:
         raise ApplicationNotFound
-    return await Applications.load(container, session, [application_id])
+    return applications
 
 
 async def commitment_letter(

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import threading
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from services.renewal.service import applications
 from shared.runtime.admission import Admission
 from shared.values.clock import business_day
 from tests.support.office import Office, problem
+from tests.support.sql import statements
 from tests.support.wait import PATIENCE, until
 
 
@@ -85,6 +87,17 @@ class TestSubmission:
                 422,
                 "invalid_request",
             )
+
+    async def test_takes_few_statements(self, office: Office) -> None:
+        """Two that read and three that write beside the event, whatever the person holds and has under way."""
+        person = await office.person("10", "20")
+        drafts = [await office.draft(person, post) for post in ("30", "40")]
+        for draft in drafts:
+            with statements(office.renewal.database) as sent:
+                assert (await office.submit(draft["id"])).status_code in {200, 409}
+            # What else the process does meanwhile is about other tables.
+            own = [each for each in sent if re.search(r"\b(applications|people|history|submissions|posts)\b", each)]
+            assert len(own) <= 5, "\n".join(own)
 
     async def test_is_repeated_under_the_same_key(self, office: Office) -> None:
         draft = await office.draft(await office.person(), "10")
