@@ -62,9 +62,8 @@ class EmbeddedPostgres:
                 self._stop()
             self._password = (self._home / "password").read_text()
             self._port = free_port()
-            options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
             undo.callback(self._stop)
-            self._run("pg_ctl", "start", "-w", "-t", "120", "-D", self._cluster, "-o", f"-p {self._port} {options}")
+            self._start()
             self._exit = undo.pop_all()
         return self
 
@@ -111,6 +110,10 @@ class EmbeddedPostgres:
         except (OSError, IndexError, ValueError):
             return False
         return True
+
+    def _start(self) -> None:
+        options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+        self._run("pg_ctl", "start", "-w", "-t", "120", "-D", self._cluster, "-o", f"-p {self._port} {options}")
 
     def _stop(self) -> None:
         self._run("pg_ctl", "stop", "-w", "-t", "120", "-m", "fast", "-D", self._cluster, check=False)

@@ -24,7 +24,7 @@ from services.renewal.registry.sealing import seal_stored
 from services.renewal.service.resync import Reminder, tell_digests
 from services.renewal.settings import RenewalSettings
 from shared.errors import TooLarge
-from shared.files.storage import DirectoryStore, MinioStore, ObjectStore
+from shared.files.storage import DirectoryStore, MinioStore, ObjectStore, StoreTimings
 from shared.files.tables.filetypes import MAX_FILE_BYTES
 from shared.observability.telemetry import get_logger
 from shared.persistence.rotation import Encrypted
@@ -58,6 +58,7 @@ def build_store(settings: RenewalSettings) -> ObjectStore:
         secure=settings.s3_secure,
         region=settings.s3_region,
         public_endpoint=settings.s3_public_endpoint,
+        timings=StoreTimings(read=settings.s3_seconds, deadline=settings.s3_seconds + 4),
     )
 
 

@@ -35,6 +35,7 @@ class RenewalSettings(Settings):
     s3_bucket: str = "ganzheng-renewal"
     s3_region: str = "us-east-1"
     s3_secure: bool = True
+    s3_seconds: float = Field(default=10, ge=1, le=60, description="how long a request waits for the store's answer")
     s3_public_endpoint: PublicEndpoint | None = Field(
         default=None, description="host of links for browsers; none: through the API"
     )

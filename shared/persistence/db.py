@@ -21,6 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction, r
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from shared.observability.telemetry import get_logger
+from shared.persistence.connections import READ_ONLY, STATEMENT_SECONDS, connect_args, guard_connections
 from shared.persistence.pings import spare_pings
 
 log = get_logger(__name__)
@@ -33,20 +34,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
-# A stuck statement or a forgotten transaction must not hold rows that other people wait for.
-SESSION_OPTIONS = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "timezone": "UTC",
-        "statement_timeout": "20s",
-        "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "15s",
-    }.items()
-)
 # Serialization failure, deadlock, lock timeout, statement timeout, idle transaction ended.
 CONTENTION = frozenset({"40001", "40P01", "55P03", "57014", "25P03"})
-# A standby, or a primary that another one takes over from.
-READ_ONLY = "25006"
 # Connection exceptions, insufficient resources, operator intervention, trouble of the server's own machine.
 OUTAGE_STATES = ("08", "53", "57P", "58", READ_ONLY)
 
@@ -63,10 +52,6 @@ def new_registry(own_types: Mapping[Any, Any] | None = None) -> registry:
         list[dict[str, Any]]: JSONB,
     }
     return registry(metadata=sa.MetaData(naming_convention=NAMING), type_annotation_map={**types, **(own_types or {})})
-
-
-def connect_args() -> dict[str, Any]:
-    return {"options": SESSION_OPTIONS, "connect_timeout": 5}
 
 
 class ReadOnlyDatabase(ConnectionError):
@@ -87,16 +72,6 @@ def is_outage(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same work can succeed later: an outage, a deadlock, a lock or statement timeout."""
     return is_outage(error) or (isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONTENTION)
-
-
-def leave_old_primary(engine: sa.Engine) -> None:
-    """Let the first write that a server refuses as read-only renew all connections of the engine's pool: they may
-    still lead to a server that is no longer the primary, and would go on doing so for as long as it runs."""
-
-    @sa.event.listens_for(engine, "handle_error")
-    def _notice(context: sa.engine.ExceptionContext) -> None:
-        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
-            context.is_disconnect = True
 
 
 def after_commit(session: AsyncSession | Session, callback: Callable[[], None]) -> None:
@@ -137,9 +112,9 @@ def violates(error: IntegrityError, *constraints: str) -> bool:
 
 
 class Database:
-    """One service's database: a pool of connections, each with the time limits of SESSION_OPTIONS."""
+    """One service's database: a pool of connections, on which no statement takes longer than `seconds`."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, seconds: float = STATEMENT_SECONDS) -> None:
         self.engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -147,9 +122,9 @@ class Database:
             pool_timeout=10,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args=connect_args(),
+            connect_args=connect_args(seconds),
         )
-        leave_old_primary(self.engine.sync_engine)
+        guard_connections(self.engine.sync_engine, seconds)
         spare_pings(self.engine.sync_engine)
         self._pool = cast(AsyncAdaptedQueuePool, self.engine.pool)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

@@ -30,12 +30,11 @@ async def away(stack: Stack, name: str) -> AsyncIterator[None]:
 
 
 async def holds(stack: Stack, queue: Queue, number: int) -> bool:
-    url = stack.processes.environment["GANZHENG_BROKER_URL"]
-    return await stack.rabbitmq.queue_depth(url, queue.name) >= number
+    return await stack.rabbitmq.queue_depth(stack.broker_url, queue.name) >= number
 
 
 async def lose(stack: Stack, queue: Queue, what: str) -> None:
-    async with await aio_pika.connect(stack.processes.environment["GANZHENG_BROKER_URL"]) as administrator:
+    async with await aio_pika.connect(stack.broker_url) as administrator:
         channel = await administrator.channel()
         if what == "queue":
             await channel.queue_delete(queue.name)

@@ -32,18 +32,31 @@ def statements(database: Database | None = None, *, unrolled: bool = False) -> I
 
 
 @contextmanager
-def read_only(database: Database) -> Iterator[None]:
+def read_only(database: Database | str) -> Iterator[None]:
     """The database as a failover leaves it: everybody is thrown out, and who comes back may only read, as long as the
     block lasts."""
-    url = database.engine.url.set(drivername="postgresql")
-    name = sql.Identifier(str(url.database))
-    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as admin:
+    url = database if isinstance(database, str) else database.engine.url.render_as_string(hide_password=False)
+    name = sql.Identifier(str(sa.make_url(url).database))
+    with _administrator(url) as admin:
         admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        admin.execute(_THROW_OUT)
         try:
             yield
         finally:
             admin.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+
+
+def throw_out(url: str) -> None:
+    """End all connections to the database."""
+    with _administrator(url) as admin:
+        admin.execute(_THROW_OUT)
+
+
+_THROW_OUT = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def _administrator(url: str) -> psycopg.Connection:
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)

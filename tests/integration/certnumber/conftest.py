@@ -8,7 +8,8 @@ from services.certnumber.app import build
 from services.certnumber.consumers import SUBSCRIPTIONS
 from services.certnumber.container import CertnumberContainer
 from shared.messaging import Consumer
-from shared.persistence.db import connect_args, migrate
+from shared.persistence.connections import connect_args
+from shared.persistence.db import migrate
 from tests.support.backing import Postgres
 from tests.support.numbering import Asleep, new_settings
 

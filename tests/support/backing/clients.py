@@ -9,16 +9,18 @@ from urllib.parse import urlsplit
 import aio_pika
 import httpx2
 import psycopg
+import pytest
 from psycopg import sql
 
-from tests.support.backing.provider import Provider
+from tests.support.backing.provider import Provider, Unusable
 
 
 class Postgres:
     """`admin_url` and all URLs given out are SQLAlchemy's, `postgresql+psycopg://`, as superuser."""
 
-    def __init__(self, admin_url: str) -> None:
-        self.admin_url = admin_url
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.admin_url = provider.start_postgres()
         self._made: set[str] = set()
         self._templates: dict[str, str] = {}
 
@@ -62,6 +64,15 @@ class Postgres:
             yield self.create_database(name, template=template)
         finally:
             self.drop_database(name)
+
+    @asynccontextmanager
+    async def killed(self) -> AsyncIterator[None]:
+        """Gone as by `kill -9` until the block ends, then there again with the same data."""
+        await asyncio.to_thread(self._provider.kill_postgres)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._provider.revive_postgres)
 
     def drop_all(self) -> None:
         for name in tuple(self._made):
@@ -124,3 +135,27 @@ class RabbitMQ:
     async def restart(self) -> None:
         await self.stop()
         await self.start()
+
+    @asynccontextmanager
+    async def alarmed(self) -> AsyncIterator[None]:
+        """Out of memory, as it thinks, as long as the block lasts: it takes nothing from who publishes."""
+        limit = ("set_vm_memory_high_watermark", "0.000001")
+        await asyncio.to_thread(self._provider.control_rabbitmq, *limit)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._provider.control_rabbitmq, limit[0], "0.4")
+
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        """Not a byte is left on its disk, as long as the block lasts; started again afterwards if it did not bear that.
+        Skips the test where the disk is everybody's."""
+        try:
+            await asyncio.to_thread(self._provider.fill_rabbitmq)
+        except Unusable as problem:
+            pytest.skip(str(problem))
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._provider.empty_rabbitmq)
+            await self.start()

@@ -35,6 +35,8 @@ class DockerBacking:
         self._password = secrets.token_hex(12)
         self._started: list[DockerContainer] = []
         self._broker: tuple[DockerContainer, RabbitMQAddress] | None = None
+        self._postgres: DockerContainer | None = None
+        self._database_url = ""
         problem = _problem()
         if problem:
             raise Unusable(f"no Docker engine with our images: {problem}")
@@ -47,9 +49,20 @@ class DockerBacking:
             .with_command("postgres -c max_connections=300 -c fsync=off"),
             5432,
         )
+        self._postgres = self._started[-1]
         url = f"postgresql+psycopg://postgres:{self._password}@{host}:{port}/postgres"
+        self._database_url = url
         poll(partial(postgres_answers, url), PATIENCE, "PostgreSQL's container")
         return url
+
+    def kill_postgres(self) -> None:
+        if self._postgres is not None:
+            self._postgres.get_wrapped_container().kill()
+
+    def revive_postgres(self) -> None:
+        if self._postgres is not None:
+            self._postgres.get_wrapped_container().start()
+            poll(partial(postgres_answers, self._database_url), PATIENCE, "PostgreSQL's container, again")
 
     def start_rabbitmq(self) -> RabbitMQAddress:
         if self._broker is None:
@@ -78,6 +91,18 @@ class DockerBacking:
     def thaw_rabbitmq(self) -> None:
         if self._broker is not None:
             self._broker[0].get_wrapped_container().unpause()
+
+    def control_rabbitmq(self, *command: str) -> None:
+        if self._broker is not None:
+            code, output = self._broker[0].exec(["rabbitmqctl", *command])
+            if code:
+                raise RuntimeError(output.decode(errors="replace"))
+
+    def fill_rabbitmq(self) -> None:
+        raise Unusable("a container's disk is the host's: run this test with BACKING=local, as root")
+
+    def empty_rabbitmq(self) -> None:
+        pass
 
     def start_s3(self) -> S3Address:
         host, (port,) = self._run(

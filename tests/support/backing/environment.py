@@ -38,6 +38,21 @@ class EnvironmentBacking:
     def stop_rabbitmq(self) -> None:
         raise Unusable("the broker of TEST_AMQP_URL is not ours: run this test with BACKING=docker or local")
 
+    def kill_postgres(self) -> None:
+        raise Unusable("the server of TEST_POSTGRES_URL is not ours: run this test with BACKING=docker or local")
+
+    def revive_postgres(self) -> None:
+        pass
+
+    def control_rabbitmq(self, *_: str) -> None:
+        self.stop_rabbitmq()
+
+    def fill_rabbitmq(self) -> None:
+        self.stop_rabbitmq()
+
+    def empty_rabbitmq(self) -> None:
+        pass
+
     def freeze_rabbitmq(self) -> None:
         self.stop_rabbitmq()
 

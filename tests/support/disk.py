@@ -1,0 +1,52 @@
+"""A small disk of its own, which a test may fill without anybody else's being full."""
+
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+MEGABYTE = 1024 * 1024
+
+
+class NoDisk(Exception):
+    """Only root may have one; the message says so."""
+
+
+class SmallDisk:
+    """A file system in memory, mounted on `path` while the block lasts; where none can be, a plain directory, which
+    cannot be filled."""
+
+    def __init__(self, path: Path, *, megabytes: int) -> None:
+        self.path = path
+        self._size = megabytes
+        self._problem: str | None = None
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            options = f"size={self._size}m,mode=0755"
+            mount = ["mount", "-t", "tmpfs", "-o", options, "ganzheng-test", str(self.path)]
+            subprocess.run(mount, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", "") or str(error)
+            self._problem = f"a small disk has to be mounted, and only root may: {said.strip()}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._problem is None:
+            # Lazily: whoever still holds a file of it keeps it for that long and no longer.
+            subprocess.run(["umount", "--lazy", self.path], check=True)
+
+    def fill(self) -> None:
+        """Leave not a byte. Raises NoDisk."""
+        if self._problem is not None:
+            raise NoDisk(self._problem)
+        with (self.path / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(MEGABYTE))
+
+    def empty(self) -> None:
+        (self.path / "ballast").unlink(missing_ok=True)
