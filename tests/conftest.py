@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers what needs servers, unless only unit tests are asked for: it imports every service."""
     gc.disable()
     if not all(argument.startswith("tests/unit") for argument in config.args):
-        for name in ("backing", "platform", "stack"):
+        for name in ("backing", "platform", "stack", "toy"):
             config.pluginmanager.import_plugin(f"tests.support.{name}")
     config.pluginmanager.import_plugin("tests.support.spans")
 

@@ -80,7 +80,7 @@ class Numbering:
         self._limit = settings.numbering_batch
         self._clock = clock
         self._outbox = outbox
-        self.engine = create_engine(settings.database_url.get_secret_value(), settings.database_seconds)
+        self.engine = create_engine(settings.database_url.get_secret_value())
 
     def run(self) -> int:
         """Number until no full batch waits or RUN_SECONDS are over; gives how many approvals were handled."""

@@ -54,11 +54,7 @@ def build_container(
 ) -> C:
     """Build a service's container. `client` fetches other services' JWKS, `own` are the parts only this service has."""
     clock = clock or SystemClock()
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.database_pool,
-        seconds=settings.database_seconds,
-    )
+    database = Database(settings.database_url.get_secret_value(), pool_size=settings.database_pool)
     cipher = FieldCipher(
         parse_keys(settings.data_keys.get_secret_value()), parse_key(settings.index_key.get_secret_value())
     )

@@ -25,7 +25,6 @@ from sqlalchemy.engine import make_url
 
 from shared.messaging.health import STALL_TIMEOUT
 from shared.persistence.cipher import KEY_BYTES
-from shared.persistence.connections import STATEMENT_SECONDS
 from shared.runtime.guessable import is_guessable_key, is_guessable_password
 
 
@@ -162,9 +161,6 @@ class Settings(ProcessSettings):
 
     database_url: SecretStr
     database_pool: int = Field(default=10, ge=1, le=200)
-    database_seconds: float = Field(
-        default=STATEMENT_SECONDS, ge=2, le=600, description="what a statement may take; a wait for a lock half of it"
-    )
     broker_url: BrokerUrl | None = None
     broker_heartbeat: int = Field(default=10, ge=1, le=60, description="seconds; two missed ones end a connection")
     stall_seconds: float = Field(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.messaging import (
+    BrokerTimings,
     Consumer,
     DeadLetters,
     Event,
@@ -28,6 +29,7 @@ from shared.messaging import (
     Subscription,
 )
 from shared.messaging.tables import InboxMessage, OutboxMessage, PlatformBase
+from shared.persistence.connections import STATEMENT_SECONDS
 from shared.persistence.db import Database, after_commit
 from shared.web.idempotency import IdempotencyBase
 from tests.support.clock import START
@@ -162,9 +164,16 @@ class Backbone:
 
 
 @asynccontextmanager
-async def backbone(url: str, amqp_url: str | None) -> AsyncIterator[Backbone]:
+async def backbone(
+    url: str,
+    amqp_url: str | None,
+    *,
+    parts: Iterable[str] = ("relay", "consumers"),
+    seconds: float = STATEMENT_SECONDS,
+    timings: BrokerTimings = BrokerTimings(),
+) -> AsyncIterator[Backbone]:
     """On RabbitMQ, or in-process without `amqp_url`."""
-    database = Database(url)
+    database = Database(url, seconds=seconds)
     orders = {queue.name: Orders(queue) for queue in QUEUES}
     consumers = [Consumer(subscription(queue), orders[queue.name], database) for queue in QUEUES]
     tasks: list[asyncio.Task[None]] = []
@@ -172,10 +181,13 @@ async def backbone(url: str, amqp_url: str | None) -> AsyncIterator[Backbone]:
     if amqp_url is None:
         transport = InProcessBus(consumers)
     else:
-        transport = RabbitMQ(amqp_url, QUEUES, name="test")
+        transport = RabbitMQ(amqp_url, QUEUES, name="test", timings=timings)
         await transport.declare()
-        tasks += [asyncio.create_task(transport.consume(consumer)) for consumer in consumers]
-    tasks.append(asyncio.create_task(Relay(OUTBOX, database, transport, max_backoff=timedelta(milliseconds=300)).run()))
+        if "consumers" in parts:
+            tasks += [asyncio.create_task(transport.consume(consumer)) for consumer in consumers]
+    if "relay" in parts:
+        relay = Relay(OUTBOX, database, transport, max_backoff=timedelta(milliseconds=300))
+        tasks.append(asyncio.create_task(relay.run()))
     try:
         yield Backbone(database, transport, orders)
     finally:

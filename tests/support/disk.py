@@ -1,5 +1,6 @@
 """A small disk of its own, which a test may fill without anybody else's being full."""
 
+import pwd
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -17,18 +18,20 @@ class SmallDisk:
     """A file system in memory, mounted on `path` while the block lasts; where none can be, a plain directory, which
     cannot be filled."""
 
-    def __init__(self, path: Path, *, megabytes: int) -> None:
+    def __init__(self, path: Path, *, megabytes: int, owner: str = "root") -> None:
         self.path = path
         self._size = megabytes
+        self._owner = owner
         self._problem: str | None = None
 
     def __enter__(self) -> Self:
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            options = f"size={self._size}m,mode=0755"
+            user = pwd.getpwnam(self._owner)
+            options = f"size={self._size}m,mode=0755,uid={user.pw_uid},gid={user.pw_gid}"
             mount = ["mount", "-t", "tmpfs", "-o", options, "ganzheng-test", str(self.path)]
             subprocess.run(mount, check=True, capture_output=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, KeyError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", "") or str(error)
             self._problem = f"a small disk has to be mounted, and only root may: {said.strip()}"
         return self
@@ -39,6 +42,10 @@ class SmallDisk:
         if self._problem is None:
             # Lazily: whoever still holds a file of it keeps it for that long and no longer.
             subprocess.run(["umount", "--lazy", self.path], check=True)
+
+    @property
+    def is_small(self) -> bool:
+        return self._problem is None
 
     def fill(self) -> None:
         """Leave not a byte. Raises NoDisk."""

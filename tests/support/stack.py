@@ -110,6 +110,7 @@ async def running_stack(
         if traced:
             environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
         urls = resources.enter_context(service_databases(postgres))
+        postgres.move_to_small_disk(urls["review"])
         started = resources.enter_context(processes(directory, environment))
         for name in SERVICES:
             service = {
@@ -158,8 +159,7 @@ def _add_reviewer(environment: dict[str, str]) -> None:
 @pytest.fixture(scope="session")
 async def one_witness(stack: Stack) -> Witness:
     """With submitted applications, for all tests of the session that break things."""
-    workers = [stack.operations[f"{name}-worker"] for name in SERVICES]
-    witness = Witness(Caller(stack.http, stack.bases), workers)
+    witness = Witness(Caller(stack.http, stack.bases), stack.operations)
     await witness.begin()
     await witness.open(3, date(1990, 5, 1))
     return witness

@@ -7,8 +7,8 @@ the metrics. No table, no queue.
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -118,10 +118,10 @@ class Caller:
 @dataclass
 class Witness:
     """Acts for an enterprise and a reviewer, remembers what was acknowledged, and checks it. `operations` are the
-    addresses for operators of workers. Nobody else may give numbers meanwhile."""
+    addresses for operators, by process. Nobody else may give numbers meanwhile."""
 
     caller: Caller
-    operations: Sequence[str]
+    operations: Mapping[str, str]
     cases: list[Case] = field(default_factory=list)
     _numbers: set[str] = field(default_factory=set)
     _count: int = 0
@@ -195,12 +195,26 @@ class Witness:
         await self.reach(case)
         await self.decide(case, "withdraw")
 
-    async def rounds(self, times: int = 1) -> None:
-        async def one(case: Case) -> None:
-            for _ in range(times):
+    async def rounds(self) -> None:
+        await asyncio.gather(*map(self.round, self.cases))
+
+    @asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Rounds without end, under way when the block begins and as long as it lasts. Each is finished."""
+        over = asyncio.Event()
+
+        async def go_round(case: Case) -> None:
+            while not over.is_set():
                 await self.round(case)
 
-        await asyncio.gather(*map(one, self.cases))
+        steps = sum(len(case.steps) for case in self.cases)
+        going = [asyncio.create_task(go_round(case)) for case in self.cases]
+        try:
+            await until(lambda: sum(len(case.steps) for case in self.cases) > steps, what="the first step")
+            yield
+        finally:
+            over.set()
+            await asyncio.gather(*going)
 
     @contextmanager
     def never_refused(self) -> Iterator[None]:
@@ -277,7 +291,9 @@ class Witness:
 
     async def _all_said(self) -> bool:
         """Whether no event waits to be said, and none lies dead."""
-        for base in self.operations:
+        for name, base in self.operations.items():
+            if name == "celery-worker" or not name.endswith("-worker"):
+                continue
             try:
                 text = (await self.caller.http.get(f"{base}/metrics")).text
             except httpx2.TransportError:

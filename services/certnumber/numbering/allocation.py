@@ -28,7 +28,7 @@ from shared.contracts.certnumber import NumberAssigned, NumberingFailed
 from shared.messaging import Outbox
 from shared.observability.telemetry import current_traceparent
 from shared.observability.tracing import SpanKind, span
-from shared.persistence.connections import STATEMENT_SECONDS, connect_args, guard_connections
+from shared.persistence.connections import connect_args, guard_connections
 from shared.values.clock import Clock, business_day
 
 # A burst comes faster than the planner's statistics of it: no batch may read a whole table or a whole index.
@@ -37,9 +37,9 @@ _PLANS = "".join(f" -c {name}=off" for name in (
 ))  # fmt: skip
 
 
-def create_engine(url: str, seconds: float = STATEMENT_SECONDS) -> sa.Engine:
+def create_engine(url: str) -> sa.Engine:
     """Make an engine for one worker process; it connects when first used."""
-    arguments = connect_args(seconds)
+    arguments = connect_args()
     engine = sa.create_engine(
         url,
         pool_size=1,
@@ -47,7 +47,7 @@ def create_engine(url: str, seconds: float = STATEMENT_SECONDS) -> sa.Engine:
         hide_parameters=True,
         connect_args={**arguments, "options": arguments["options"] + _PLANS},
     )
-    guard_connections(engine, seconds)
+    guard_connections(engine)
     return engine
 
 

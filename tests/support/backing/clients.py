@@ -22,6 +22,7 @@ class Postgres:
         self._provider = provider
         self.admin_url = provider.start_postgres()
         self._made: set[str] = set()
+        self._has_tablespace = False
         self._templates: dict[str, str] = {}
 
     def url(self, database: str) -> str:
@@ -64,6 +65,28 @@ class Postgres:
             yield self.create_database(name, template=template)
         finally:
             self.drop_database(name)
+
+    def move_to_small_disk(self, url: str) -> None:
+        """Move a database to which nobody is connected to a disk that a test may fill, where there is one."""
+        if self._provider.tablespace is None:
+            return
+        if not self._has_tablespace:
+            place = sql.Literal(str(self._provider.tablespace))
+            self._execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(place))
+            self._has_tablespace = True
+        name = sql.Identifier(urlsplit(url).path[1:])
+        self._execute(sql.SQL("ALTER DATABASE {} SET TABLESPACE small").format(name))
+
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        """Not a byte is left on the small disk as long as the block lasts. Skips the test where there is none."""
+        if self._provider.tablespace is None:
+            pytest.skip("a small disk has to be mounted for the database, and only root may, with BACKING=local")
+        await asyncio.to_thread(self._provider.fill_postgres)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._provider.empty_postgres)
 
     @asynccontextmanager
     async def killed(self) -> AsyncIterator[None]:
@@ -148,8 +171,8 @@ class RabbitMQ:
 
     @asynccontextmanager
     async def full(self) -> AsyncIterator[None]:
-        """Not a byte is left on its disk, as long as the block lasts; started again afterwards if it did not bear that.
-        Skips the test where the disk is everybody's."""
+        """Not a byte is left on its disk, as long as the block lasts. In the end it is started again: what it could not
+        write down it has given up. Skips the test where the disk is everybody's."""
         try:
             await asyncio.to_thread(self._provider.fill_rabbitmq)
         except Unusable as problem:
@@ -158,4 +181,20 @@ class RabbitMQ:
             yield
         finally:
             await asyncio.to_thread(self._provider.empty_rabbitmq)
+            await self.restart()
+
+    @asynccontextmanager
+    async def killed(self) -> AsyncIterator[None]:
+        """Gone as by `kill -9` until the block ends, then there again with the same data."""
+        await asyncio.to_thread(self._provider.kill_rabbitmq)
+        try:
+            yield
+        finally:
             await self.start()
+
+    async def unacknowledged(self, amqp_url: str, queue: str) -> int | None:
+        """Messages delivered and not acknowledged, as the broker last counted them; None before it has."""
+        async with self._management() as management:
+            answer = await management.get(f"/api/queues{urlsplit(amqp_url).path}/{queue}")
+        found: int | None = answer.raise_for_status().json().get("messages_unacknowledged")
+        return found

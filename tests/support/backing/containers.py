@@ -55,6 +55,16 @@ class DockerBacking:
         poll(partial(postgres_answers, url), PATIENCE, "PostgreSQL's container")
         return url
 
+    @property
+    def tablespace(self) -> None:
+        return None
+
+    def fill_postgres(self) -> None:
+        raise Unusable("the server has no small disk: run this test with BACKING=local, as root")
+
+    def empty_postgres(self) -> None:
+        pass
+
     def kill_postgres(self) -> None:
         if self._postgres is not None:
             self._postgres.get_wrapped_container().kill()
@@ -83,6 +93,10 @@ class DockerBacking:
     def stop_rabbitmq(self) -> None:
         if self._broker is not None:
             self._broker[0].get_wrapped_container().stop(timeout=30)
+
+    def kill_rabbitmq(self) -> None:
+        if self._broker is not None:
+            self._broker[0].get_wrapped_container().kill()
 
     def freeze_rabbitmq(self) -> None:
         if self._broker is not None:

@@ -38,6 +38,16 @@ class EnvironmentBacking:
     def stop_rabbitmq(self) -> None:
         raise Unusable("the broker of TEST_AMQP_URL is not ours: run this test with BACKING=docker or local")
 
+    @property
+    def tablespace(self) -> None:
+        return None
+
+    def fill_postgres(self) -> None:
+        raise Unusable("the server has no small disk: run this test with BACKING=local, as root")
+
+    def empty_postgres(self) -> None:
+        pass
+
     def kill_postgres(self) -> None:
         raise Unusable("the server of TEST_POSTGRES_URL is not ours: run this test with BACKING=docker or local")
 
@@ -52,6 +62,9 @@ class EnvironmentBacking:
 
     def empty_rabbitmq(self) -> None:
         pass
+
+    def kill_rabbitmq(self) -> None:
+        self.stop_rabbitmq()
 
     def freeze_rabbitmq(self) -> None:
         self.stop_rabbitmq()

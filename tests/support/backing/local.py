@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
+from getpass import getuser
 from pathlib import Path
 
 import psycopg
@@ -38,6 +39,10 @@ class LocalBacking:
         self._postgres = MortalPostgres(self._home / "postgres")
 
     def start_postgres(self) -> str:
+        # For a tablespace, which can be full without the server's own disk being so.
+        self._tablespace = self._exit.enter_context(
+            SmallDisk(self._home / "tablespace", megabytes=80, owner="nobody" if os.geteuid() == 0 else getuser())
+        )
         url = self._exit.enter_context(self._postgres).url("postgres")
         # Only a power cut could tell the difference, and the data goes at the end of the run anyway.
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -45,6 +50,16 @@ class LocalBacking:
             connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
         return url
+
+    @property
+    def tablespace(self) -> Path | None:
+        return self._tablespace.path if self._tablespace.is_small else None
+
+    def fill_postgres(self) -> None:
+        self._tablespace.fill()
+
+    def empty_postgres(self) -> None:
+        self._tablespace.empty()
 
     def kill_postgres(self) -> None:
         self._postgres.kill()

@@ -1,0 +1,208 @@
+"""A worker killed, paused or cut off at the worst moment: every event takes effect, and none does twice.
+
+The workers are processes of the toy service (tests/support/toy.py), which counts effects and has nothing that would
+hide a second one.
+"""
+
+import os
+import signal
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from shared.messaging import RabbitMQ
+from shared.messaging.tables import InboxMessage
+from shared.runtime.maintenance import clean
+from tests.support.backbone import FIRST, QUEUES, SECOND, Pinged, effects, outbox_rows
+from tests.support.events import message
+from tests.support.toy import Toy
+from tests.support.wait import until
+
+NAMES = [f"n{number}" for number in range(5)]
+
+
+async def test_killed_after_the_confirm_and_before_the_mark(toy: Toy) -> None:
+    """Published twice, one effect."""
+    worker = toy.start("a")
+    await toy.emit("first")
+    await toy.took("first")
+    async with toy.proxy("a broker").silent("down"):
+        await toy.emit(*NAMES)
+        await toy.until_heard(NAMES)
+        worker.stop(signal.SIGKILL)
+    await toy.proxy("a broker").reset()
+    assert await outbox_rows(toy.database) == len(NAMES)
+    toy.started.start_again("a")
+    # To two queues each time.
+    await toy.until_heard(NAMES, 4)
+    await toy.emit("last")
+    await toy.took("first", *NAMES, "last")
+    await toy.once(["first", *NAMES, "last"])
+
+
+async def test_killed_after_the_commit_and_before_the_acknowledgement(toy: Toy) -> None:
+    worker = toy.start("a")
+    async with toy.nobody_writes():
+        await toy.emit("n")
+        await toy.stuck(2)
+        await until(lambda: _is_empty(toy), what="the event to be published")
+        silence = toy.proxy("a broker").silent("up")
+        await silence.__aenter__()
+    await toy.took("n")
+    worker.stop(signal.SIGKILL)
+    await toy.proxy("a broker").reset()
+    await silence.__aexit__(None, None, None)
+    toy.started.start_again("a")
+    await toy.emit("last")
+    await toy.took("last")
+    await toy.once(["n", "last"])
+
+
+async def test_killed_before_the_commit(toy: Toy) -> None:
+    worker = toy.start("a")
+    async with toy.nobody_writes():
+        await toy.emit("n")
+        await toy.stuck(2)
+        worker.stop(signal.SIGKILL)
+    assert not await effects(toy.database, FIRST)
+    toy.started.start_again("a")
+    await toy.emit("last")
+    await toy.took("n", "last")
+    await toy.once(["n", "last"])
+
+
+async def test_reset_on_the_way_of_the_acknowledgements(toy: Toy) -> None:
+    toy.start("a")
+    names = [f"n{number}" for number in range(300)]
+    for start in range(0, len(names), 10):
+        await toy.emit(*names[start : start + 10])
+    for count in range(50, 300, 50):
+
+        async def taken(count: int = count) -> bool:
+            return (await effects(toy.database, FIRST)).total() >= count
+
+        await until(taken, interval=0.01, what=f"{count} effects")
+        await toy.proxy("a broker").reset()
+    await toy.took(*names)
+    await toy.emit("last")
+    await toy.took("last")
+    await toy.once([*names, "last"])
+
+
+async def test_a_publisher_s_connection_that_leads_nowhere_any_more(toy: Toy) -> None:
+    """Heartbeats are much too far apart to tell: it notices by the confirms that do not come."""
+    toy.start("a", "relay", heartbeat=60)
+    toy.start("b", "consumers")
+    await toy.emit("first")
+    await toy.took("first")
+    assert await toy.proxy("a broker").half_open()
+    await toy.emit(*NAMES)
+    await toy.took(*NAMES)
+    await toy.once(["first", *NAMES])
+
+
+async def test_a_consumer_s_connection_that_leads_nowhere_any_more(toy: Toy) -> None:
+    toy.start("a", "consumers")
+    toy.start("b", "relay")
+    await toy.emit("first")
+    await toy.took("first")
+    assert await toy.proxy("a broker").half_open()
+    await toy.emit(*NAMES)
+    await toy.took(*NAMES)
+    await toy.once(["first", *NAMES])
+
+
+async def test_database_connections_that_lead_nowhere_any_more(toy: Toy) -> None:
+    """In the midst of a statement and at rest in the pool."""
+    toy.start("a")
+    await toy.emit("first")
+    await toy.took("first")
+    async with toy.nobody_writes():
+        await toy.emit(*NAMES)
+        await toy.stuck()
+        assert await toy.proxy("a database").half_open()
+    await toy.took(*NAMES)
+    await toy.emit("last")
+    await toy.took("last")
+    await toy.once(["first", *NAMES, "last"])
+
+
+async def test_a_forgotten_transaction_holds_up_nobody_for_long(toy: Toy) -> None:
+    await toy.emit("held")
+    async with toy.holding("SELECT 1 FROM outbox FOR UPDATE"):
+        worker = toy.start("a")
+        # Whatever is locked, what is not goes on.
+        await toy.emit(*NAMES)
+        await toy.took(*NAMES)
+        assert "held" not in await effects(toy.database, FIRST)
+        os.kill(worker.popen.pid, signal.SIGSTOP)
+    forgetful = toy.started.start("forgetful", "-m", "tests.support.toy", toy.url, "idle")
+    await until(lambda: "held" in forgetful.log.read_text(), what="the row to be held")
+    os.kill(worker.popen.pid, signal.SIGCONT)
+    await toy.took("held")
+    assert forgetful.popen.poll() is None
+    await toy.once(["held", *NAMES])
+
+
+async def test_a_publisher_paused_for_longer_than_its_claim_lasts(toy: Toy) -> None:
+    worker = toy.start("a")
+    await toy.emit("first")
+    await toy.took("first")
+    async with toy.proxy("a broker").silent("down"):
+        await toy.emit(*NAMES)
+        await toy.until_heard(NAMES)
+        os.kill(worker.popen.pid, signal.SIGSTOP)
+        second = toy.start("b")
+        await toy.took(*NAMES)
+        await until(lambda: _is_empty(toy), what="the other one to have published them")
+        await toy.emit("second")
+        await toy.took("second")
+    os.kill(worker.popen.pid, signal.SIGCONT)
+    second.stop(signal.SIGKILL)
+    await toy.emit("last")
+    await toy.took("last")
+    await toy.once(["first", *NAMES, "second", "last"])
+
+
+async def test_a_consumer_paused_in_its_transaction(toy: Toy) -> None:
+    worker = toy.start("a")
+    async with toy.nobody_writes():
+        await toy.emit("n")
+        await toy.stuck(2)
+        os.kill(worker.popen.pid, signal.SIGSTOP)
+        second = toy.start("b")
+    # Ended by the database, which has waited long enough for the next word of the first.
+    await toy.took("n")
+    await toy.emit("second")
+    await toy.took("second")
+    os.kill(worker.popen.pid, signal.SIGCONT)
+    second.stop(signal.SIGKILL)
+    await toy.emit("last")
+    await toy.took("last")
+    await toy.once(["n", "second", "last"])
+
+
+async def test_dead_letters_replayed_after_eight_days(toy: Toy) -> None:
+    """One has had its effect already, the other has not."""
+    transport = RabbitMQ(toy.amqp_url, QUEUES, name="operator")
+    events = {name: message(Pinged(name=name)) for name in ("had", "had not")}
+    toy.start("a")
+    assert await transport.publish([events["had"]]) == [None]
+    await toy.took("had")
+    for queue in (FIRST, SECOND):
+        await toy.bury(queue, events.values())
+    async with toy.database.transaction() as session:
+        long_ago = InboxMessage.received_at - timedelta(days=8)
+        await session.execute(sa.update(InboxMessage).values(received_at=long_ago))
+    await clean(toy.database)
+    for queue in (FIRST, SECOND):
+        assert await transport.replay(queue.name) == 2
+    await transport.close()
+    await toy.took("had not")
+    await toy.emit("last")
+    await toy.took("last")
+    await toy.once(["had", "had not", "last"])
+
+
+async def _is_empty(toy: Toy) -> bool:
+    return await outbox_rows(toy.database) == 0
