@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and Python packages do not bring: rabbitmq-server, chromium, Chinese fonts, and npm where
-# tools/old-chromium.sh will need it. Says nothing when they are there. The broker is left out when the tests will not need it (URLs of running services in the
+# Installs what the tests need and Python packages do not bring: rabbitmq-server, chromium, Chinese fonts, libfaketime
+# (clocks that jump), and npm where tools/old-chromium.sh will need it. Says nothing when they are there. The broker is left out when the tests will not need it (URLs of running services in the
 # environment, containers only). A Docker engine alone is no reason to leave it out: it may have no way to the images.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ command -v chromium >/dev/null || packages+=(chromium chromium-l10n)
 [[ -n $(find /usr/share/fonts /usr/local/share/fonts ~/.fonts -iname '*CJK*' -print -quit 2>/dev/null) ]] ||
   packages+=(fonts-noto-cjk)
 tools/old-chromium.sh --is-there || command -v npm >/dev/null || packages+=(npm)
+compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || packages+=(libfaketime)
 [[ ${#packages[@]} == 0 ]] && exit 0
 
 if [[ $(id -u) == 0 ]]; then

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
 import httpx2
+import pytest
 
 from tests.support.wait import PATIENCE
 
@@ -81,6 +83,36 @@ class Processes:
         return "\n".join(
             f"=== {process.name}\n{process.log.read_text(errors='replace')}" for process in self.running.values()
         )
+
+
+class ClockOfItsOwn:
+    """What a process started with `environment` takes for the time, while its monotonic clock goes on as it was.
+
+    By libfaketime, which tools/install-test-packages.sh installs; `directory` is for what it reads.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+        if library is None:
+            pytest.skip("libfaketime is not installed: run tools/install-test-packages.sh")
+        directory.mkdir()
+        self._file = directory / "time"
+        # Where the monotonic clock is left alone, its clock_nanosleep() refuses every time.
+        (directory / "sitecustomize.py").write_text("import threading, time\ntime.sleep = threading.Event().wait\n")
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "PYTHONPATH": f"{directory}:{ROOT}",
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self.jump(timedelta())
+
+    def jump(self, by: timedelta) -> None:
+        """Let the time be so much later than it is, at once."""
+        written = self._file.with_suffix(".new")
+        written.write_text(f"{by.total_seconds():+.0f}s\n")
+        written.rename(self._file)
 
 
 @contextmanager
