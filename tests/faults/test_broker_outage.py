@@ -1,6 +1,5 @@
 """RabbitMQ away: applications, uploads and decisions still succeed, and everything catches up when it is back."""
 
-import asyncio
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
@@ -85,27 +84,6 @@ async def test_work_goes_on_without_the_broker_and_catches_up(stack: Stack) -> N
     numbers += [await work.certified(application) for application in during]
     assert len(set(numbers)) == len(work.people)
     assert await work.numbers() >= len(work.people)
-
-
-async def test_a_restart_in_mid_flow_loses_nothing(stack: Stack) -> None:
-    work = await Work.begin(stack, 12, date(1989, 4, 1))
-
-    # An enterprise may upload six pictures at a time.
-    clerks = asyncio.Semaphore(4)
-
-    async def whole_story(person: str) -> str:
-        async with clerks:
-            application = await work.submit(person)
-        await work.approve(application)
-        return await work.certified(application)
-
-    before = await work.numbers()
-    stories = [asyncio.create_task(whole_story(person)) for person in work.people]
-    await asyncio.wait(stories, return_when=asyncio.FIRST_COMPLETED)
-    await stack.rabbitmq.restart()
-    numbers = await asyncio.gather(*stories)
-    assert len(set(numbers)) == len(work.people)
-    assert await work.numbers() == before + len(work.people)
 
 
 async def test_the_sweep_is_heard_again_after_a_restart(stack: Stack) -> None:

@@ -6,6 +6,7 @@ hide a second one.
 
 import os
 import signal
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -42,16 +43,15 @@ async def test_killed_after_the_confirm_and_before_the_mark(toy: Toy) -> None:
 
 async def test_killed_after_the_commit_and_before_the_acknowledgement(toy: Toy) -> None:
     worker = toy.start("a")
-    async with toy.nobody_writes():
-        await toy.emit("n")
-        await toy.stuck(2)
-        await until(lambda: _is_empty(toy), what="the event to be published")
-        silence = toy.proxy("a broker").silent("up")
-        await silence.__aenter__()
-    await toy.took("n")
-    worker.stop(signal.SIGKILL)
-    await toy.proxy("a broker").reset()
-    await silence.__aexit__(None, None, None)
+    async with AsyncExitStack() as silence:
+        async with toy.nobody_writes():
+            await toy.emit("n")
+            await toy.stuck(2)
+            await until(lambda: _is_empty(toy), what="the event to be published")
+            await silence.enter_async_context(toy.proxy("a broker").silent("up"))
+        await toy.took("n")
+        worker.stop(signal.SIGKILL)
+        await toy.proxy("a broker").reset()
     toy.started.start_again("a")
     await toy.emit("last")
     await toy.took("last")
