@@ -1,10 +1,7 @@
 """RabbitMQ away: applications, uploads and decisions still succeed, and everything catches up when it is back."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
-from uuid import uuid4
-
-import sqlalchemy as sa
 
 from deploy.journey import (
     application_in,
@@ -16,11 +13,8 @@ from deploy.journey import (
     submit_application,
 )
 from deploy.synthetic import id_number, person_name
-from services.certnumber.models import Approval
-from shared.persistence.db import Database
 from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
 from tests.support.stack import Stack
-from tests.support.wait import until
 
 POST = "10"
 
@@ -84,32 +78,3 @@ async def test_work_goes_on_without_the_broker_and_catches_up(stack: Stack) -> N
     numbers += [await work.certified(application) for application in during]
     assert len(set(numbers)) == len(work.people)
     assert await work.numbers() >= len(work.people)
-
-
-async def test_the_sweep_is_heard_again_after_a_restart(stack: Stack) -> None:
-    """Waiting rows that no wake-up announces are found by beat's next message, whatever happened to the broker."""
-    await stack.rabbitmq.restart()
-    waiting = {
-        "application_id": uuid4(),
-        "decision_no": 1,
-        "status": "waiting",
-        "post": POST,
-        "post_name": "土建施工员",
-        "enterprise_name": "九江测试建设有限公司",
-        "holder_masked": "张*",
-        "approved_at": datetime.now(UTC),
-        "created_at": datetime.now(UTC),
-    }
-    database = Database(stack.urls["certnumber"], pool_size=1)
-    try:
-        async with database.transaction() as session:
-            await session.execute(sa.insert(Approval).values(waiting))
-
-        async def numbered() -> bool:
-            async with database.transaction() as session:
-                row = sa.select(Approval.status).where(Approval.application_id == waiting["application_id"])
-                return await session.scalar(row) == "numbered"
-
-        await until(numbered, interval=0.2, what="the sweep to find the row")
-    finally:
-        await database.close()

@@ -190,7 +190,7 @@ class Proxy:
     ) -> None:
         while data := await source.read(CHUNK):
             if delay := self._delay[direction]:
-                await asyncio.sleep(delay)
+                await _pass(delay)
             await self._open[direction].wait()
             if link.silent.is_set():
                 await asyncio.Event().wait()
@@ -201,6 +201,13 @@ class Proxy:
             await asyncio.Event().wait()
         with suppress(OSError):
             sink.write_eof()
+
+
+async def _pass(seconds: float) -> None:
+    """Let time pass, which is what slow means."""
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, passed.set)
+    await passed.wait()
 
 
 @dataclass

@@ -4,6 +4,7 @@ Each service's api and worker, Celery's worker and beat, on the test's own datab
 that talk is a proxy of tests/support/proxy.py, so that a test may break what it likes.
 """
 
+import asyncio
 import secrets
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aio_pika
 import httpx2
 import pytest
 
@@ -61,6 +63,17 @@ class Stack:
             return set((await self.http.get(f"{self.operations[process]}/readyz")).json()["failed"])
         except httpx2.TransportError:
             return None
+
+    @asynccontextmanager
+    async def nobody_woken(self, **environment: str) -> AsyncIterator[None]:
+        """What the block approves, and sees waiting for its number, wakes nobody: only a sweep can find it later."""
+        worker = self.processes.running["celery-worker"]
+        assert await asyncio.to_thread(worker.stop) == 0
+        yield
+        async with await aio_pika.connect(self.broker_url) as administrator:
+            queue = await (await administrator.channel()).get_queue("certnumber.numbering")
+            await queue.purge()
+        self.processes.start(worker.name, *worker.arguments, **(worker.environment | environment))
 
     async def all_ready(self) -> bool:
         return all([await self.failing(name) == set() for name in self.operations])

@@ -195,6 +195,24 @@ class Witness:
         await self.reach(case)
         await self.decide(case, "withdraw")
 
+    async def approve_all(self) -> None:
+        """Until they wait for their numbers, where nobody gives any."""
+        await asyncio.gather(*(self.decide(case, "approve") for case in self.cases))
+
+        async def wait() -> bool:
+            return bool((await self.caller.read("certnumber", "/proof", "reviewer"))["waiting"] == len(self.cases))
+
+        await until(wait, interval=AGAIN, what="approvals that wait for a number")
+
+    async def withdraw_all(self) -> None:
+        """As soon as they have numbers."""
+
+        async def one(case: Case) -> None:
+            await self.reach(case)
+            await self.decide(case, "withdraw")
+
+        await asyncio.gather(*map(one, self.cases))
+
     async def rounds(self) -> None:
         await asyncio.gather(*map(self.round, self.cases))
 
