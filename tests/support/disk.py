@@ -15,17 +15,22 @@ class NoDisk(Exception):
 
 
 class SmallDisk:
-    """A file system in memory, mounted on `path` while the block lasts; where none can be, a plain directory, which
-    cannot be filled."""
+    """A file system in memory, mounted on `path` while the block lasts; where none is `wanted`, or can be, a plain
+    directory, which cannot be filled."""
 
-    def __init__(self, path: Path, *, megabytes: int, owner: str = "root") -> None:
+    def __init__(self, path: Path, *, megabytes: int, owner: str = "root", wanted: bool = True) -> None:
         self.path = path
         self._size = megabytes
         self._owner = owner
-        self._problem: str | None = None
+        self._problem: str | None = None if wanted else "no small disk was asked for"
 
     def __enter__(self) -> Self:
         self.path.mkdir(parents=True, exist_ok=True)
+        if self._problem is None:
+            self._mount()
+        return self
+
+    def _mount(self) -> None:
         try:
             user = pwd.getpwnam(self._owner)
             options = f"size={self._size}m,mode=0755,uid={user.pw_uid},gid={user.pw_gid}"
@@ -34,7 +39,6 @@ class SmallDisk:
         except (OSError, KeyError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", "") or str(error)
             self._problem = f"a small disk has to be mounted, and only root may: {said.strip()}"
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

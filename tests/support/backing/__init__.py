@@ -83,7 +83,9 @@ def choose() -> Provider:
 
 @pytest.fixture(scope="session")
 def backing(request: pytest.FixtureRequest) -> Iterator[Backing]:
-    services = Backing(choose())
+    provider = choose()
+    provider.small_disks = True
+    services = Backing(provider)
     # A terminated run must stop what it started, as one ended by Ctrl-C does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -28,6 +28,7 @@ class DockerBacking:
     """Works where an engine answers and has, or can fetch, every one of IMAGES."""
 
     disposable = True
+    small_disks = False
 
     def __init__(self) -> None:
         # Its reaper would be one more image, with the engine's socket in its hands; close() removes what we start.

@@ -24,6 +24,7 @@ class EnvironmentBacking:
     """Used when any of VARIABLES is set; asking for a service whose variables are missing is then an error."""
 
     disposable = False
+    small_disks = False
 
     def __init__(self) -> None:
         if not any(os.environ.get(name) for name in VARIABLES):

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
-from getpass import getuser
 from pathlib import Path
 
 import psycopg
@@ -29,6 +28,7 @@ class LocalBacking:
     """PostgreSQL and the S3 front end come with the Python packages; RabbitMQ must be installed on the system."""
 
     disposable = True
+    small_disks = False
 
     def __init__(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="ganzheng-test-"))
@@ -41,7 +41,7 @@ class LocalBacking:
     def start_postgres(self) -> str:
         # For a tablespace, which can be full without the server's own disk being so.
         self._tablespace = self._exit.enter_context(
-            SmallDisk(self._home / "tablespace", megabytes=80, owner="nobody" if os.geteuid() == 0 else getuser())
+            SmallDisk(self._home / "tablespace", megabytes=80, owner="nobody", wanted=self.small_disks)
         )
         url = self._exit.enter_context(self._postgres).url("postgres")
         # Only a power cut could tell the difference, and the data goes at the end of the run anyway.
@@ -70,7 +70,9 @@ class LocalBacking:
     def start_rabbitmq(self) -> RabbitMQAddress:
         if self._broker is None:
             # Of its own, so that it can be full without anybody else's being so.
-            self._disk = self._exit.enter_context(SmallDisk(self._home / "rabbitmq", megabytes=500))
+            self._disk = self._exit.enter_context(
+                SmallDisk(self._home / "rabbitmq", megabytes=500, wanted=self.small_disks)
+            )
             self._broker = _Broker(self._home / "rabbitmq", _USER, self._password)
             self._exit.callback(self._broker.close)
         self._broker.start()
