@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from shared.loops import heed_cancellation
 from shared.messaging.outbox import Outbox
 from shared.observability.telemetry import get_logger
-from shared.persistence.db import Database, connect_args
+from shared.persistence.connections import connect_args
+from shared.persistence.db import Database
 
 log = get_logger(__name__)
 

@@ -21,7 +21,6 @@ import pytest
 import sqlalchemy as sa
 
 from shared.messaging import BrokerTimings, Message, Queue, RabbitMQ
-from shared.messaging.amqp import to_amqp
 from shared.messaging.tables import OutboxMessage
 from shared.messaging.topology import EXCHANGE
 from shared.observability.telemetry import configure_logging
@@ -113,7 +112,8 @@ class Toy:
         async with await aio_pika.connect(self.amqp_url) as connection:
             channel = await connection.channel()
             for message in messages:
-                await channel.default_exchange.publish(to_amqp(message), queue.dead)
+                letter = aio_pika.Message(message.body, message_id=str(message.id), type=message.routing_key)
+                await channel.default_exchange.publish(letter, queue.dead)
 
     @asynccontextmanager
     async def holding(self, statement: str) -> AsyncIterator[None]:
