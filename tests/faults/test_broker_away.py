@@ -1,8 +1,7 @@
 """The broker silent, out of memory, out of disk: the APIs go on, events wait, and all is said when it can be."""
 
 import asyncio
-import os
-import signal
+from contextlib import AsyncExitStack
 from functools import partial
 
 from shared.contracts.topology import RENEWAL_DECISIONS
@@ -57,12 +56,11 @@ async def test_a_black_hole(stack: Stack, witness: Witness) -> None:
 
 async def test_out_of_memory(stack: Stack, witness: Witness, rabbitmq: RabbitMQ) -> None:
     """Publishers wait, acknowledgements flow."""
-    worker = stack.processes.running["renewal-worker"].popen.pid
-    os.kill(worker, signal.SIGSTOP)
-    await decide_all(witness)
-    await until(lambda: _none_waits(witness), what="the decisions to lie at renewal's door")
-    async with rabbitmq.alarmed():
-        os.kill(worker, signal.SIGCONT)
+    async with AsyncExitStack() as alarm:
+        with stack.processes.running["renewal-worker"].paused():
+            await decide_all(witness)
+            await until(lambda: _none_waits(witness), what="the decisions to lie at renewal's door")
+            await alarm.enter_async_context(rabbitmq.alarmed())
         await until(partial(some_wait, witness, "renewal", len(witness.cases)), what="answers that wait")
         for case in witness.cases:
             found = await witness.caller.read("renewal", f"/applications/{case.id}", "enterprise")

@@ -4,9 +4,8 @@ The workers are processes of the toy service (tests/support/toy.py), which count
 hide a second one.
 """
 
-import os
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -129,16 +128,17 @@ async def test_database_connections_that_lead_nowhere_any_more(toy: Toy) -> None
 
 async def test_a_forgotten_transaction_holds_up_nobody_for_long(toy: Toy) -> None:
     await toy.emit("held")
+    pause = ExitStack()
     async with toy.holding("SELECT 1 FROM outbox FOR UPDATE"):
         worker = toy.start("a")
         # Whatever is locked, what is not goes on.
         await toy.emit(*NAMES)
         await toy.took(*NAMES)
         assert "held" not in await effects(toy.database, FIRST)
-        os.kill(worker.popen.pid, signal.SIGSTOP)
-    forgetful = toy.started.start("forgetful", "-m", "tests.support.toy", toy.url, "idle")
-    await until(lambda: "held" in forgetful.log.read_text(), what="the row to be held")
-    os.kill(worker.popen.pid, signal.SIGCONT)
+        pause.enter_context(worker.paused())
+    with pause:
+        forgetful = toy.started.start("forgetful", "-m", "tests.support.toy", toy.url, "idle")
+        await until(lambda: "held" in forgetful.log.read_text(), what="the row to be held")
     await toy.took("held")
     assert forgetful.popen.poll() is None
     await toy.once(["held", *NAMES])
@@ -151,13 +151,12 @@ async def test_a_publisher_paused_for_longer_than_its_claim_lasts(toy: Toy) -> N
     async with toy.proxy("a broker").silent("down"):
         await toy.emit(*NAMES)
         await toy.until_heard(NAMES)
-        os.kill(worker.popen.pid, signal.SIGSTOP)
-        second = toy.start("b")
-        await toy.took(*NAMES)
-        await until(lambda: _is_empty(toy), what="the other one to have published them")
-        await toy.emit("second")
-        await toy.took("second")
-    os.kill(worker.popen.pid, signal.SIGCONT)
+        with worker.paused():
+            second = toy.start("b")
+            await toy.took(*NAMES)
+            await until(lambda: _is_empty(toy), what="the other one to have published them")
+            await toy.emit("second")
+            await toy.took("second")
     second.stop(signal.SIGKILL)
     await toy.emit("last")
     await toy.took("last")
@@ -166,16 +165,16 @@ async def test_a_publisher_paused_for_longer_than_its_claim_lasts(toy: Toy) -> N
 
 async def test_a_consumer_paused_in_its_transaction(toy: Toy) -> None:
     worker = toy.start("a")
-    async with toy.nobody_writes():
-        await toy.emit("n")
-        await toy.stuck(2)
-        os.kill(worker.popen.pid, signal.SIGSTOP)
-        second = toy.start("b")
-    # Ended by the database, which has waited long enough for the next word of the first.
-    await toy.took("n")
-    await toy.emit("second")
-    await toy.took("second")
-    os.kill(worker.popen.pid, signal.SIGCONT)
+    with ExitStack() as pause:
+        async with toy.nobody_writes():
+            await toy.emit("n")
+            await toy.stuck(2)
+            pause.enter_context(worker.paused())
+            second = toy.start("b")
+        # Ended by the database, which has waited long enough for the next word of the first.
+        await toy.took("n")
+        await toy.emit("second")
+        await toy.took("second")
     second.stop(signal.SIGKILL)
     await toy.emit("last")
     await toy.took("last")

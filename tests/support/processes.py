@@ -30,6 +30,16 @@ class Process:
     arguments: tuple[str, ...]
     environment: dict[str, str]
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It does nothing as long as the block lasts, and does not know."""
+        os.killpg(self.popen.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.popen.pid, signal.SIGCONT)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal its whole group and wait; the exit status."""
         with contextlib.suppress(ProcessLookupError):
