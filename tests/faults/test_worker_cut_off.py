@@ -113,7 +113,7 @@ async def test_a_consumer_s_connection_that_leads_nowhere_any_more(toy: Toy) -> 
 
 async def test_database_connections_that_lead_nowhere_any_more(toy: Toy) -> None:
     """In the midst of a statement and at rest in the pool."""
-    toy.start("a")
+    toy.start("a", seconds=6)
     await toy.emit("first")
     await toy.took("first")
     async with toy.nobody_writes():
@@ -137,7 +137,7 @@ async def test_a_forgotten_transaction_holds_up_nobody_for_long(toy: Toy) -> Non
         assert "held" not in await effects(toy.database, FIRST)
         pause.enter_context(worker.paused())
     with pause:
-        forgetful = toy.started.start("forgetful", "-m", "tests.support.toy", toy.url, "idle")
+        forgetful = toy.forget(seconds=2)
         await until(lambda: "held" in forgetful.log.read_text(), what="the row to be held")
     await toy.took("held")
     assert forgetful.popen.poll() is None
@@ -164,7 +164,7 @@ async def test_a_publisher_paused_for_longer_than_its_claim_lasts(toy: Toy) -> N
 
 
 async def test_a_consumer_paused_in_its_transaction(toy: Toy) -> None:
-    worker = toy.start("a")
+    worker = toy.start("a", seconds=6)
     with ExitStack() as pause:
         async with toy.nobody_writes():
             await toy.emit("n")

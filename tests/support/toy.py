@@ -1,7 +1,7 @@
 """The toy service of backbone.py as processes of their own, on connections that a test may break: fixture `toy`.
 
-As a program it is one of them: `python -m tests.support.toy DATABASE_URL AMQP_URL HEARTBEAT relay|consumers …`, or
-`python -m tests.support.toy DATABASE_URL idle` for one that forgets a transaction in which it holds the outbox.
+As a program it is one of them: `python -m tests.support.toy DATABASE_URL SECONDS AMQP_URL HEARTBEAT relay|consumers …`,
+or `python -m tests.support.toy DATABASE_URL SECONDS` for one that forgets a transaction in which it holds the outbox.
 """
 
 import asyncio
@@ -24,15 +24,13 @@ from shared.messaging import BrokerTimings, Message, Queue, RabbitMQ
 from shared.messaging.tables import OutboxMessage
 from shared.messaging.topology import EXCHANGE
 from shared.observability.telemetry import configure_logging
+from shared.persistence.connections import STATEMENT_SECONDS
 from shared.persistence.db import Database
 from tests.support.backbone import FIRST, QUEUES, SECOND, Pinged, backbone, effects, emit, outbox_rows
 from tests.support.backing import RabbitMQ as Broker
 from tests.support.processes import Process, Processes, base_environment, processes
 from tests.support.proxy import Proxies, Proxy, proxies
 from tests.support.wait import until
-
-SECONDS = 4.0
-"""what a statement may take; a forgotten transaction ends before that"""
 
 STUCK = """
     SELECT pid FROM pg_stat_activity
@@ -52,15 +50,23 @@ class Toy:
     broker: Broker
     heard: Counter[str] = field(default_factory=Counter)
 
-    def start(self, name: str, *parts: str, heartbeat: int = 1) -> Process:
-        """A worker, whole unless its parts are named; its proxies are "NAME database" and "NAME broker"."""
+    def start(self, name: str, *parts: str, heartbeat: int = 1, seconds: float = STATEMENT_SECONDS) -> Process:
+        """A worker, whole unless its parts are named; its proxies are "NAME database" and "NAME broker". `seconds` is
+        what a statement may take."""
         if f"{name} broker" not in self.network.all:
             self.network.before(f"{name} broker", self.amqp_url)
             self.network.before(f"{name} database", self.url)
-        urls = self.network[f"{name} database"].url(self.url), self.network[f"{name} broker"].url(self.amqp_url)
-        return self.started.start(
-            name, "-m", "tests.support.toy", *urls, str(heartbeat), *(parts or ("relay", "consumers"))
-        )
+        database = self.network[f"{name} database"].url(self.url)
+        broker = self.network[f"{name} broker"].url(self.amqp_url)
+        parts = parts or ("relay", "consumers")
+        return self._run(name, database, str(seconds), broker, str(heartbeat), *parts)
+
+    def forget(self, *, seconds: float) -> Process:
+        """A process that holds all rows of the outbox in a transaction, and forgets it."""
+        return self._run("forgetful", self.url, str(seconds))
+
+    def _run(self, name: str, *arguments: str) -> Process:
+        return self.started.start(name, "-m", "tests.support.toy", *arguments)
 
     def proxy(self, name: str) -> Proxy:
         return self.network[name]
@@ -164,14 +170,14 @@ async def toy(
             process.stop(signal.SIGKILL)
 
 
-async def work(database_url: str, amqp_url: str, heartbeat: int, parts: list[str]) -> None:
+async def work(database_url: str, seconds: float, amqp_url: str, heartbeat: int, parts: list[str]) -> None:
     timings = BrokerTimings(connect=5, publish=2, heartbeat=heartbeat, reconnect=0.2)
-    async with backbone(database_url, amqp_url, parts=parts, seconds=SECONDS, timings=timings):
+    async with backbone(database_url, amqp_url, parts=parts, seconds=seconds, timings=timings):
         await asyncio.Future()
 
 
-async def idle(database_url: str) -> None:
-    database = Database(database_url, seconds=SECONDS)
+async def hold(database_url: str, seconds: float) -> None:
+    database = Database(database_url, seconds=seconds)
     async with database.transaction() as session:
         await session.execute(sa.select(OutboxMessage.id).with_for_update())
         sys.stdout.write("held\n")
@@ -181,7 +187,7 @@ async def idle(database_url: str) -> None:
 if __name__ == "__main__":
     configure_logging("INFO")
     match sys.argv[1:]:
-        case [database_url, "idle"]:
-            asyncio.run(idle(database_url))
-        case [database_url, amqp_url, heartbeat, *parts]:
-            asyncio.run(work(database_url, amqp_url, int(heartbeat), parts))
+        case [database_url, seconds]:
+            asyncio.run(hold(database_url, float(seconds)))
+        case [database_url, seconds, amqp_url, heartbeat, *parts]:
+            asyncio.run(work(database_url, float(seconds), amqp_url, int(heartbeat), parts))
