@@ -4,7 +4,10 @@ import asyncio
 from functools import partial
 from uuid import uuid4
 
+import psycopg
+
 from deploy.embedded.platform import SERVICES
+from shared.persistence.pings import FRESH_SECONDS
 from tests.support.backing import Postgres
 from tests.support.sql import read_only, throw_out
 from tests.support.stack import Stack
@@ -26,6 +29,17 @@ async def lacks_database(stack: Stack, process: str) -> bool:
     return "database" in (await stack.failing(process) or ())
 
 
+async def has_rested(stack: Stack, service: str) -> bool:
+    """Whether the api's connections have not been used for longer than those that a pool trusts."""
+    query = """
+        SELECT 1 FROM pg_stat_activity
+        WHERE application_name = %s AND state_change > now() - make_interval(secs => %s)
+    """
+    values = (f"{service}-api", 2 * FRESH_SECONDS)
+    async with await psycopg.AsyncConnection.connect(stack.urls[service].replace("+psycopg", "")) as connection:
+        return await (await connection.execute(query, values)).fetchone() is None
+
+
 async def test_all_thrown_out(stack: Stack, witness: Witness) -> None:
     """As when a server hands over: no pool gives out a connection that is dead."""
     await read_all(witness)
@@ -44,6 +58,8 @@ async def test_killed_under_load(stack: Stack, witness: Witness, postgres: Postg
 async def test_connections_that_lead_nowhere_any_more(stack: Stack, witness: Witness) -> None:
     await read_all(witness)
     for name in SERVICES:
+        # What has just answered is not asked whether it is still there.
+        await until(partial(has_rested, stack, name), what="connections that have rested for a while")
         assert await stack.network[f"{name} database"].half_open()
     await read_all(witness)
     await witness.rounds()

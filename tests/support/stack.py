@@ -133,8 +133,9 @@ async def running_stack(
                 "GANZHENG_SIGNING_KEYS": f"s1:{new_key()}",
             }
             for part in ("api", "worker"):
-                operators = {"GANZHENG_METRICS_PORT": metrics[f"{name}-{part}"]}
-                started.start(f"{name}-{part}", "-m", f"services.{name}", part, **service, **operators)
+                process = f"{name}-{part}"
+                operators = {"GANZHENG_METRICS_PORT": metrics[process], "PGAPPNAME": process}
+                started.start(process, "-m", f"services.{name}", part, **service, **operators)
             if name == "certnumber":
                 started.start("celery-worker", *WORKER, **service, GANZHENG_METRICS_PORT=metrics["celery-worker"])
                 started.start("celery-beat", *CELERY, "beat", **service)
