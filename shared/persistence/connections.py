@@ -10,6 +10,8 @@ STATEMENT_SECONDS = 20.0
 _GRACE_SECONDS = 5.0
 # For a pooled connection that is asked whether it still leads anywhere.
 _PING_SECONDS = 5.0
+# A server that waits for the rest of what a client says knows no limit: one that has vanished has to be looked for.
+_KEEPALIVE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 # A standby, or a primary that another one takes over from.
 READ_ONLY = "25006"
 
@@ -23,8 +25,9 @@ def connect_args(seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:
         "lock_timeout": seconds / 2,
         "idle_in_transaction_session_timeout": seconds * 3 / 4,
     }
-    options = ["-c timezone=UTC", *(f"-c {name}={limit * 1000:.0f}" for name, limit in limits.items())]
-    return {"options": " ".join(options), "connect_timeout": 5}
+    settings = {"timezone": "UTC"} | {name: f"{limit * 1000:.0f}" for name, limit in limits.items()} | _KEEPALIVE
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return {"options": options, "connect_timeout": 5}
 
 
 def guard_connections(engine: sa.Engine, seconds: float = STATEMENT_SECONDS) -> None:

@@ -4,14 +4,18 @@ The workers are processes of the toy service (tests/support/toy.py), which count
 hide a second one.
 """
 
+import asyncio
 import signal
 from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from shared.messaging import RabbitMQ
 from shared.messaging.tables import InboxMessage
+from shared.persistence.db import Database, is_outage
 from shared.runtime.maintenance import clean
 from tests.support.backbone import FIRST, QUEUES, SECOND, Pinged, effects, outbox_rows
 from tests.support.events import message
@@ -112,18 +116,28 @@ async def test_a_consumer_s_connection_that_leads_nowhere_any_more(toy: Toy) -> 
 
 
 async def test_database_connections_that_lead_nowhere_any_more(toy: Toy) -> None:
-    """In the midst of a statement and at rest in the pool."""
     toy.start("a", seconds=6)
     await toy.emit("first")
     await toy.took("first")
-    async with toy.nobody_writes():
-        await toy.emit(*NAMES)
-        await toy.stuck()
-        assert await toy.proxy("a database").half_open()
+    assert await toy.proxy("a database").half_open()
+    await toy.emit(*NAMES)
     await toy.took(*NAMES)
-    await toy.emit("last")
-    await toy.took("last")
-    await toy.once(["first", *NAMES, "last"])
+    await toy.once(["first", *NAMES])
+
+
+async def test_a_statement_whose_connection_leads_nowhere_any_more(toy: Toy) -> None:
+    """The server says in time that it took too long, and nobody hears it."""
+    database = Database(toy.network.before("database", toy.url), seconds=2)
+    async with database.transaction() as session:
+        statement = asyncio.create_task(session.execute(sa.text("SELECT pg_sleep(600)")))
+        await until(lambda: _sleeps(toy), what="the statement to be under way")
+        await toy.proxy("database").half_open()
+        with pytest.raises(OperationalError) as given_up:
+            await statement
+        assert is_outage(given_up.value)
+        await session.rollback()
+    await database.ping()
+    await database.close()
 
 
 async def test_a_forgotten_transaction_holds_up_nobody_for_long(toy: Toy) -> None:
@@ -205,3 +219,9 @@ async def test_dead_letters_replayed_after_eight_days(toy: Toy) -> None:
 
 async def _is_empty(toy: Toy) -> bool:
     return await outbox_rows(toy.database) == 0
+
+
+async def _sleeps(toy: Toy) -> bool:
+    query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    async with toy.database.transaction() as session:
+        return bool((await session.execute(sa.text(query))).all())
