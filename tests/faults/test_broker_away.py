@@ -72,9 +72,11 @@ async def test_out_of_memory(stack: Stack, witness: Witness, rabbitmq: RabbitMQ)
 
 
 async def test_out_of_disk(stack: Stack, witness: Witness, rabbitmq: RabbitMQ) -> None:
+    """It takes nothing until there is room, and needs nobody then."""
     async with rabbitmq.full():
         await decide_all(witness)
         await until(partial(lacks, stack, "review-worker", "relay"), interval=0.2, what="it to be noticed")
+        assert await some_wait(witness, "review", len(witness.cases))
     await go_on(witness)
 
 

@@ -1,6 +1,7 @@
 """A small disk of its own, which a test may fill without anybody else's being full."""
 
 import pwd
+import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -51,12 +52,12 @@ class SmallDisk:
     def is_small(self) -> bool:
         return self._problem is None
 
-    def fill(self) -> None:
-        """Leave not a byte. Raises NoDisk."""
+    def fill(self, *, leaving: int = 0) -> None:
+        """Leave not a byte, or so many megabytes. Raises NoDisk."""
         if self._problem is not None:
             raise NoDisk(self._problem)
         with (self.path / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
-            while True:
+            while shutil.disk_usage(self.path).free > leaving * MEGABYTE:
                 ballast.write(bytes(MEGABYTE))
 
     def empty(self) -> None:
