@@ -35,13 +35,17 @@ class Api:
         self._base = base
         self._bases = dict(bases or {})
 
+    async def request(self, method: str, service: str, path: str, **request: Any) -> httpx2.Response:
+        """Return the answer, whatever it is."""
+        address = f"{self._bases.get(service, self._base)}/api/{service}/v1{path}"
+        return await self._client.request(method, address, follow_redirects=True, **request)
+
     async def call(
         self, method: str, service: str, path: str, *, token: str = "", expect: int = 200, **request: Any
     ) -> Any:
         """Return the JSON answer (bytes for other types). Raises StepFailed for any status but `expect`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        address = f"{self._bases.get(service, self._base)}/api/{service}/v1{path}"
-        response = await self._client.request(method, address, headers=headers, follow_redirects=True, **request)
+        response = await self.request(method, service, path, headers=headers, **request)
         if response.status_code != expect:
             raise StepFailed(f"{method} {service}{path}: {response.status_code} {response.text[:500]}")
         if not response.content:
