@@ -5,6 +5,7 @@ RUN := $(VENV)/bin/python
 
 JOBS ?= 2
 ROUNDS ?= 3
+MINUTES ?= 5
 REVIEWER ?= demo-reviewer
 ORDER = $(if $(SEED),--randomly-seed $(SEED))
 PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ORDER)
@@ -13,7 +14,7 @@ COVERING := tests/unit tests/contracts tests/integration/messaging tests/integra
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev demo-journey test unit manuals bench mutants check format secrets compose-test rotate backup restore \
+.PHONY: help run dev demo-journey test soak unit manuals bench mutants check format secrets compose-test rotate backup restore \
 	migration asyncapi models lock clean
 
 help:  ## this list
@@ -37,6 +38,10 @@ test: $(VENV)/.installed  ## all tests with real PostgreSQL, RabbitMQ and S3 (TE
 	@tools/old-chromium.sh
 	@$(if $(TESTS),$(PYTEST) $(TESTS),$(PYTEST) $(COVERING) --cov --cov-report term-missing:skip-covered)
 	@$(if $(TESTS),,$(PYTEST) tests $(COVERING:%=--ignore %))
+
+soak: $(VENV)/.installed  ## the whole stack under load and faults, and whether it kept what it promised (MINUTES= or OPERATIONS=, SEED=)
+	@tools/install-test-packages.sh
+	@$(RUN) -m tests.soak --minutes $(MINUTES) $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(SEED),--seed $(SEED))
 
 unit: $(VENV)/.installed  ## the tests that need no server, in seconds (without deploy's; TESTS= for others)
 	@$(RUN) -m pytest --quiet --hypothesis-profile quick $(ORDER) $(or $(TESTS),tests/unit --ignore tests/unit/deploy)

@@ -30,10 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs the directories in their order, `browser` with the longest files first: what is left for the end is short,
-    and no worker waits for another. What needs the full stack is one group, as starting it takes long.
+    """Runs `soak` first, then the directories in their order, `browser` with the longest files first: what is left for
+    the end is short, and no worker waits for another. What needs the full stack is one group, because starting it takes
+    long.
     """
-    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0])
+    items.sort(key=lambda item: (item.path.parent.name != "soak", item.path.relative_to(HERE).parts[0]))
     for item in items:
         if isinstance(item, pytest.Function) and "stack" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("stack"))

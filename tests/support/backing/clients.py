@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -129,6 +129,18 @@ class RabbitMQ:
         """With its queues and messages; its connections are closed by the broker."""
         async with self._management() as management:
             (await management.delete(f"/api/vhosts{urlsplit(amqp_url).path}")).raise_for_status()
+
+    async def delete_queue(self, amqp_url: str, queue: str) -> None:
+        """As by hand, with its messages; nothing where it, or the broker, is not there."""
+        async with self._management() as management:
+            with suppress(httpx2.TransportError):
+                await management.delete(f"/api/queues{urlsplit(amqp_url).path}/{queue}")
+
+    async def depths(self, amqp_url: str) -> dict[str, int]:
+        """Messages by queue, as the broker last counted them."""
+        async with self._management() as management:
+            answer = await management.get(f"/api/queues{urlsplit(amqp_url).path}")
+        return {queue["name"]: queue.get("messages", 0) for queue in answer.raise_for_status().json()}
 
     async def queue_depth(self, amqp_url: str, queue: str) -> int:
         """Messages ready for delivery right now, without those delivered and not acknowledged."""

@@ -88,6 +88,7 @@ CASES: Sequence[tuple[Rule, str, str, list[int]]] = [
     (rules.tests_do_not_sleep, "tests/x.py", "time.sleep(1)\nawait asyncio.sleep(delay)", [1, 2]),
     (rules.tests_do_not_sleep, "tests/x.py", "await asyncio.sleep(0)", []),
     (rules.tests_do_not_sleep, "tests/support/wait.py", "time.sleep(0.05)", []),
+    (rules.tests_do_not_sleep, "tests/soak/faults.py", "await asyncio.sleep(fault.seconds)", []),
 ]
 
 
