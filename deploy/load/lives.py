@@ -1,7 +1,7 @@
 """One application from all sides: what was asked, what its history tells, what the desk and its trail say."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +50,15 @@ class Life:
         history: list[dict[str, Any]] = self.found["history"]
         return history
 
-    def numbers(self) -> set[str]:
-        """All that were given to it, also those that came after the withdrawal of their approval."""
-        return {one["certificate_number"] for one in self.history if one["action"] == "certify"} | {
-            one["comment"] for one in self.history if one["action"] == "number_voided"
-        }
-
     def of(self, *what: str) -> Iterator[Operation]:
         return (operation for operation in self.asked if operation.what in what)
+
+
+def numbers(history: Sequence[Mapping[str, Any]]) -> set[str]:
+    """All that were given to an application, also those that came after the withdrawal of their approval."""
+    return {one["certificate_number"] for one in history if one["action"] == "certify"} | {
+        one["comment"] for one in history if one["action"] == "number_voided"
+    }
 
 
 def check_life(life: Life, add: Add, *, once: bool = False) -> None:

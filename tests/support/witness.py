@@ -1,11 +1,7 @@
-"""What clients were promised, and whether it is so: a history of every acknowledged operation, and its checker.
-
-It reads what a client, an auditor and an operator may: the services' APIs, the proof of the series, the audit trail and
-the metrics. No table, no queue.
-"""
+"""Does what a test of faults wants done, keeps a history of what was acknowledged, and has it checked (deploy/load)."""
 
 import asyncio
-import re
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -17,9 +13,13 @@ from uuid import uuid4
 import httpx2
 
 from deploy.journey import Api, import_people, log_in_enterprise, log_in_reviewer, register_enterprise
+from deploy.load.checker import Checker
+from deploy.load.client import Client
+from deploy.load.history import History
+from deploy.load.lives import numbers
 from deploy.synthetic import id_number, jpeg, person_name
 from tests.support.platform import ENTERPRISE_PASSWORD, REVIEWER, REVIEWER_PASSWORD
-from tests.support.wait import until
+from tests.support.wait import PATIENCE, until
 
 Step = Literal["submit", "approve", "reject", "withdraw"]
 ENDS: dict[Step, str] = {
@@ -30,6 +30,8 @@ ENDS: dict[Step, str] = {
 }
 REASONS = {"reject": "letter_unsealed", "withdraw": "approved_in_error"}
 POST = "10"
+SIGNATURE = "测试审核员"
+"""the reviewer's name"""
 AGAIN = 0.1
 """seconds until what was refused is tried again; Retry-After is for people"""
 
@@ -123,8 +125,9 @@ class Witness:
     caller: Caller
     operations: Mapping[str, str]
     cases: list[Case] = field(default_factory=list)
-    _numbers: set[str] = field(default_factory=set)
-    _count: int = 0
+    history: History = field(default_factory=History)
+    _others: int = 0
+    """numbers that were not given to our cases"""
 
     async def begin(self) -> None:
         """Note what there is already."""
@@ -134,9 +137,10 @@ class Witness:
             await self.caller.log_in(who)
         # A test that failed may have left them anywhere; all begin where a reviewer is waited for.
         await asyncio.gather(*map(self._bring_back, self.cases))
-        histories = [await self.history(case) for case in self.cases]
-        self._numbers = set().union(*map(_given, histories))
-        self._count = _count(await self.caller.read("certnumber", "/proof", "reviewer"))
+        paths = [f"/applications/{case.id}" for case in self.cases]
+        own = [numbers((await self.caller.read("renewal", path, "enterprise"))["history"]) for path in paths]
+        proof = await self.caller.read("certnumber", "/proof", "reviewer")
+        self._others = sum(series["count"] for series in proof["series"]) - sum(map(len, own))
 
     async def _bring_back(self, case: Case) -> None:
         await self.reach(case)
@@ -155,6 +159,8 @@ class Witness:
             body = {"id_number": person, "post": POST}
             draft = (await self.caller.ask("POST", "renewal", "/applications", "enterprise", json=body)).json()
             self.cases.append(case := Case(draft["id"]))
+            with self._noted("draft", case, person=person, post=POST, owner=self.caller.taxpayer):
+                pass
             for position, kind in enumerate(("id-front", "id-back", "commitment-letter")):
                 await self.upload(case, kind, 3 * number + position)
             await self.submit(case)
@@ -169,8 +175,10 @@ class Witness:
 
     async def submit(self, case: Case) -> None:
         path, body = f"/applications/{case.id}/submission", {"revision": case.revision}
-        answer = await self.caller.ask("POST", "renewal", path, "enterprise", json=body)
-        assert answer.status_code == 200, answer.text
+        with self._noted("submit", case, **body) as told:
+            answer = await self.caller.ask("POST", "renewal", path, "enterprise", json=body)
+            assert answer.status_code == 200, answer.text
+            told |= {name: answer.json()[name] for name in ("revision", "status", "decision_no")}
         case.steps.append("submit")
 
     async def decide(self, case: Case, action: Literal["approve", "reject", "withdraw"]) -> None:
@@ -183,8 +191,17 @@ class Witness:
             assert answer.status_code == 200, answer.text
             return bool(answer.json()["results"][0]["outcome"] == "accepted")
 
-        await until(accepted, interval=AGAIN, what=f"{action} of {case.id} to be accepted")
+        with self._noted("decide", case, action=action, items=[[case.id, case.revision]]) as told:
+            await until(accepted, interval=AGAIN, what=f"{action} of {case.id} to be accepted")
+            told["results"] = [[case.id, "accepted", None]]
         case.steps.append(action)
+
+    @contextmanager
+    def _noted(self, what: str, case: Case, **asked: Any) -> Iterator[dict[str, Any]]:
+        """Acknowledged, with what is put into the answer, when the block ends; unknown if it is left otherwise."""
+        with self.history.operation(SIGNATURE, what, case.id, **asked) as operation:
+            yield operation.answer
+            operation.outcome = "ok"
 
     async def reach(self, case: Case) -> None:
         """Wait until the last step has come to its end, at the enterprise and at the desk."""
@@ -251,108 +268,26 @@ class Witness:
         yield
         assert self.caller.refusals == before
 
-    # --- the checker
-
-    async def history(self, case: Case) -> list[dict[str, Any]]:
-        found = await self.caller.read("renewal", f"/applications/{case.id}", "enterprise")
-        history: list[dict[str, Any]] = found["history"]
-        return history
-
     async def check(self) -> None:
         """Wait until all is done, then hold everything against what was acknowledged."""
         await asyncio.gather(*map(self.reach, self.cases))
-        await until(self._all_said, interval=AGAIN, what="all outboxes to be empty")
+        checker = self._checker()
+        await checker.quiet(PATIENCE)
+        verdict = await checker.check()
+        assert verdict, "\n".join(verdict.tell(self.history))
         assert not self.caller.complaints, self.caller.complaints
-        numbers: Counter[str] = Counter()
-        valid: set[str] = set()
-        for case in self.cases:
-            history = await self.history(case)
-            _check_history(case, history)
-            given = _given(history)
-            numbers.update(given)
-            last = await self._check_desk(case, history)
-            valid |= {last} if last else set()
-            for number in given - self._numbers:
-                shown = await self.caller.read("certnumber", f"/certificates/{number}")
-                assert shown["status"] == ("valid" if number == last else "void"), (case, shown)
-        assert set(numbers.values()) <= {1}, "one number for two applications"
-        await self._check_proof(len(numbers.keys() - self._numbers))
 
-    async def _check_desk(self, case: Case, history: list[dict[str, Any]]) -> str | None:
-        """The number that the application holds now."""
-        item = await self.caller.read("review", f"/items/{case.id}", "reviewer")
-        renewal = await self.caller.read("renewal", f"/applications/{case.id}", "enterprise")
-        told = ("status", "revision", "decision_no", "certificate_number")
-        assert [item[name] for name in told] == [renewal[name] for name in told]
-        assert (item["status"], item["revision"]) == (case.end, case.revision), case
-        asked = [step for step in case.steps if step != "submit"]
-        decisions = item["decisions"][::-1]
-        assert [decision["action"] for decision in decisions] == asked, (case, decisions)
-        assert {decision["outcome"] for decision in decisions} <= {"accepted"}, decisions
-        entries = await self._audit(case)
-        assert [entry["action"] for entry in entries] == asked, (case, entries)
-        ids = [decision["id"] for decision in decisions]
-        assert [entry["detail"]["decision_id"] for entry in entries] == ids
-        assert (renewal["certificate_number"] is not None) == (case.end == "certified")
-        last: str | None = renewal["certificate_number"]
-        assert last is None or last == [e["certificate_number"] for e in history if e["action"] == "certify"][-1]
-        return last
+    def _checker(self) -> Checker:
+        api, chance = self.caller.api, random.Random(0)
 
-    async def _audit(self, case: Case) -> list[dict[str, Any]]:
-        """What the desk's trail says was accepted, in order."""
-        entries: list[dict[str, Any]] = []
-        query = {"subject": case.id, "limit": 100}
-        while True:
-            page = await self.caller.read("review", "/audit", "reviewer", **query)
-            entries += [entry for entry in page["items"] if entry["detail"].get("outcome") == "accepted"]
-            if page["next_cursor"] is None:
-                return entries[::-1]
-            query["cursor"] = page["next_cursor"]
+        async def log_in() -> str:
+            return str((await log_in_enterprise(api, self.caller.taxpayer, ENTERPRISE_PASSWORD))["access_token"])
 
-    async def _check_proof(self, given: int) -> None:
-        proof = await self.caller.read("certnumber", "/proof", "reviewer")
-        assert (proof["gapless"], proof["waiting"], proof["failed"]) == (True, 0, 0), proof
-        for series in proof["series"]:
-            assert (series["gaps"], series["duplicates"]) == (0, 0), series
-            assert series["count"] == series["highest"] == series["counter"] == series["valid"] + series["void"]
-        assert _count(proof) == self._count + given, proof
-
-    async def _all_said(self) -> bool:
-        """Whether no event waits to be said, and none lies dead."""
-        for name, base in self.operations.items():
-            if name == "celery-worker" or not name.endswith("-worker"):
-                continue
-            try:
-                text = (await self.caller.http.get(f"{base}/metrics")).text
-            except httpx2.TransportError:
-                return False
-            left = re.findall(r"^ganzheng_outbox_rows\{.*?\} (.+)$", text, re.MULTILINE)
-            dead = re.findall(r'^ganzheng_queue_messages\{.*state="dead"\} (.+)$', text, re.MULTILINE)
-            if not left or any(map(float, left + dead)):
-                return False
-        return True
-
-
-def _given(history: list[dict[str, Any]]) -> set[str]:
-    """All numbers that were given for an application, also one that came after the withdrawal of its approval."""
-    return {e["certificate_number"] for e in history if e["action"] == "certify"} | {
-        e["comment"] for e in history if e["action"] == "number_voided"
-    }
-
-
-def _check_history(case: Case, history: list[dict[str, Any]]) -> None:
-    assert [entry["change_no"] for entry in history] == sorted({entry["change_no"] for entry in history}), history
-    steps = [entry["action"] for entry in history if entry["action"] in ENDS]
-    assert steps == case.steps, f"{case.id}: acknowledged {case.steps}, done {steps}"
-    assert "decision_refused" not in {entry["action"] for entry in history}
-    # Each approval is certified once, unless it was withdrawn before that.
-    acts = [entry["action"] for entry in history if entry["action"] in {*ENDS, "certify"}]
-    for act, following in zip(acts, [*acts[1:], None], strict=True):
-        if act == "certify":
-            assert following in {None, "withdraw"}, acts
-        if act == "approve":
-            assert following in {"certify", "withdraw"}, acts
-
-
-def _count(proof: Any) -> int:
-    return sum(series["count"] for series in proof["series"])
+        auditor = Client(
+            "auditor", api, self.history, chance, lambda: log_in_reviewer(api, REVIEWER, REVIEWER_PASSWORD)
+        )
+        clerk = Client("clerk", api, self.history, chance, log_in)
+        return Checker(
+            self.history, auditor, {self.caller.taxpayer: clerk}, before=self._others, alone=False,
+            operations=self.operations, http=self.caller.http,
+        )  # fmt: skip
