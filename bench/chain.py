@@ -60,7 +60,9 @@ async def chain(backing: Backing, rounds: int) -> None:
     """Measure the chain idle and under a backlog, and print."""
     with tempfile.TemporaryDirectory() as directory, durable_postgres(counting=True) as postgres:
         async with (
-            running_stack(postgres, backing.rabbitmq, backing.s3, Path(directory), traced=False, proxied=False, **SETTINGS) as stack,
+            running_stack(
+                postgres, backing.rabbitmq, backing.s3, Path(directory), traced=False, proxied=False, **SETTINGS
+            ) as stack,
             measuring(stack, postgres.admin_url) as desk,
         ):
             await _warm_up(desk)

@@ -33,9 +33,8 @@ def main() -> int:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     end = {"operations": arguments.operations} if arguments.operations else {"minutes": arguments.minutes}
-    say(
-        f"seed {seed}, {' '.join(f'{number:g} {unit}' for unit, number in end.items())}; logs and history in {directory.relative_to(ROOT)}"
-    )
+    ((unit, number),) = end.items()
+    say(f"seed {seed}, {number:g} {unit}; logs and history in {directory.relative_to(ROOT)}")
     backing = Backing(choose())
     try:
         backing.start({"postgres", "rabbitmq", "s3"})

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -47,7 +48,7 @@ async def soak(
 ) -> Verdict:
     """Run for `minutes`, or until so many operations were acknowledged. `directory` has the logs and the history in the
     end."""
-    settings = {"GANZHENG_LOG_LEVEL": "WARNING", **({} if heals(seed) else NEVER)}
+    settings: dict[str, Any] = {"GANZHENG_LOG_LEVEL": "WARNING", **({} if heals(seed) else NEVER)}
     async with running_stack(postgres, rabbitmq, s3, directory, traced=False, **settings) as stack:
         rig = _rig(stack, postgres, directory)
         history = History(directory / "history.jsonl")

@@ -105,7 +105,6 @@ async def running_stack(
             "GANZHENG_DEMO": "true",
             "GANZHENG_RATE_LIMITS": "false",
             "GANZHENG_REQUESTS_WAIT_SECONDS": "30",
-            "GANZHENG_REQUESTS_WAIT_SECONDS": "30",
             "GANZHENG_RESYNC_SECONDS": "2",
             "GANZHENG_RESYNC_SETTLE_SECONDS": "1",
             "GANZHENG_STALL_SECONDS": "5",

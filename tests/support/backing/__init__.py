@@ -32,7 +32,7 @@ class Backing:
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="backing")
         self._starting: dict[str, Future[Any]] = {}
         self._starters: dict[str, Callable[[], object]] = {
-            "postgres": lambda: Postgres(provider),
+            "postgres": lambda: Postgres(provider.start_postgres(), provider),
             "rabbitmq": lambda: RabbitMQ(provider),
             "s3": provider.start_s3,
         }

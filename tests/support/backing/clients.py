@@ -17,14 +17,21 @@ from tests.support.wait import until
 
 
 class Postgres:
-    """`admin_url` and all URLs given out are SQLAlchemy's, `postgresql+psycopg://`, as superuser."""
+    """`admin_url` and all URLs given out are SQLAlchemy's, `postgresql+psycopg://`, as superuser. What breaks the
+    server is its provider's affair; one that is only used needs none."""
 
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-        self.admin_url = provider.start_postgres()
+    def __init__(self, admin_url: str, provider: Provider | None = None) -> None:
+        self._own_provider = provider
+        self.admin_url = admin_url
         self._made: set[str] = set()
         self._has_tablespace = False
         self._templates: dict[str, str] = {}
+
+    @property
+    def _provider(self) -> Provider:
+        if self._own_provider is None:
+            raise Unusable("nobody here may break this server")
+        return self._own_provider
 
     def url(self, database: str) -> str:
         return urlsplit(self.admin_url)._replace(path=f"/{database}").geturl()
@@ -69,7 +76,7 @@ class Postgres:
 
     def move_to_small_disk(self, url: str) -> None:
         """Move a database to which nobody is connected to a disk that a test may fill, where there is one."""
-        if self._provider.tablespace is None:
+        if self._own_provider is None or self._own_provider.tablespace is None:
             return
         if not self._has_tablespace:
             place = sql.Literal(str(self._provider.tablespace))
