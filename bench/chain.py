@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 import httpx2
 import psycopg
 
+from bench.processor import Snapshot, postmaster
 from bench.server import connected, durable_postgres
 from deploy.journey import log_in_reviewer
 from deploy.synthetic import id_number, person_name
@@ -52,7 +53,6 @@ COUNTS = """
            (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'),
            (SELECT wal_bytes FROM pg_stat_wal)
 """
-POSTMASTER = r"SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int"
 SHOWN = "SELECT count(*) FROM items WHERE status = 'certified'"
 
 
@@ -171,7 +171,7 @@ class _Usage:
         with connected(desk.server) as connection:
             connection.execute("SELECT pg_stat_force_next_flush()")
             counted = connection.execute(COUNTS).fetchone() or ()
-            (server,) = connection.execute(POSTMASTER).fetchone() or (0,)
+            server = postmaster(connection)
         async with httpx2.AsyncClient(base_url=stack.rabbitmq.management_url, trust_env=False) as management:
             vhost = urlsplit(stack.processes.environment["GANZHENG_BROKER_URL"]).path.strip("/")
             about = (await management.get(f"/api/vhosts/{vhost}")).json()
@@ -195,40 +195,12 @@ class _Usage:
 
 
 def _seconds(stack: Stack, server: int) -> Iterator[tuple[str, float]]:
-    """Give the processor time of each of our processes, of PostgreSQL and of the broker, with all they have started."""
-    everybody = _processes()
-
-    def tree(root: int) -> float:
-        children = [pid for pid, (parent, _, _) in everybody.items() if parent == root]
-        return (everybody[root][2] if root in everybody else 0) + sum(map(tree, children))
-
+    """Give the processor time of each of our processes, of PostgreSQL and of the broker."""
+    now = Snapshot()
     for name, process in stack.processes.running.items():
-        yield name, tree(process.popen.pid)
-    yield "PostgreSQL", tree(server)
-    yield (
-        "RabbitMQ",
-        sum(tree(pid) for pid, (_, program, _) in everybody.items() if program == "beam.smp" and _ours(pid, everybody)),
-    )
-
-
-def _ours(pid: int, everybody: Mapping[int, tuple[int, str, float]]) -> bool:
-    while pid in everybody and pid != os.getpid():
-        pid = everybody[pid][0]
-    return pid == os.getpid()
-
-
-def _processes() -> dict[int, tuple[int, str, float]]:
-    """Give of every process its parent, its program, and the seconds that it and its ended children took."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            program, _, rest = path.read_text().partition("(")[2].rpartition(")")
-        except OSError:  # it has just ended
-            continue
-        fields = rest.split()
-        ticks = sum(map(int, fields[11:15]))
-        found[int(path.parent.name)] = (int(fields[1]), program, ticks / os.sysconf("SC_CLK_TCK"))
-    return found
+        yield name, now.seconds(process.popen.pid)
+    yield "PostgreSQL", now.seconds(server)
+    yield "RabbitMQ", now.seconds(*now.below(os.getpid(), "beam.smp"))
 
 
 _serial = itertools.count()

@@ -5,14 +5,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from uuid import uuid4
 
 import psycopg
 
 from bench.bare_numbering import Given, number_all
+from bench.processor import Snapshot, postmaster
 from bench.run import Measurement, compare
 from bench.server import durable_postgres
 from services.certnumber.numbering.waker import TASK
@@ -21,11 +25,14 @@ from shared.observability.telemetry import new_traceparent
 from tests.support.backing import Backing, Postgres
 from tests.support.numbering import environment, new_settings
 from tests.support.platform import service_database
-from tests.support.processes import Processes, base_environment, processes
+from tests.support.processes import base_environment, processes
 from tests.support.stack import CELERY
+from tests.support.wait import until
 
 APPROVALS = 20_000
 BATCH = 500
+# Seconds for a worker to start and number all.
+PATIENCE = 600.0
 # Enough for every process of a pool to have connected and prepared its statements.
 WARM_UP = 8 * BATCH
 POSTS = (("10", "土建施工员"), ("20", "土建质量员"), ("40", "安全员"))
@@ -54,18 +61,38 @@ def fill(url: str, given: Sequence[Given]) -> None:
         connection.execute(FILL, (datetime.now(UTC), *columns))
 
 
-async def drained(url: str, upto: int) -> float:
+@dataclass
+class Costs:
+    """Microseconds of processor time per number, by measurement: of whoever numbers, and of PostgreSQL."""
+
+    seen: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def note(self, name: str, numbers: int, client: float, server: float) -> None:
+        self.seen.setdefault(name, []).append((1e6 * client / numbers, 1e6 * server / numbers))
+
+    def print(self) -> None:
+        print("  processor time of a number, in microseconds: who numbers, and PostgreSQL")
+        for name, costs in self.seen.items():
+            client, server = (median(column) for column in zip(*costs, strict=True))
+            print(f"  {name:34} {client:10.1f} {server:10.1f} {client + server:10.1f}")
+
+
+async def drained(costs: Costs, name: str, url: str, upto: int, worker: int) -> float:
     """Wait until the counter has reached `upto`; gives the numbers per second since the first one that was seen."""
-    seen: list[tuple[int, float]] = []
     with psycopg.connect(url, autocommit=True) as connection:
-        before = _last(connection)
-        while True:
-            last, now = _last(connection), time.perf_counter()
-            if last > before and not seen:
-                seen.append((last, now))
-            if last >= upto:
-                return (last - seen[0][0]) / (now - seen[0][1])
-            await asyncio.sleep(0.005)
+        server, before = postmaster(connection), _last(connection)
+
+        async def reached(count: int) -> int:
+            return await until(
+                lambda: (last := _last(connection)) >= count and last, PATIENCE, 0.005, f"{count} numbers"
+            )
+
+        first = await reached(before + 1)
+        started, then = time.perf_counter(), Snapshot()
+        last = await reached(upto)
+        seconds, now = time.perf_counter() - started, Snapshot()
+    costs.note(name, last - first, *(now.seconds(root) - then.seconds(root) for root in (worker, server)))
+    return (last - first) / seconds
 
 
 def _last(connection: psycopg.Connection) -> int:
@@ -74,70 +101,72 @@ def _last(connection: psycopg.Connection) -> int:
 
 
 @contextmanager
-def _worker(application: tuple[str, ...], size: int, environment: dict[str, str]) -> Iterator[Processes]:
+def _worker(application: tuple[str, ...], size: int, environment: dict[str, str]) -> Iterator[int]:
+    """Run a worker; gives its process id."""
     with (
         tempfile.TemporaryDirectory() as directory,
         processes(Path(directory), base_environment() | environment) as started,
     ):
-        started.start(
-            "worker", *application, "worker", "--concurrency", str(size), "--without-gossip", "--without-mingle"
-        )
-        yield started
+        options = ("--concurrency", str(size), "--without-gossip", "--without-mingle")
+        yield started.start("worker", *application, "worker", *options).popen.pid
 
 
 async def numbering(backing: Backing, rounds: int) -> None:
     """Measure numbering through Celery's workers against bare statements and celery-batches, and print."""
     broker = await backing.rabbitmq.create_vhost()
-
-    def bare(postgres: Postgres) -> Measurement:
-        async def measure() -> float:
-            with service_database(postgres, "certnumber") as url:
-                dsn, given = url.replace("+psycopg", ""), approvals(APPROVALS)
-                fill(dsn, given)
-                return await asyncio.to_thread(number_all, dsn, given, BATCH)
-
-        return measure
-
-    def ours(postgres: Postgres, size: int) -> Measurement:
-        async def measure() -> float:
-            with service_database(postgres, "certnumber") as url:
-                dsn = url.replace("+psycopg", "")
-                celery = create_celery(new_settings(url, broker_url=broker))
-                with _worker(CELERY, size, environment(url, broker_url=broker)):
-                    for count, upto in ((WARM_UP, WARM_UP), (APPROVALS, WARM_UP + APPROVALS)):
-                        fill(dsn, approvals(count))
-                        waiting = asyncio.create_task(drained(dsn, upto))
-                        for _ in range(size):
-                            await asyncio.to_thread(celery.tasks[TASK].apply_async)
-                        rate = await waiting
-                    return rate
-
-        return measure
-
-    def batches(postgres: Postgres, size: int) -> Measurement:
-        async def measure() -> float:
-            with service_database(postgres, "certnumber") as url:
-                dsn = url.replace("+psycopg", "")
-                own = {"BENCH_BROKER_URL": broker, "BENCH_DATABASE_URL": dsn}
-                await asyncio.to_thread(_send, broker, approvals(APPROVALS // 2))
-                with _worker(("-m", "celery", "-A", "bench.celery_batches"), size, own):
-                    return await drained(dsn, APPROVALS // 2)
-
-        return measure
-
+    costs = Costs()
     with durable_postgres() as postgres:
-        measurements = {
-            f"psycopg, the same rows, by {BATCH}": bare(postgres),
-            "Celery worker, one process": ours(postgres, 1),
-            "Celery worker, two processes": ours(postgres, 2),
-        }
-        if find_spec("celery_batches"):
-            measurements |= {
-                "celery-batches, one process": batches(postgres, 1),
-                "celery-batches, two processes": batches(postgres, 2),
-            }
+        measurements: dict[str, Measurement] = {}
+        for name, measure in (
+            (f"psycopg, the same rows, by {BATCH}", _bare),
+            ("Celery worker, one process", partial(_ours, size=1)),
+            ("Celery worker, two processes", partial(_ours, size=2)),
+            ("celery-batches, one process", partial(_batches, size=1)),
+            ("celery-batches, two processes", partial(_batches, size=2)),
+        ):
+            if "batches" not in name or find_spec("celery_batches"):
+                measurements[name] = partial(measure, postgres, broker, costs, name)
         await compare("Numbering a backlog", "numbers/s", next(iter(measurements)), measurements, rounds)
+        costs.print()
     await backing.rabbitmq.delete_vhost(broker)
+
+
+async def _bare(postgres: Postgres, _broker: str, costs: Costs, name: str) -> float:
+    with service_database(postgres, "certnumber") as url:
+        dsn, given = url.replace("+psycopg", ""), approvals(APPROVALS)
+        fill(dsn, given)
+        with psycopg.connect(dsn) as connection:
+            server, client = postmaster(connection), time.process_time()
+        then = Snapshot().seconds(server)
+        rate = await asyncio.to_thread(number_all, dsn, given, BATCH)
+        costs.note(name, APPROVALS, time.process_time() - client, Snapshot().seconds(server) - then)
+        return rate
+
+
+async def _ours(postgres: Postgres, broker: str, costs: Costs, name: str, *, size: int) -> float:
+    with service_database(postgres, "certnumber") as url:
+        dsn = url.replace("+psycopg", "")
+        celery = create_celery(new_settings(url, broker_url=broker))
+
+        async def number(worker: int, count: int, upto: int, costs: Costs) -> float:
+            fill(dsn, approvals(count))
+            rate = asyncio.create_task(drained(costs, name, dsn, upto, worker))
+            for _ in range(size):
+                await asyncio.to_thread(celery.tasks[TASK].apply_async)
+            return await rate
+
+        with _worker(CELERY, size, environment(url, broker_url=broker)) as worker:
+            await number(worker, WARM_UP, WARM_UP, Costs())
+            return await number(worker, APPROVALS, WARM_UP + APPROVALS, costs)
+
+
+async def _batches(postgres: Postgres, broker: str, costs: Costs, name: str, *, size: int) -> float:
+    with service_database(postgres, "certnumber") as url:
+        dsn = url.replace("+psycopg", "")
+        own = {"BENCH_BROKER_URL": broker, "BENCH_DATABASE_URL": dsn}
+        await asyncio.to_thread(_send, broker, approvals(APPROVALS // 2))
+        with _worker(("-m", "celery", "-A", "bench.celery_batches"), size, own) as worker:
+            return await drained(costs, name, dsn, APPROVALS // 2, worker)
 
 
 def _send(broker: str, given: Sequence[Given]) -> None:

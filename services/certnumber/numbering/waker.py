@@ -13,6 +13,8 @@ log = get_logger(__name__)
 
 TASK = "certnumber.assign_numbers"
 SWEEP_SECONDS = 10.0
+# From one wake-up to the next: under load a run numbers what several batches of events have brought.
+PAUSE_SECONDS = 0.05
 # Without the time-outs a publisher waits for the broker's confirm for ever. Without the retries it keeps a connection
 # that the broker has closed, and beat would never be heard again.
 PUBLISH_OPTIONS: dict[str, Any] = {
@@ -71,6 +73,7 @@ class CeleryWaker(Waker):
 
     async def _act(self) -> None:
         await asyncio.to_thread(self._send, headers=_trace())
+        await asyncio.sleep(PAUSE_SECONDS)
 
     async def sweep(self) -> None:
         return
