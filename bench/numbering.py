@@ -25,7 +25,7 @@ from shared.observability.telemetry import new_traceparent
 from tests.support.backing import Backing, Postgres
 from tests.support.numbering import environment, new_settings
 from tests.support.platform import service_database
-from tests.support.processes import base_environment, processes
+from tests.support.processes import Process, base_environment, processes
 from tests.support.stack import CELERY
 from tests.support.wait import until
 
@@ -77,21 +77,25 @@ class Costs:
             print(f"  {name:34} {client:10.1f} {server:10.1f} {client + server:10.1f}")
 
 
-async def drained(costs: Costs, name: str, url: str, upto: int, worker: int) -> float:
+async def drained(costs: Costs, name: str, url: str, upto: int, worker: Process) -> float:
     """Wait until the counter has reached `upto`; gives the numbers per second since the first one that was seen."""
     with psycopg.connect(url, autocommit=True) as connection:
         server, before = postmaster(connection), _last(connection)
 
         async def reached(count: int) -> int:
-            return await until(
-                lambda: (last := _last(connection)) >= count and last, PATIENCE, 0.005, f"{count} numbers"
-            )
+            def last() -> int:
+                if worker.popen.poll() is not None:
+                    raise RuntimeError(f"{name} has ended:\n{worker.log.read_text()[-2000:]}")
+                return _last(connection)
+
+            await until(lambda: last() >= count, PATIENCE, 0.005, f"{count} numbers")
+            return last()
 
         first = await reached(before + 1)
         started, then = time.perf_counter(), Snapshot()
         last = await reached(upto)
         seconds, now = time.perf_counter() - started, Snapshot()
-    costs.note(name, last - first, *(now.seconds(root) - then.seconds(root) for root in (worker, server)))
+    costs.note(name, last - first, *(now.seconds(root) - then.seconds(root) for root in (worker.popen.pid, server)))
     return (last - first) / seconds
 
 
@@ -101,14 +105,13 @@ def _last(connection: psycopg.Connection) -> int:
 
 
 @contextmanager
-def _worker(application: tuple[str, ...], size: int, environment: dict[str, str]) -> Iterator[int]:
-    """Run a worker; gives its process id."""
+def _worker(application: tuple[str, ...], size: int, environment: dict[str, str]) -> Iterator[Process]:
     with (
         tempfile.TemporaryDirectory() as directory,
         processes(Path(directory), base_environment() | environment) as started,
     ):
         options = ("--concurrency", str(size), "--without-gossip", "--without-mingle")
-        yield started.start("worker", *application, "worker", *options).popen.pid
+        yield started.start("worker", *application, "worker", *options)
 
 
 async def numbering(backing: Backing, rounds: int) -> None:
@@ -148,7 +151,7 @@ async def _ours(postgres: Postgres, broker: str, costs: Costs, name: str, *, siz
         dsn = url.replace("+psycopg", "")
         celery = create_celery(new_settings(url, broker_url=broker))
 
-        async def number(worker: int, count: int, upto: int, costs: Costs) -> float:
+        async def number(worker: Process, count: int, upto: int, costs: Costs) -> float:
             fill(dsn, approvals(count))
             rate = asyncio.create_task(drained(costs, name, dsn, upto, worker))
             for _ in range(size):
