@@ -18,6 +18,7 @@ from services.renewal.domain import (
     Action,
     DecisionReason,
     Ineligibility,
+    Status,
     application_number,
     conflicting_post,
     month_anniversary,
@@ -242,7 +243,7 @@ class Applications:
     def _move(self, application: Application, action: Action) -> None:
         following = next_status(application.status, action)
         if following is None:
-            raise wrong_state(application)
+            raise wrong_state(application.status)
         application.status = following
 
     def _decide(self, application: Application, action: Action, reason: DecisionReason) -> None:
@@ -345,6 +346,5 @@ def record(
     queries.HISTORY.write_at_commit(session, [change])
 
 
-def wrong_state(application: Application) -> WrongState:
-    label = LABELS[application.status]
-    return WrongState(f"该申请当前为“{label}”，不允许此操作", application_status=application.status.value)
+def wrong_state(status: Status) -> WrongState:
+    return WrongState(f"该申请当前为“{LABELS[status]}”，不允许此操作", application_status=status.value)

@@ -7,7 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.renewal.models import Image, Submission
+from services.renewal.domain import Status
+from services.renewal.models import Application, Image, Submission
+
+
+async def status_of(session: AsyncSession, application_id: UUID, enterprise_id: UUID) -> Status | None:
+    """What state the enterprise's application is in; another's is not found."""
+    own = sa.and_(Application.id == application_id, Application.enterprise_id == enterprise_id)
+    return await session.scalar(sa.select(Application.status).where(own))
 
 
 async def find_image(session: AsyncSession, application_id: UUID, kind: str, revision: int | None) -> Image | None:

@@ -58,11 +58,11 @@ async def put_image(
     pictures wait to be decoded or this one's decoder was killed.
     """
     async with container.database.transaction() as reading:
-        application = await queries.find_application(reading, application_id, enterprise_id)
-    if application is None:
+        status = await picture_queries.status_of(reading, application_id, enterprise_id)
+    if status is None:
         raise ApplicationNotFound
-    if application.status not in EDITABLE:
-        raise wrong_state(application)
+    if status not in EDITABLE:
+        raise wrong_state(status)
     picture = await _decoded(images.normalise(container.decoders, data))
     key = f"applications/{application_id}/{uuid4()}.{picture.extension}"
     try:

@@ -173,7 +173,7 @@ async def lock_editable(
     if revision is not None:
         _check_revision(application, revision)
     if application.status not in EDITABLE:
-        raise wrong_state(application)
+        raise wrong_state(application.status)
     return application
 
 
@@ -199,7 +199,7 @@ async def submit_application(
     application, images = applications[application_id], applications.images[application_id]
     _check_revision(application, revision)
     if next_status(application.status, Action.submit) is None:
-        raise wrong_state(application)
+        raise wrong_state(application.status)
     missing = [kind for kind in IMAGE_KINDS if kind not in {image.kind for image in images}]
     if missing:
         raise ImagesMissing("请先上传：" + "、".join(IMAGE_LABELS[kind] for kind in missing), kinds=missing)
