@@ -50,7 +50,13 @@ manuals: $(VENV)/.installed  ## take the operating manuals' pictures and print t
 	@tools/install-test-packages.sh
 	@$(RUN) -m tests.browser.manuals
 
-bench: $(VENV)/.installed  ## measure: ratios against the raw limits (ROUNDS=, ONLY=)
+# celery-batches asks for an older Celery and works with ours.
+var/bench/.installed: bench/requirements.lock bench/celery-batches.lock $(VENV)/.installed
+	@tools/make-venv.sh $(PYTHON) var/bench bench/requirements.lock
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench/celery-batches.lock
+	@touch $@
+
+bench: var/bench/.installed  ## measure: ratios against the raw limits and other libraries (ROUNDS=, ONLY=)
 	@tools/install-test-packages.sh
 	@$(RUN) -m bench --rounds $(ROUNDS) --only $(ONLY)
 

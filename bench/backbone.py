@@ -1,154 +1,163 @@
-"""The relay against raw publishing, and the consumer against raw consuming: 1 KB events, quorum queue, confirms."""
+"""Events on their way out and in, against bare loops that do the same work outside, and against other libraries.
+
+Each contestant is a process of its own, on uvloop; all have the same broker, topic exchange, quorum queue and bodies,
+and a database that nobody has used before.
+"""
 
 import asyncio
-import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, ClassVar
-from uuid import UUID, uuid4
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from uuid import uuid4
 
 import aio_pika
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from bench.run import compare
-from shared.messaging import Consumer, Event, Message, Outbox, Queue, RabbitMQ, Received, Relay, Subscription
-from shared.messaging.tables import OutboxMessage, PlatformBase
-from shared.persistence.db import Database
+from bench.contestants import Circumstances
+from bench.run import Measurement, compare
+from services.review.app import build as build_review
+from services.review.settings import ReviewSettings
+from shared.contracts.topology import CERTNUMBER_APPROVALS, QUEUES, REVIEW_APPLICATIONS
+from shared.messaging import Message, Queue, RabbitMQ
+from shared.messaging.tables import PlatformBase
+from shared.persistence.db import migrate
+from shared.runtime.settings import new_key
+from tests.integration.review.desk import Application
 from tests.support.backing import Backing
+from tests.support.events import message
+from tests.support.numbering import approved, environment
+from tests.support.processes import ROOT, base_environment
 
-EVENTS = 3000
-WINDOW = 200
-
-
-class Measured(Event):
-    type: ClassVar[str] = "bench.measured"
-    subject_field: ClassVar[str] = "subject_id"
-
-    subject_id: UUID
-    filler: str
-
-
-QUEUE = Queue("bench.measured", "bench", (Measured,))
-PASSIVE = Queue("bench.raw", "bench", ())
-OUTBOX = Outbox("bench")
-
-
-class Counting:
-    """Counts what its handler was given, and says when all of it came."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.all = asyncio.Event()
-
-    async def handle(self, _container: Any, _session: AsyncSession, batch: Sequence[Received[Measured]]) -> None:
-        self.count += len(batch)
-        if self.count >= EVENTS:
-            self.all.set()
-
-
-def message() -> Message:
-    return Message(uuid4(), Measured.routing_key(), b"x" * 1024)
+EVENTS = 6000
+PEOPLE = 400
+CHUNK = 200
+# Where `make bench` installs what bench/peers needs.
+PEERS = ROOT / "var" / "bench" / "bin" / "python"
+_KEYS = {
+    "data_keys": f"k1:{new_key()}",
+    "index_key": new_key(),
+    "signing_keys": f"s1:{new_key()}",
+    "database_url": "postgresql+psycopg://",
+}
 
 
 async def backbone(backing: Backing, rounds: int) -> None:
-    """Measure the relay and the consumer against their raw limits, and print."""
+    """Measure publishing and consuming, and print."""
     url = await backing.rabbitmq.create_vhost()
-    with backing.postgres.temporary() as database_url:
-        database = Database(database_url, pool_size=4)
-        async with database.engine.begin() as connection:
-            await connection.run_sync(PlatformBase.metadata.create_all)
-        broker = RabbitMQ(url, [QUEUE, PASSIVE], name="bench")
-        await broker.declare()
-        connection_of_raw = await aio_pika.connect(url)
-        channel = await connection_of_raw.channel()
-
-        async def raw_pipelined() -> float:
-            await _purge(channel)
-            gate = asyncio.Semaphore(WINDOW)
-
-            async def publish() -> None:
-                async with gate:
-                    body = aio_pika.Message(b"x" * 1024, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-                    await channel.default_exchange.publish(body, QUEUE.name)
-
-            started = time.perf_counter()
-            await asyncio.gather(*(publish() for _ in range(EVENTS)))
-            return EVENTS / (time.perf_counter() - started)
-
-        async def raw_serial() -> float:
-            await _purge(channel)
-            count = EVENTS // 5
-            started = time.perf_counter()
-            for _ in range(count):
-                body = aio_pika.Message(b"x" * 1024, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-                await channel.default_exchange.publish(body, QUEUE.name)
-            return count / (time.perf_counter() - started)
-
-        async def relay() -> float:
-            await _purge(channel)
-            await _fill(database)
-            worker = Relay(OUTBOX, database, broker)
-            started = time.perf_counter()
-            while await worker.drain():
-                pass
-            return EVENTS / (time.perf_counter() - started)
-
-        async def raw_consume() -> float:
-            await relay()
-            done = asyncio.Event()
-            count = 0
-
-            async def take(delivery: aio_pika.abc.AbstractIncomingMessage) -> None:
-                nonlocal count
-                await delivery.ack()
-                count += 1
-                if count == EVENTS:
-                    done.set()
-
-            await channel.set_qos(prefetch_count=WINDOW)
-            queue = await channel.get_queue(QUEUE.name)
-            started = time.perf_counter()
-            tag = await queue.consume(take)
-            await done.wait()
-            elapsed = time.perf_counter() - started
-            await queue.cancel(tag)
-            return EVENTS / elapsed
-
-        async def consumer() -> float:
-            await relay()
-            counting = Counting()
-            subscription = Subscription(QUEUE, {Measured: counting.handle})
-            started = time.perf_counter()
-            task = asyncio.create_task(broker.consume(Consumer(subscription, None, database)))
-            await counting.all.wait()
-            elapsed = time.perf_counter() - started
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            return EVENTS / elapsed
-
-        await compare(
-            "Publishing",
-            "events/s",
-            "raw pipelined",
-            {"raw pipelined": raw_pipelined, "raw serial confirms": raw_serial, "outbox relay": relay},
-            rounds,
-        )
-        await compare(
-            "Consuming", "events/s", "raw, ack each", {"raw, ack each": raw_consume, "inbox consumer": consumer}, rounds
-        )
-        await connection_of_raw.close()
-        await broker.close()
-        await database.close()
+    broker = RabbitMQ(url, QUEUES, name="renewal")
+    await broker.declare()
+    course = _Course(backing, url, broker)
+    await compare(
+        "Outbox to broker",
+        "events/s",
+        "bare: publish",
+        {
+            "bare: publish": course.sends("publish"),
+            "bare: select, publish, delete": course.sends("forward"),
+            "our relay": course.sends("relay"),
+            **course.peers({"txoutbox": "txoutbox_relay", "faststream-outbox": "faststream_outbox_relay"}),
+        },
+        rounds,
+    )
+    await compare(
+        "Broker to effect",
+        "events/s",
+        "bare: parse only",
+        {
+            "bare: parse only": course.takes("parse", REVIEW_APPLICATIONS),
+            "bare: parse, inbox in bulk": course.takes("inbox", REVIEW_APPLICATIONS),
+            "our consumer: inbox": course.takes("empty", REVIEW_APPLICATIONS),
+            "our desk: inbox, projection": course.takes("desk", REVIEW_APPLICATIONS),
+            "our approvals: inbox, queue": course.takes("approvals", CERTNUMBER_APPROVALS),
+            **course.peers({"FastStream, no effect": "faststream_consumer"}, filled=REVIEW_APPLICATIONS),
+        },
+        rounds,
+    )
+    await broker.close()
     await backing.rabbitmq.delete_vhost(url)
 
 
-async def _purge(channel: Any) -> None:
-    await (await channel.get_queue(QUEUE.name)).purge()
+class _Course:
+    """What all contestants run on."""
+
+    def __init__(self, backing: Backing, url: str, broker: RabbitMQ) -> None:
+        self._postgres = backing.postgres
+        self._url = url
+        self._broker = broker
+        sealing = build_review(ReviewSettings(demo=True, **_KEYS))  # type: ignore[arg-type]
+        applications = [
+            Application(sealing, number % PEOPLE, application_number=f"HZ{number:08d}") for number in range(EVENTS)
+        ]
+        submitted = [application.submitted() for application in applications]
+        self._events = {
+            REVIEW_APPLICATIONS: [message(event) for event in submitted],
+            CERTNUMBER_APPROVALS: [message(approved(uuid4())) for _ in range(EVENTS)],
+        }
+        self._body = self._events[REVIEW_APPLICATIONS][0].body.decode()
+
+    def sends(self, name: str) -> Measurement:
+        return self._measurement([sys.executable, "-m", "bench.contestants", name], _tables, {})
+
+    def takes(self, name: str, queue: Queue) -> Measurement:
+        build = partial(migrate, queue.service) if name in {"desk", "approvals"} else _tables
+        own = environment("") if queue is CERTNUMBER_APPROVALS else {}
+        keys = {name: own.get(f"GANZHENG_{name.upper()}", _KEYS[name]) for name in ("data_keys", "index_key")}
+        command = [sys.executable, "-m", "bench.contestants", name]
+        return self._measurement(command, build, keys | {"signing_keys": _KEYS["signing_keys"]}, queue)
+
+    def peers(self, scripts: dict[str, str], *, filled: Queue | None = None) -> dict[str, Measurement]:
+        if not PEERS.exists():
+            print("\nWithout other libraries, which `make bench` installs.")
+            return {}
+        return {
+            name: self._measurement([str(PEERS), str(ROOT / "bench" / "peers" / f"{script}.py")], None, {}, filled)
+            for name, script in scripts.items()
+        }
+
+    def _measurement(
+        self,
+        command: Sequence[str],
+        build: Callable[[str], object] | None,
+        settings: dict[str, str],
+        filled: Queue | None = None,
+    ) -> Measurement:
+        async def measure() -> float:
+            await self._purge()
+            if filled is not None:
+                await self._fill(self._events[filled])
+            # Peers make tables of their own.
+            template = self._postgres.template(f"bench_{command[-1]}", build) if build else None
+            with self._postgres.temporary(template) as database_url:
+                given = Circumstances(database_url, self._url, EVENTS, self._body, settings)
+                process = await asyncio.create_subprocess_exec(
+                    *command, cwd=ROOT, env=base_environment(),
+                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                )  # fmt: skip
+                output, _ = await process.communicate(json.dumps(asdict(given)).encode())
+                if process.returncode:
+                    raise RuntimeError(f"{command[-1]} ended with {process.returncode}")
+            result = json.loads(output)
+            print(f"  {command[-1].rpartition('/')[2]:32} {result['rate']:8,.0f}/s {result['cpu']:6.0f} µs")
+            return float(result["rate"])
+
+        return measure
+
+    async def _purge(self) -> None:
+        async with await aio_pika.connect(self._url) as connection:
+            channel = await connection.channel()
+            for queue in (REVIEW_APPLICATIONS, CERTNUMBER_APPROVALS):
+                await (await channel.get_queue(queue.name)).purge()
+
+    async def _fill(self, messages: Sequence[Message]) -> None:
+        for start in range(0, len(messages), CHUNK):
+            results = await self._broker.publish(messages[start : start + CHUNK])
+            if any(results):
+                raise RuntimeError(f"the broker took not all of it: {results}")
 
 
-async def _fill(database: Database) -> None:
-    async with database.transaction() as session:
-        await session.execute(sa.delete(OutboxMessage))
-        events = [Measured(subject_id=uuid4(), filler="x" * 700) for _ in range(EVENTS)]
-        OUTBOX.add(session, events, datetime.now(UTC))
+def _tables(url: str) -> None:
+    engine = sa.create_engine(url)
+    PlatformBase.metadata.create_all(engine)
+    engine.dispose()

@@ -11,3 +11,5 @@ compile() {
 }
 [ "${1:-}" = runtime ] || compile --group embedded --group test --upgrade -o requirements.lock
 compile --constraint requirements.lock -o requirements-runtime.lock
+[ "${1:-}" = runtime ] || "$tmp/venv/bin/uv" pip compile --group pyproject.toml:bench --universal --python-version 3.11 \
+    --generate-hashes --no-header --quiet --upgrade -o bench/requirements.lock

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Make the virtual environment from the lock. On Debian the venv module is a package of its own.
+# Make a virtual environment from a lock (requirements.lock where none is given). On Debian the venv module is a package of its own.
 set -eu
-python=$1 venv=$2
+python=$1 venv=$2 lock=${3:-requirements.lock}
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "Python 3.11 or newer is needed; $python is $("$python" --version 2>&1)" >&2
     exit 1
@@ -16,4 +16,4 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
 fi
 [ -x "$venv/bin/pip" ] || "$python" -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock"

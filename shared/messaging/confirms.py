@@ -6,7 +6,8 @@ record of it (`confirmations`, `message_id_delivery_tag`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -37,28 +38,69 @@ async def publish(channel: AbstractChannel, messages: Sequence[Sent], within: fl
     The answer has one place per message: None means that the broker has it safely under every key, else it is what
     went wrong. What has no confirm after `within` seconds is a TimeoutError, and may come late.
     """
-    deadline = asyncio.get_running_loop().time() + within
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    confirms: list[list[_Confirm]] = [[loop.create_future() for _ in sent.keys] for sent in messages]
+    every = [confirm for own in confirms for confirm in own]
     try:
         async with asyncio.timeout_at(deadline):
-            confirms = await _send(channel, messages)
+            underlay = cast(aiormq.Channel, await channel.get_underlay_channel())
+            tags = await _send(underlay, messages, every)
     except Exception as error:
         return [error for _ in messages]
-    if every := [confirm for own in confirms for confirm in own]:
-        await asyncio.wait(every, timeout=deadline - asyncio.get_running_loop().time())
-    return [next(filter(None, map(_error, own)), None) for own in confirms]
+    try:
+        with _ending_with(underlay, every):
+            if every:
+                await asyncio.wait(every, timeout=deadline - loop.time())
+    finally:
+        _forget(underlay, messages, tags)
+    errors = [list(map(_error, own)) for own in confirms]
+    return [next(filter(None, own), None) for own in errors]
 
 
-async def _send(channel: AbstractChannel, messages: Sequence[Sent]) -> list[list[_Confirm]]:
-    underlay = cast(aiormq.Channel, await channel.get_underlay_channel())
+async def _send(channel: aiormq.Channel, messages: Sequence[Sent], confirms: Sequence[_Confirm]) -> range:
+    """Write all of it, and have the channel expect `confirms`; gives the tags under which it does."""
     frames = []
     for keys, properties, body in messages:
-        content = _content(underlay, properties, body)
+        content = _content(channel, properties, body)
         for key in keys:
-            frames += [_heading(underlay.number, key), content]
-    async with underlay.lock:
-        await underlay.write_queue.put(ChannelFrame(payload=b"".join(frames), should_close=False))
+            frames += [_heading(channel.number, key), content]
+    expected = iter(confirms)
+    async with channel.lock:
+        await channel.write_queue.put(ChannelFrame(payload=b"".join(frames), should_close=False))
+        first = channel.delivery_tag + 1
         # In the order of what was written, and before anything that the broker answers is read.
-        return [[_expect(underlay, properties) for _ in keys] for keys, properties, _ in messages]
+        for keys, properties, _ in messages:
+            for _ in keys:
+                channel.delivery_tag += 1
+                channel.confirmations[channel.delivery_tag] = next(expected)
+                channel.message_id_delivery_tag[str(properties.message_id)] = channel.delivery_tag
+        return range(first, channel.delivery_tag + 1)
+
+
+def _forget(channel: aiormq.Channel, messages: Sequence[Sent], tags: range) -> None:
+    """Have a message that comes back no longer looked for under these tags."""
+    for _, properties, _ in messages:
+        if channel.message_id_delivery_tag.get(str(properties.message_id)) in tags:
+            del channel.message_id_delivery_tag[str(properties.message_id)]
+
+
+@contextmanager
+def _ending_with(channel: aiormq.Channel, confirms: Sequence[_Confirm]) -> Iterator[None]:
+    """Let nobody wait for the confirms of a channel that is closed."""
+
+    def end(_: object) -> None:
+        for confirm in confirms:
+            if not confirm.done():
+                confirm.set_exception(ConnectionError("the channel was closed"))
+
+    closing = channel.closing
+    closing.add_done_callback(end)
+    try:
+        yield
+    finally:
+        closing.remove_done_callback(end)
+        closing.cancel()
 
 
 @lru_cache(maxsize=1024)
@@ -75,28 +117,9 @@ def _content(channel: aiormq.Channel, properties: Basic.Properties, body: bytes)
     return b"".join([pamqp.frame.marshal(frame, channel.number) for frame in [header, *parts]])
 
 
-def _expect(channel: aiormq.Channel, properties: Basic.Properties) -> _Confirm:
-    """Have the channel note that one more message was sent."""
-    channel.delivery_tag += 1
-    tag, message_id = channel.delivery_tag, str(properties.message_id)
-    confirm = channel.create_future()
-    channel.confirmations[tag] = confirm
-    channel.message_id_delivery_tag[message_id] = tag
-
-    def forget(_: _Confirm) -> None:
-        if channel.message_id_delivery_tag.get(message_id) == tag:
-            del channel.message_id_delivery_tag[message_id]
-
-    confirm.add_done_callback(forget)
-    return confirm
-
-
 def _error(confirm: _Confirm) -> Exception | None:
     if not confirm.done():
         # It stays on the channel's record, where a confirm for several counts on finding it.
         confirm.cancel()
         return TimeoutError()
-    if confirm.cancelled():
-        return ConnectionError("the channel was given up")
-    error = confirm.exception()
-    return error if error is None or isinstance(error, Exception) else ConnectionError(type(error).__name__)
+    return cast("Exception | None", confirm.exception())

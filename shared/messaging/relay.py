@@ -116,7 +116,7 @@ class Relay:
             heed_cancellation()
             self._wake.clear()
             try:
-                await self._empty()
+                await self.empty()
             except Exception as error:
                 log.warning("relay.failed", error=type(error).__name__)
                 # New rows do not shorten this: an outage must not become a storm of claims.
@@ -128,8 +128,9 @@ class Relay:
                 async with asyncio.timeout(self._poll.total_seconds()):
                     await self._wake.wait()
 
-    async def _empty(self) -> None:
-        """Drain until less than a batch is due: two at once, so that one is read while the other is confirmed."""
+    async def empty(self) -> None:
+        """Drain until less than a batch is due: two at once, so that one is read while the other is confirmed. Raises
+        what `drain` does."""
         if await self.drain() == self._batch:
             ends = await asyncio.gather(self._drain_on(), self._drain_on(), return_exceptions=True)
             for end in ends:

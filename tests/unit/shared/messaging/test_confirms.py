@@ -35,12 +35,18 @@ class Underlay:
         self.confirmations: dict[int, asyncio.Future[Any]] = {}
         self.message_id_delivery_tag: dict[str, int] = {}
 
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def closing(self) -> asyncio.Future[None]:
+        """Of its own for whoever asks, as aiormq's."""
+        observer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed.add_done_callback(lambda _: observer.set_result(None))
+        return observer
 
 
 @pytest.fixture
-def underlay() -> Underlay:
+async def underlay() -> Underlay:
     return Underlay()
 
 
@@ -90,17 +96,22 @@ async def test_goes_out_in_one_write_each_body_in_parts_of_what_a_frame_takes(un
 
 async def test_each_message_has_the_first_error_of_its_keys(underlay: Underlay) -> None:
     returned = PublishError.__new__(PublishError)  # which is made of frames
-    messages = [sent("safe", "k"), sent("returned", "k", "l"), sent("given up", "k"), sent("ended", "k")]
-    task = await start(underlay, messages)
-    _, _, second, given_up, ended = underlay.confirmations.values()
-    for confirm in list(underlay.confirmations.values())[:2]:
+    task = await start(underlay, [sent("safe", "k"), sent("returned", "k", "l", "m")])
+    safe, first, second, third = underlay.confirmations.values()
+    for confirm in (safe, first):
         confirm.set_result(Basic.Ack())
     second.set_exception(returned)
-    given_up.cancel()
-    ended.set_exception(asyncio.CancelledError())
-    safe, error, *others = await task
-    assert (safe, error) == (None, returned)
-    assert [type(other) for other in others] == [ConnectionError, ConnectionError]
+    third.set_exception(ValueError("no place is looked at twice"))
+    assert await task == [None, returned]
+
+
+async def test_nobody_waits_for_the_confirms_of_a_channel_that_is_closed(underlay: Underlay) -> None:
+    task = await start(underlay, [sent("confirmed", "k"), sent("lost", "k")])
+    underlay.confirmations[5].set_result(Basic.Ack())
+    underlay.closed.set_result(None)
+    confirmed, lost = await task
+    assert confirmed is None
+    assert isinstance(lost, ConnectionError)
 
 
 async def test_what_is_not_confirmed_in_time_stays_on_the_channel_s_record(underlay: Underlay) -> None:
