@@ -110,7 +110,7 @@ def _worker(application: tuple[str, ...], size: int, environment: dict[str, str]
         tempfile.TemporaryDirectory() as directory,
         processes(Path(directory), base_environment() | environment) as started,
     ):
-        options = ("--concurrency", str(size), "--without-gossip", "--without-mingle")
+        options = ("--concurrency", str(size), "--without-gossip", "--without-mingle", "--without-heartbeat")
         yield started.start("worker", *application, "worker", *options)
 
 

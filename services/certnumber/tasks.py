@@ -1,4 +1,4 @@
-"""The numbering as a Celery task: `celery -A services.certnumber.tasks worker` (or `beat`).
+"""The numbering as a Celery task: `celery -A services.certnumber.tasks worker --without-heartbeat` (or `beat`).
 
 A message is only a wake-up: what has to be numbered is a row in the database, and a sweep every SWEEP_SECONDS finds
 whatever a lost message would have announced. So a message that fails is dropped, never kept.
@@ -51,6 +51,7 @@ def _steady_now() -> datetime:
     return _ORIGIN + timedelta(seconds=time.monotonic())
 
 
+_TRANSPORT = {"confirm_publish": True, "max_retries": 1}
 _CONFIGURATION: dict[str, Any] = {
     "task_queues": [_QUEUE],
     "task_default_queue": _QUEUE.name,
@@ -76,7 +77,6 @@ _CONFIGURATION: dict[str, Any] = {
     "broker_connection_retry": True,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
-    "broker_transport_options": {"confirm_publish": True, "max_retries": 1},
     "beat_scheduler": "celery.beat.Scheduler",
     "beat_schedule": {
         "sweep": {"task": TASK, "schedule": schedule(SWEEP_SECONDS, nowfun=_steady_now), "options": PUBLISH_OPTIONS}
@@ -114,6 +114,10 @@ def create_celery(settings: CertnumberSettings, *, clock: Clock | None = None, o
     numbering = Numbering(settings, clock or SystemClock(), outbox)
     app = Celery("certnumber", broker=settings.numbering_broker_url, set_as_current=False)
     app.conf.update(_CONFIGURATION, broker_heartbeat=settings.broker_heartbeat)
+    # A worker's main loop, too, waits for the broker's answers, without an end of its own: where none comes any more,
+    # it would never come to notice that heartbeats are missing.
+    within = 2 * settings.broker_heartbeat
+    app.conf.broker_transport_options = {**_TRANSPORT, "read_timeout": within, "write_timeout": within}
 
     # A shared task would be registered with every other application of the process too, and number there.
     @app.task(name=TASK, shared=False, bind=True, Request="services.certnumber.numbering.worker_health:CountedRequest")

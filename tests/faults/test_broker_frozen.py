@@ -82,7 +82,7 @@ async def test_numbering_notices_and_goes_on(
 ) -> None:
     """Worker, waker, Celery's worker and beat."""
     port = free_port()
-    command = ("--without-gossip", "--without-mingle", "--concurrency", "1", "-n", "cert@%h")
+    command = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency", "1", "-n", "cert@%h")
     with service_database(postgres, "certnumber") as url:
         own = environment(url, broker_url=vhost, metrics_port=str(port), **{k: str(v) for k, v in QUICK.items()})
         settings = new_settings(url, broker_url=vhost, **QUICK)

@@ -26,7 +26,7 @@ from tests.support.wait import PATIENCE, until
 
 APPROVALS = 1200
 PARTS = 4
-WORKER = (*CELERY, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle")
+WORKER = (*CELERY, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat")
 
 # A backend that has taken serials and is about to write them down.
 WRITING = """

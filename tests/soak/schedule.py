@@ -15,7 +15,8 @@ CELERY = ("celery-worker", "celery-worker-2")
 PROCESSES = (*APIS, *WORKERS, *COPIES, "celery-worker", "celery-beat")
 NODE = ("renewal-worker", "celery-worker", "celery-beat")
 """the processes whose clock jumps"""
-WIRES = tuple(f"{service} {to}" for service in SERVICES for to in ("api", "database", "broker"))
+BACKING = ("database", "broker")
+WIRES = tuple(f"{service} {to}" for service in SERVICES for to in ("api", *BACKING))
 DELETE = "delete the queue"
 PAUSE = (15, 60)
 """operations that are acknowledged between the beginnings of two faults"""
@@ -55,7 +56,8 @@ KINDS = (
     Kind("freeze", 1, ("rabbitmq",), (2, 8)),
     Kind("take away", 2, ("renewal store",), (2, 10)),
     Kind("silence", 3, (*WIRES, "renewal store"), (2, 10)),
-    Kind("lose the answers of", 5, WIRES, (1, 4)),
+    Kind("lose the answers of", 4, tuple(f"{service} api" for service in SERVICES), (1, 4)),
+    Kind("lose the answers of", 3, tuple(f"{service} {to}" for service in SERVICES for to in BACKING), (1, 4)),
     Kind("half-open", 2, WIRES),
     Kind("reset", 2, (*WIRES, "renewal store")),
     Kind("say twice", 4, ("all events",), (5, 30)),

@@ -34,7 +34,17 @@ from tests.support.witness import Caller, Witness
 
 INITIAL_PASSWORD = "Initial-2026-pass"
 CELERY = ("-m", "celery", "-A", "services.certnumber.tasks")
-WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle", "--concurrency", "1", "-n", "cert@%h")
+WORKER = (
+    *CELERY,
+    "worker",
+    "--without-gossip",
+    "--without-mingle",
+    "--without-heartbeat",
+    "--concurrency",
+    "1",
+    "-n",
+    "cert@%h",
+)
 
 
 @dataclass

@@ -102,7 +102,17 @@ def _consumes(task: asyncio.Task[Any], queue: str) -> bool:
 
 async def test_celery(operators: Operators, url: str, vhost: str, tmp_path: Path) -> None:
     own = environment(url, broker_url=vhost, metrics_port=str(operators.port))
-    command = (*CELERY, "worker", "--concurrency", "1", "--without-gossip", "--without-mingle", "-n", "cert@%h")
+    command = (
+        *CELERY,
+        "worker",
+        "--concurrency",
+        "1",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "-n",
+        "cert@%h",
+    )
     container = build(new_settings(url, broker_url=vhost))
     with processes(tmp_path, base_environment() | own) as started:
         started.start("celery", *command)
