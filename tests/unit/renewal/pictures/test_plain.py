@@ -221,7 +221,9 @@ def test_an_eighth_of_a_jpeg_proves_as_much_as_all_of_it(name: str, changes: lis
         data = data[:at] + replacement + data[at + len(replacement) :]
     try:
         found = reduce(data)
-        kept = normalised(found, decode(found))
+        decoded = decode(found)
     except ImageError:
         return
-    assert fingerprint(reduce(kept.data)) == fingerprint(found)
+    # Else all of it was decoded, and written anew with a loss.
+    if decoded.data is None:
+        assert fingerprint(reduce(normalised(found, decoded).data)) == fingerprint(found)
