@@ -33,6 +33,18 @@ NOT_IMPORTED = {
     "uvloop": "uvicorn's event loop, found by it",
 }
 
+# Where time is not the clock's: the clock itself, the stores' own, those of libraries (the windows of limits, Celery's
+# beat), and figures for operators.
+OWN_TIME = (
+    "services/certnumber/tasks.py",
+    "shared/values/clock.py",
+    "shared/files/storage",
+    "shared/web/ratelimit.py",
+    "shared/messaging/consumer.py",
+)
+WALL_CLOCKS = frozenset({"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time"})
+SQL_CLOCK = re.compile(r"\b(CURRENT_(TIMESTAMP|DATE|TIME)|LOCALTIME(STAMP)?)\b", re.IGNORECASE)
+
 Breach = tuple[int, str]
 
 
@@ -136,6 +148,21 @@ def audit_actions_live_in_audit(module: Module) -> Iterator[Breach]:
                 yield node.lineno, "an AuditAction outside of its service's audit.py"
 
 
+def time_is_asked_of_a_clock(module: Module) -> Iterator[Breach]:
+    """A service asks its container's clock for the time, and the database by a function such as now(): for both the
+    simulated year has its own, for anything else it has none."""
+    if not module.within("services", "shared") or module.within(*OWN_TIME):
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if f"{_last_name(node.func.value)}.{node.func.attr}" in WALL_CLOCKS:
+                yield node.lineno, "the system's time: ask a Clock"
+            elif SQL_CLOCK.fullmatch(node.func.attr):
+                yield node.lineno, "a time that no function stands for: use now()"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL_CLOCK.search(node.value):
+            yield node.lineno, "a time that no function stands for: use now()"
+
+
 def modules_are_short(module: Module) -> Iterator[Breach]:
     """A module has at most MAX_LINES lines."""
     lines = module.source.count("\n")
@@ -176,6 +203,7 @@ RULES: tuple[Rule, ...] = (
     docstrings_have_a_subject,
     handlers_are_called_on_event,
     audit_actions_live_in_audit,
+    time_is_asked_of_a_clock,
     modules_are_short,
 )
 TEST_RULES: tuple[Rule, ...] = (constants_are_not_patched, tests_do_not_sleep)
