@@ -11,10 +11,12 @@ ORDER = $(if $(SEED),--randomly-seed $(SEED))
 PYTEST = $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ORDER)
 # These alone cover the pure rules and the backbone, every branch. Tracing all tests would double their time.
 COVERING := tests/unit tests/contracts tests/integration/messaging tests/integration/persistence
+SEEDS ?= 1
+APPLICATIONS ?= 20000
 ONLY ?= backbone,numbering,listing,pages
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev demo-journey test soak unit manuals bench mutants check format secrets compose-test rotate backup restore \
+.PHONY: help run dev demo-journey test soak unit manuals bench year mutants check format secrets compose-test rotate backup restore \
 	migration asyncapi models lock clean
 
 help:  ## this list
@@ -59,6 +61,10 @@ var/bench/.installed: bench/requirements.lock bench/celery-batches.lock $(VENV)/
 bench: var/bench/.installed  ## measure: ratios against the raw limits and other libraries (ROUNDS=, ONLY=)
 	@tools/install-test-packages.sh
 	@$(RUN) -m bench --rounds $(ROUNDS) --only $(ONLY)
+
+year: $(VENV)/.installed  ## a simulated year of the whole platform (SEED=, SEEDS= so many, APPLICATIONS=, HISTORY=file)
+	@PYTHONHASHSEED=0 $(RUN) -m tests.simulation --seed $(or $(SEED),1) --seeds $(SEEDS) --applications $(APPLICATIONS) \
+		$(if $(HISTORY),--history "$(HISTORY)")
 
 mutants: $(VENV)/.installed  ## put small faults into the pure rules and the backbone, and count what the tests notice
 	@$(RUN) -m tools.mutants --jobs $(JOBS)
