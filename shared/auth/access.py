@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -16,7 +17,7 @@ from shared.errors import Forbidden, Unauthenticated
 from shared.persistence.cipher import FieldCipher
 from shared.web.container import RateScopes
 from shared.web.door import Caller
-from shared.web.routing import session_of
+from shared.web.routing import session_present
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="access_token of POST /sessions")
 
@@ -34,11 +35,17 @@ class BearerCallers:
         """Verify a token, and its session where that is our own. Raises InvalidToken, Unavailable."""
         principal = await self.verifier.verify(token)
         # The issuer knows whether the session was ended; elsewhere the token's short life bounds it.
-        if self.sessions is not None and principal.issuer == self.service:
-            async with session_of(request) as session:
-                if not await self.sessions.is_open(session, principal.session):
-                    raise InvalidToken
+        own = self.sessions if principal.issuer == self.service else None
+        if own is not None and not await self._is_open(request, own, principal.session):
+            raise InvalidToken
         return principal
+
+    @staticmethod
+    async def _is_open(request: Request, sessions: Sessions, session_id: UUID) -> bool:
+        session = session_present(request)
+        if session is not None:
+            return await sessions.is_open(session, session_id)
+        return await sessions.reads_open(request.app.state.container.database.read, session_id)
 
     async def idempotency_scope(self, request: Request) -> str:
         """Name whose idempotency keys these are: the caller's, or those of nobody at this address."""

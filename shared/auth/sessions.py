@@ -16,6 +16,7 @@ from shared.auth.guard import Guard, Source
 from shared.auth.passwords import MAX_LENGTH, check_new_password, hash_password
 from shared.auth.tables import Account, LoginSession
 from shared.auth.tokens import Principal, SigningKeys
+from shared.persistence.reader import Read
 from shared.values.clock import Clock
 from shared.web.validation import RequestModel
 
@@ -140,6 +141,12 @@ class Sessions:
     async def is_open(self, session: AsyncSession, session_id: UUID) -> bool:
         statement = sa.select(LoginSession.id).where(LoginSession.id == session_id, LoginSession.ended_at.is_(None))
         return await session.scalar(statement) is not None
+
+    @staticmethod
+    async def reads_open(read: Read, session_id: UUID) -> bool:
+        """As `is_open`, outside of a transaction."""
+        statement = "SELECT true FROM sessions WHERE id = %(id)s AND ended_at IS NULL"
+        return bool(await read(statement, {"id": session_id}))
 
     async def end(self, session: AsyncSession, session_id: UUID) -> None:
         await self._end(session, LoginSession.id == session_id)

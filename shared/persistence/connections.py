@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: what each is opened with, how long it waits, and when it is given up."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -30,10 +31,10 @@ def connect_args(seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:
     return {"options": options, "connect_timeout": 5}
 
 
-def guard_connections(engine: sa.Engine, seconds: float = STATEMENT_SECONDS) -> None:
+def guard_connections(engine: sa.Engine, seconds: float = STATEMENT_SECONDS, *others: Callable[[], None]) -> None:
     """Let the engine's pool give up what leads to a server that is no longer the primary, or nowhere.
 
-    The first write that is refused as read-only renews all connections: they may lead to the old primary for as long as
+    The first write that is refused as read-only renews all connections, and calls `others`: they may lead to the old primary for as long as
     that one runs. The limits of `connect_args` are the server's, and help as long as there is one; no connection waits
     for an answer much longer than that.
     """
@@ -42,6 +43,8 @@ def guard_connections(engine: sa.Engine, seconds: float = STATEMENT_SECONDS) -> 
     def _leave_old_primary(context: sa.engine.ExceptionContext) -> None:
         if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
             context.is_disconnect = True
+            for renew in others:
+                renew()
 
     @sa.event.listens_for(engine, "do_connect")
     def _connect(dialect: sa.Dialect, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:

@@ -23,6 +23,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from shared.observability.telemetry import get_logger
 from shared.persistence.connections import READ_ONLY, STATEMENT_SECONDS, connect_args, guard_connections
 from shared.persistence.pings import spare_pings
+from shared.persistence.reader import Reader
 
 log = get_logger(__name__)
 
@@ -52,6 +53,10 @@ def new_registry(own_types: Mapping[Any, Any] | None = None) -> registry:
         list[dict[str, Any]]: JSONB,
     }
     return registry(metadata=sa.MetaData(naming_convention=NAMING), type_annotation_map={**types, **(own_types or {})})
+
+
+# A plan that is made for what is given would have to be made each time, and is as good as the statistics.
+READER_OPTIONS = " -c default_transaction_read_only=on -c plan_cache_mode=force_generic_plan -c jit=off"
 
 
 class ReadOnlyDatabase(ConnectionError):
@@ -112,7 +117,10 @@ def violates(error: IntegrityError, *constraints: str) -> bool:
 
 
 class Database:
-    """One service's database: a pool of connections, on which no statement takes longer than `seconds`."""
+    """One service's database: a pool of connections, on which no statement takes longer than `seconds`.
+
+    `read` is for what is one statement and asked for again and again, see `Reader.read`; all else is a transaction.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10, seconds: float = STATEMENT_SECONDS) -> None:
         self.engine = create_async_engine(
@@ -124,7 +132,11 @@ class Database:
             hide_parameters=True,
             connect_args=connect_args(seconds),
         )
-        guard_connections(self.engine.sync_engine, seconds)
+        own = connect_args(seconds)
+        own["options"] += READER_OPTIONS
+        self._reader = Reader(self.engine.url, max(1, pool_size // 2), seconds, **own)
+        self.read = self._reader.read
+        guard_connections(self.engine.sync_engine, seconds, self._reader.renew)
         spare_pings(self.engine.sync_engine)
         self._pool = cast(AsyncAdaptedQueuePool, self.engine.pool)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -155,9 +167,11 @@ class Database:
         async with self.engine.connect() as connection:
             if await connection.scalar(sa.text("SELECT current_setting('transaction_read_only')::boolean")):
                 await connection.invalidate()
+                self._reader.renew()
                 raise ReadOnlyDatabase
 
     async def close(self) -> None:
+        self._reader.renew()
         await self.engine.dispose()
 
 

@@ -1,8 +1,7 @@
 """Routers, by what surrounds a request's work: a transaction, or nothing; and what endpoints are given."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -87,15 +86,10 @@ def _calls(dependant: Dependant) -> list[Callable[..., Any]]:
     return own + [call for further in dependant.dependencies for call in _calls(further)]
 
 
-@asynccontextmanager
-async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
-    """Give the request's session or, where it has none, one of its own for as long as the block lasts."""
+def session_present(request: Request) -> AsyncSession | None:
+    """Give the request's session; none where the route is bare."""
     present: AsyncSession | None = getattr(request.state, "session", None)
-    if present is not None:
-        yield present
-        return
-    async with request.app.state.container.database.transaction() as session:
-        yield session
+    return present
 
 
 async def _session(request: Request) -> AsyncSession:
