@@ -1,11 +1,12 @@
 """Tables of the review service, the parts of their rows that are written together, and what they seal."""
 
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.review.domain import Action
@@ -13,7 +14,7 @@ from shared.auth.tables import Account
 from shared.contracts.renewal import HeldCertificate, Sex
 from shared.persistence.cipher import FieldCipher
 from shared.persistence.db import new_registry
-from shared.persistence.search import characters, search_key
+from shared.persistence.search import search_key
 
 
 class Base(DeclarativeBase):
@@ -55,6 +56,19 @@ class ItemPerson(BaseModel):
     sex: Sex
     birth_date: date
     held: tuple[HeldCertificate, ...]
+
+
+class _Number(BaseModel):
+    """Reads of a sealed ItemPerson what a list shows."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    id_number: str
+
+
+def open_number(person: str, cipher: FieldCipher) -> str:
+    """Decrypt the id number of a sealed ItemPerson. Raises DecryptionFailed."""
+    return cipher.open(person, PERSON_AT_REST, _Number).id_number
 
 
 class Item(Base):
@@ -107,10 +121,7 @@ class Item(Base):
         # For counting by age what waits, without a look at the rows.
         sa.Index("ix_items_waiting", "submitted_at", postgresql_where=sa.text("status = 'pending_review'")),
         sa.Index("ix_items_certificate_number_key", search_key(sa.column("certificate_number"))),
-        sa.Index("ix_items_name_characters", characters(sa.column("name")), postgresql_using="gin"),
-        sa.Index(
-            "ix_items_enterprise_name_characters", characters(sa.column("enterprise_name")), postgresql_using="gin"
-        ),
+        sa.Index(None, "enterprise_name", "added_at", "application_id"),
     )
 
 
@@ -121,7 +132,72 @@ class DeskItem(NamedTuple):
     decision_pending: bool
 
 
-class ItemState(TypedDict):
+class ListedItem(NamedTuple):
+    """What the list shows of an item, by the names of its columns, and whether a decision on it is still unanswered."""
+
+    application_id: UUID
+    application_number: str
+    change_no: int
+    revision: int
+    decision_no: int
+    name: str
+    person: str
+    enterprise_name: str
+    post: str
+    post_name: str
+    certificate_number: str | None
+    status: str
+    added_at: datetime
+    submitted_at: datetime | None
+    reason_code: str | None
+    comment: str | None
+    refusal_change_no: int | None
+    refusal_code: str | None
+    refusal_detail: str | None
+    numbering_decision_no: int | None
+    numbering_code: str | None
+    numbering_detail: str | None
+    decision_pending: bool
+
+
+# Items by what stands in the person's name: up to so many characters of its key. Triggers of `items` keep it, whichever
+# version writes them (migration 0010).
+FRAGMENT = 3
+NAME_FRAGMENTS = sa.Table(
+    "name_fragments",
+    Base.metadata,
+    sa.Column("fragment", sa.Text, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("application_id", sa.Uuid, nullable=False),
+    sa.Index(None, "fragment", "added_at", "application_id", unique=True),
+)
+
+
+class EnterpriseName(Base):
+    """A name under which items of some enterprise are, or once were, and its key. The triggers keep it likewise."""
+
+    __tablename__ = "enterprise_names"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    __table_args__ = (
+        sa.Index(
+            "ix_enterprise_names_characters",
+            sa.func.string_to_array(sa.column("key"), sa.null(), type_=ARRAY(sa.Text)),
+            postgresql_using="gin",
+        ),
+    )
+
+
+class LockedItem(NamedTuple):
+    """What a decision on an item depends on."""
+
+    application_id: UUID
+    revision: int
+    decision_no: int
+    status: str
+
+
+class ItemState(NamedTuple):
     """The columns of an item that every event tells anew."""
 
     application_id: UUID
@@ -145,7 +221,7 @@ class ItemState(TypedDict):
     comment: str | None
 
 
-class RefusedDecision(TypedDict):
+class RefusedDecision(NamedTuple):
     """The columns of an item about the decision that `renewal` refused last."""
 
     application_id: UUID
@@ -155,7 +231,7 @@ class RefusedDecision(TypedDict):
     refusal_detail: str
 
 
-class NumberingFailure(TypedDict):
+class NumberingFailure(NamedTuple):
     """The columns of an item about the approval that could not be numbered."""
 
     application_id: UUID
@@ -177,7 +253,7 @@ class ItemRevision(Base):
     images: Mapped[list[dict[str, Any]]]
 
 
-class SubmittedRevision(TypedDict):
+class SubmittedRevision(NamedTuple):
     """A new row of ItemRevision."""
 
     application_id: UUID
@@ -231,7 +307,7 @@ class Decision(Base):
     )
 
 
-class NewDecision(TypedDict):
+class NewDecision(NamedTuple):
     """A new row of Decision, not answered yet."""
 
     id: UUID
@@ -247,7 +323,7 @@ class NewDecision(TypedDict):
     outcome: Literal["asked"]
 
 
-class DecisionOutcome(TypedDict):
+class DecisionOutcome(NamedTuple):
     """The columns of a decision that tell what became of it; no decision has the id None."""
 
     id: UUID | None

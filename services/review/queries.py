@@ -1,37 +1,42 @@
 """All SQL of the review service."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from operator import eq, ge, le
-from typing import Any, cast
+from operator import eq
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.operators import in_op
 
-from services.review.domain import WAITING_DAYS
+from services.review.domain import WAITING_DAYS, LastDecision
 from services.review.models import (
+    FRAGMENT,
+    NAME_FRAGMENTS,
     Base,
     Decision,
     DecisionCount,
     DecisionOutcome,
     DeskItem,
+    EnterpriseName,
     Item,
     ItemRevision,
     ItemState,
-    Neighbour,
+    LockedItem,
     NewDecision,
     NumberingFailure,
     RefusedDecision,
     Reviewer,
     SubmittedRevision,
 )
-from services.review.schemas import AuditSearch, ItemSearch
-from shared.persistence.search import contains_by_index, search_key
+from services.review.schemas import AuditSearch
+from shared.persistence.bulk import BulkInsert, Given, run_async
+from shared.persistence.search import contains, search_key
 from shared.values.clock import SHANGHAI
 from shared.web.pagination import PageRequest, apply_filters, keyset
+
+_IDS: ARRAY[UUID] = ARRAY(sa.Uuid())
 
 # --- reviewers
 
@@ -72,41 +77,67 @@ async def list_reviewers(session: AsyncSession, page: PageRequest, username: str
 # --- the projection
 
 
+_NEWER_STATE = ", ".join(f"{name} = EXCLUDED.{name}" for name in ItemState._fields if name != "application_id")
+_PUT_STATES = BulkInsert(
+    Item,
+    ItemState._fields,
+    on_conflict=f"(application_id) DO UPDATE SET {_NEWER_STATE} WHERE EXCLUDED.change_no > items.change_no",
+)
+_PUT_REVISIONS = BulkInsert(ItemRevision, SubmittedRevision._fields, on_conflict="DO NOTHING")
+
+
+class _Update:
+    """Writes columns of rows beside their key, the first of `columns`, where `newer` holds of a row `given`."""
+
+    def __init__(self, model: type[Base], columns: Sequence[str], newer: str) -> None:
+        table = model.__table__
+        self._given = Given({name: table.c[name].type for name in columns})
+        key, *others = columns
+        changes = ", ".join(f"{name} = given.{name}" for name in others)
+        self._statement = (
+            f"UPDATE {table} SET {changes} FROM {self._given.table} WHERE {table}.{key} = given.{key} AND {newer}"  # noqa: S608 - names of ours
+        )
+
+    async def write(self, session: AsyncSession, rows: Sequence[Sequence[Any]]) -> None:
+        await run_async(session, self._statement, self._given.parameters(rows))
+
+
+_PUT_REFUSALS = _Update(
+    Item,
+    RefusedDecision._fields,
+    "(items.refusal_change_no IS NULL OR (given.refusal_change_no, given.refusal_decision)"
+    " > (items.refusal_change_no, items.refusal_decision))",
+)
+_PUT_FAILURES = _Update(
+    Item,
+    NumberingFailure._fields,
+    "(items.numbering_change_no IS NULL OR given.numbering_change_no > items.numbering_change_no)",
+)
+_PUT_OUTCOMES = _Update(Decision, DecisionOutcome._fields, "decisions.outcome = 'asked'")
+
+
 async def put_states(session: AsyncSession, rows: Sequence[ItemState]) -> None:
     """Insert or overtake items by application; a row applies only if its change_no is higher. Rows must be sorted."""
-    statement = insert(Item)
-    newer = statement.on_conflict_do_update(
-        index_elements=[Item.application_id],
-        set_={name: statement.excluded[name] for name in ItemState.__annotations__ if name != "application_id"},
-        where=statement.excluded.change_no > Item.change_no,
-    )
-    await session.execute(newer.returning(Item.application_id), list(rows))
+    await _PUT_STATES.write_async(session, rows)
 
 
 async def put_revisions(session: AsyncSession, rows: Sequence[SubmittedRevision]) -> None:
-    statement = insert(ItemRevision).on_conflict_do_nothing().returning(ItemRevision.revision)
-    await session.execute(statement, list(rows))
+    await _PUT_REVISIONS.write_async(session, rows)
 
 
 async def put_refusals(session: AsyncSession, rows: Sequence[RefusedDecision]) -> None:
     """Write refusals beside the items: the one of the highest change_no stays, and of equal ones always the same."""
-    new = _news(Item, rows)
-    newer = sa.tuple_(new.refusal_change_no, new.refusal_decision) > sa.tuple_(
-        Item.refusal_change_no, Item.refusal_decision
-    )
-    await _update_from(session, new, Item.application_id, sa.or_(Item.refusal_change_no.is_(None), newer))
+    await _PUT_REFUSALS.write(session, rows)
 
 
 async def put_numbering_failures(session: AsyncSession, rows: Sequence[NumberingFailure]) -> None:
     """Write failures beside the items: the one of the highest change_no stays."""
-    new = _news(Item, rows)
-    newer = sa.or_(Item.numbering_change_no.is_(None), new.numbering_change_no > Item.numbering_change_no)
-    await _update_from(session, new, Item.application_id, newer)
+    await _PUT_FAILURES.write(session, rows)
 
 
 async def put_outcomes(session: AsyncSession, rows: Sequence[DecisionOutcome]) -> None:
     """Write what became of decisions, by id; what is known already stays."""
-    await _update_from(session, _news(Decision, rows), Decision.id, Decision.outcome == "asked")
+    await _PUT_OUTCOMES.write(session, rows)
 
 
 def versions() -> sa.Subquery:
@@ -131,69 +162,7 @@ async def unanswered_decisions(
     return (await session.scalars(statement.order_by(Decision.id).limit(limit))).all()
 
 
-def _news(model: type[Base], rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Give the rows as columns of a VALUES list, the key first."""
-    columns = [sa.column(name, model.__table__.c[name].type) for name in rows[0]]
-    return sa.values(*columns, name="news").data([tuple(row.values()) for row in rows]).c
-
-
-async def _update_from(session: AsyncSession, new: Any, key: Any, newer: sa.ColumnElement[bool]) -> None:
-    """Write every column of `new` beside the key where `newer` holds."""
-    first, *others = new
-    statement = sa.update(key.class_).where(key == first, newer).values({column.name: column for column in others})
-    await session.execute(statement.execution_options(synchronize_session=False))
-
-
 # --- the desk
-
-
-def _with_pending() -> sa.Select[Any]:
-    # A scalar subquery, of which the unique index allows one row: EXISTS could be planned as a scan of all decisions.
-    asked = sa.select(sa.true()).where(
-        Decision.application_id == Item.application_id,
-        Decision.revision == Item.revision,
-        Decision.decision_no == Item.decision_no,
-        Decision.outcome == "asked",
-    )
-    return cast("sa.Select[Any]", sa.select(Item, sa.func.coalesce(asked.scalar_subquery(), sa.false())))
-
-
-async def search_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> list[DeskItem]:
-    """Find the items of a page; one more than the page holds."""
-    statement = await _matching(session, _with_pending(), search)
-    rows = await session.execute(keyset(statement, page, Item.added_at, Item.application_id))
-    return [DeskItem(*row) for row in rows]
-
-
-async def find_neighbours(
-    session: AsyncSession, search: ItemSearch, item: Item
-) -> tuple[Neighbour | None, Neighbour | None]:
-    """Find what stands before and after the item in the list of a search, in which it need not be itself."""
-    columns = cast("sa.Select[Any]", sa.select(Item.application_id, Item.name, Item.status))
-    statement = await _matching(session, columns, search)
-    order, here = (Item.added_at, Item.application_id), sa.tuple_(item.added_at, item.application_id)
-    newer = statement.where(sa.tuple_(*order) > here).order_by(*order)
-    older = statement.where(sa.tuple_(*order) < here).order_by(*(column.desc() for column in order))
-    previous, following = [(await session.execute(one.limit(1))).one_or_none() for one in (newer, older)]
-    return previous and Neighbour(*previous), following and Neighbour(*following)
-
-
-async def _matching(session: AsyncSession, statement: sa.Select[Any], search: ItemSearch) -> sa.Select[Any]:
-    if search.name or search.enterprise:
-        # The plan depends on how rare the fragment is; a prepared statement's general plan would scan the table.
-        await session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
-    return apply_filters(
-        statement,
-        (Item.name, contains_by_index, search.name),
-        (Item.id_number_index, eq, search.id_number_index),
-        (Item.certificate_number, _is, search.certificate_number),
-        (Item.post, eq, search.post),
-        (Item.status, eq, search.status),
-        (Item.enterprise_name, contains_by_index, search.enterprise),
-        (Item.added_at, ge, search.added_from),
-        (Item.added_at, le, search.added_to),
-        (Item.application_id, in_op, search.application_ids),
-    )
 
 
 def matching_applications(search: AuditSearch) -> sa.Select[Any]:
@@ -201,11 +170,24 @@ def matching_applications(search: AuditSearch) -> sa.Select[Any]:
     return apply_filters(
         sa.select(Item.application_id),
         (Item.application_number, eq, search.application_number),
-        (Item.name, contains_by_index, search.name),
+        (Item.name, _person_called, search.name),
         (Item.id_number_index, eq, search.id_number_index),
-        (Item.enterprise_name, contains_by_index, search.enterprise),
+        (Item.enterprise_name, _enterprise_called, search.enterprise),
         (Item.enterprise_id, eq, search.enterprise_id),
     )
+
+
+def _person_called(column: Any, part: str) -> sa.ColumnElement[bool]:
+    fragments = NAME_FRAGMENTS.c
+    listed = sa.select(fragments.application_id).where(fragments.fragment == sa.func.left(search_key(part), FRAGMENT))
+    # An array, because a join could be planned as a scan of all items.
+    return sa.and_(Item.application_id == sa.any_(sa.func.array(listed.scalar_subquery())), contains(column, part))
+
+
+def _enterprise_called(column: Any, part: str) -> sa.ColumnElement[bool]:
+    called = sa.select(EnterpriseName.name).where(sa.func.strpos(EnterpriseName.key, search_key(part)) > 0)
+    matches: sa.ColumnElement[bool] = column.in_(called)
+    return matches
 
 
 async def items_by_id(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, tuple[str, str, str]]:
@@ -215,19 +197,23 @@ async def items_by_id(session: AsyncSession, application_ids: Collection[UUID]) 
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
-def _is(column: Any, text: str) -> sa.ColumnElement[bool]:
-    return search_key(column) == search_key(text)
-
-
 async def find_item(session: AsyncSession, application_id: UUID) -> DeskItem | None:
-    row = (await session.execute(_with_pending().where(Item.application_id == application_id))).one_or_none()
+    asked = sa.exists().where(
+        Decision.application_id == Item.application_id,
+        Decision.revision == Item.revision,
+        Decision.decision_no == Item.decision_no,
+        Decision.outcome == "asked",
+    )
+    statement = sa.select(Item, asked).where(Item.application_id == application_id)
+    row = (await session.execute(statement)).one_or_none()
     return row and DeskItem(*row)
 
 
-async def lock_items(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, Item]:
-    statement = sa.select(Item).where(Item.application_id.in_(application_ids))
-    rows = await session.scalars(statement.order_by(Item.application_id).with_for_update())
-    return {item.application_id: item for item in rows}
+async def lock_items(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, LockedItem]:
+    columns = (Item.application_id, Item.revision, Item.decision_no, Item.status)
+    statement = sa.select(*columns).where(Item.application_id == sa.any_(sa.literal(list(application_ids), _IDS)))
+    rows = await session.execute(statement.order_by(Item.application_id).with_for_update())
+    return {row[0]: LockedItem._make(row) for row in rows}
 
 
 async def list_decisions(session: AsyncSession, application_id: UUID) -> Sequence[Decision]:
@@ -242,19 +228,32 @@ async def list_revisions(session: AsyncSession, application_id: UUID) -> Sequenc
     return (await session.scalars(statement.order_by(ItemRevision.revision))).all()
 
 
-async def last_decisions(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, Decision]:
+async def last_decisions(session: AsyncSession, application_ids: Collection[UUID]) -> dict[UUID, LastDecision]:
     """Find the newest decision that was not refused, by application."""
     statement = (
-        sa.select(Decision)
+        sa.select(
+            Decision.application_id,
+            Decision.revision,
+            Decision.decision_no,
+            Decision.action,
+            Decision.reviewer_name,
+            Decision.outcome == "asked",
+        )
         .ext(distinct_on(Decision.application_id))
-        .where(Decision.application_id.in_(application_ids), Decision.outcome != "refused")
+        .where(
+            Decision.application_id == sa.any_(sa.literal(list(application_ids), _IDS)), Decision.outcome != "refused"
+        )
         .order_by(Decision.application_id, Decision.revision.desc(), Decision.decision_no.desc())
     )
-    return {decision.application_id: decision for decision in await session.scalars(statement)}
+    rows = await session.execute(statement)
+    return {row[0]: LastDecision(row[1], row[2], row[3], row[4], asked=row[5]) for row in rows}
+
+
+_ADD_DECISIONS = BulkInsert(Decision, NewDecision._fields)
 
 
 async def add_decisions(session: AsyncSession, rows: Sequence[NewDecision]) -> None:
-    await session.execute(sa.insert(Decision).returning(Decision.id), list(rows))
+    await _ADD_DECISIONS.write_async(session, rows)
 
 
 # --- statistics

@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from services.review.domain import (
     REASONS,
     STATUS_LABELS,
@@ -17,7 +19,7 @@ from services.review.domain import (
     is_withdrawn,
     possible_actions,
 )
-from services.review.models import Decision, DeskItem, Item, ItemPerson, ItemRevision, Neighbour, Reviewer
+from services.review.models import Decision, Item, ItemRevision, ListedItem, Neighbour, Reviewer, open_number
 from services.review.schemas import (
     DayRead,
     DecisionRead,
@@ -28,10 +30,8 @@ from services.review.schemas import (
     ImageRead,
     InitialPassword,
     ItemDetail,
-    ItemRead,
     NeighbourRead,
     NeighboursRead,
-    Note,
     ReasonCount,
     ReasonRead,
     ReviewerAccount,
@@ -71,59 +71,64 @@ def initial_password(password: str) -> InitialPassword:
 # --- items
 
 
-def item(found: DeskItem, person: ItemPerson) -> ItemRead:
-    row, decision_pending = found
-    return ItemRead(
-        application_id=row.application_id,
-        application_number=row.application_number,
-        revision=row.revision,
-        decision_no=row.decision_no,
-        name=row.name,
-        id_number_masked=idnumber.mask(person.id_number),
-        enterprise=row.enterprise_name,
-        post=row.post,
-        post_name=row.post_name,
-        certificate_number=row.certificate_number,
-        status=row.status,
-        status_label=STATUS_LABELS[row.status],
-        added_at=row.added_at,
-        submitted_at=row.submitted_at,
-        reason_code=row.reason_code,
-        comment=row.comment,
-        decision_pending=decision_pending,
-        actions=possible_actions(row.status, decision_pending),
-        refusal=_refusal(row),
-        numbering_failure=_numbering_failure(row),
-        withdrawal=_withdrawal(row),
-    )
+def page_of_items(cipher: FieldCipher, rows: Sequence[ListedItem], next_cursor: str | None) -> bytes:
+    """Write a Page[ItemRead] as JSON, without a model for each row. Raises DecryptionFailed."""
+    items = [_item(row, open_number(row.person, cipher), row.decision_pending) for row in rows]
+    return to_json({"items": items, "next_cursor": next_cursor})
 
 
-def items(cipher: FieldCipher, found: Sequence[DeskItem]) -> list[ItemRead]:
-    """Raises DecryptionFailed."""
-    return [item(one, one.item.open_person(cipher)) for one in found]
+def _item(row: Item | ListedItem, id_number: str, decision_pending: bool) -> dict[str, Any]:
+    """Write an ItemRead, its members in its order."""
+    return {
+        "application_id": row.application_id,
+        "application_number": row.application_number,
+        "revision": row.revision,
+        "decision_no": row.decision_no,
+        "name": row.name,
+        "id_number_masked": idnumber.mask(id_number),
+        "enterprise": row.enterprise_name,
+        "post": row.post,
+        "post_name": row.post_name,
+        "certificate_number": row.certificate_number,
+        "status": row.status,
+        "status_label": STATUS_LABELS[row.status],
+        "added_at": row.added_at,
+        "submitted_at": row.submitted_at,
+        "reason_code": row.reason_code,
+        "comment": row.comment,
+        "decision_pending": decision_pending,
+        "actions": possible_actions(row.status, decision_pending),
+        "refusal": _refusal(row),
+        "numbering_failure": _numbering_failure(row),
+        "withdrawal": _withdrawal(row),
+    }
 
 
-def _refusal(row: Item) -> Note | None:
+def _refusal(row: Item | ListedItem) -> dict[str, str] | None:
     # Shown until anything newer is known.
     if row.refusal_change_no is None or row.refusal_change_no < row.change_no:
         return None
-    return Note(code=row.refusal_code or "", detail=row.refusal_detail or "")
+    return _note(row.refusal_code, row.refusal_detail)
 
 
-def _numbering_failure(row: Item) -> Note | None:
+def _numbering_failure(row: Item | ListedItem) -> dict[str, str] | None:
     # Shown while the approval it concerns still waits for its number.
     if row.status != "approved" or row.numbering_decision_no != row.decision_no:
         return None
-    return Note(code=row.numbering_code or "", detail=row.numbering_detail or "")
+    return _note(row.numbering_code, row.numbering_detail)
 
 
-def _withdrawal(row: Item) -> Note | None:
+def _withdrawal(row: Item | ListedItem) -> dict[str, str] | None:
     if not is_withdrawn(row.status, row.reason_code):
         return None
     # The platform's own withdrawal has a reason that is in no list, and says why in its comment.
     reason = REASONS.get(row.reason_code or "")
     told = "：".join(filter(None, (reason.label if reason else None, row.comment)))
-    return Note(code=row.reason_code or "", detail=told)
+    return _note(row.reason_code, told)
+
+
+def _note(code: str | None, detail: str | None) -> dict[str, str]:
+    return {"code": code or "", "detail": detail or ""}
 
 
 def detail(cipher: FieldCipher, dossier: Dossier) -> ItemDetail:
@@ -131,7 +136,7 @@ def detail(cipher: FieldCipher, dossier: Dossier) -> ItemDetail:
     row = dossier.found.item
     person = row.open_person(cipher)
     return ItemDetail(
-        **dict(item(dossier.found, person)),
+        **_item(row, person.id_number, dossier.found.decision_pending),
         id_number=person.id_number,
         sex=person.sex,
         birth_date=person.birth_date,

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from shared.persistence.bulk import BulkInsert
 from shared.persistence.db import new_registry
 
 
@@ -150,6 +151,10 @@ async def add_once(session: AsyncSession, entry: Mapping[str, Any], period: str)
     await session.execute(statement.on_conflict_do_nothing())
 
 
+_COLUMNS = ("id", "at", "actor_id", "actor_name", "action", "subject", "detail")
+_ROWS = BulkInsert(AuditEntry, _COLUMNS)
+
+
 async def add_rows(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write entries in one statement, however many."""
-    await session.execute(sa.insert(AuditEntry).returning(AuditEntry.id), list(rows))
+    await _ROWS.write_async(session, [[row[column] for column in _COLUMNS] for row in rows])

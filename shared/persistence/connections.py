@@ -34,9 +34,9 @@ def connect_args(seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:
 def guard_connections(engine: sa.Engine, seconds: float = STATEMENT_SECONDS, *others: Callable[[], None]) -> None:
     """Let the engine's pool give up what leads to a server that is no longer the primary, or nowhere.
 
-    The first write that is refused as read-only renews all connections, and calls `others`: they may lead to the old primary for as long as
-    that one runs. The limits of `connect_args` are the server's, and help as long as there is one; no connection waits
-    for an answer much longer than that.
+    The first write that is refused as read-only renews all connections, and calls `others`: they may lead to the old
+    primary for as long as that one runs. The limits of `connect_args` are the server's, and help as long as there is
+    one; no connection waits for an answer much longer than that.
     """
 
     @sa.event.listens_for(engine, "handle_error")

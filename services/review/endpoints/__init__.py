@@ -5,4 +5,4 @@ Only app.py imports it.
 
 from services.review.endpoints import admin, audit, desk, login
 
-ROUTERS = (login.router, *login.session_endpoints, desk.router, admin.router, admin.bare, audit.router)
+ROUTERS = (login.router, *login.session_endpoints, desk.router, desk.bare, admin.router, admin.bare, audit.router)

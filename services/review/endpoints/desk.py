@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 
 from services.review import views
 from services.review.domain import ItemStatus
@@ -29,10 +29,11 @@ from services.review.schemas import (
 from services.review.service import decisions, desk
 from shared.web.openapi import problems
 from shared.web.pagination import InvalidCursor, Page, Paging
-from shared.web.routing import Session, transactional_router
+from shared.web.routing import Session, bare_router, transactional_router
 from shared.web.validation import FromMoment, Identifier, Ids, Sought, Text, ToMoment
 
-router = transactional_router()
+# Bare is what is read outside of transactions.
+router, bare = transactional_router(), bare_router()
 
 
 async def item_search(
@@ -64,13 +65,11 @@ async def item_search(
 Search = Annotated[ItemSearch, Depends(item_search)]
 
 
-@router.get("/items", responses=problems(IdNumberInvalid, InvalidCursor))
-async def list_items(
-    container: OwnContainer, session: Session, _: DeskReader, page: Paging, search: Search
-) -> Page[ItemRead]:
+@bare.get("/items", response_model=Page[ItemRead], responses=problems(IdNumberInvalid, InvalidCursor))
+async def list_items(container: OwnContainer, _: DeskReader, page: Paging, search: Search) -> Response:
     """Applications, newest first; all given filters must hold. Id numbers are masked."""
-    rows, next_cursor = await desk.list_items(session, search, page)
-    return Page(items=views.items(container.cipher, rows), next_cursor=next_cursor)
+    rows, next_cursor = await desk.list_items(container, search, page)
+    return Response(views.page_of_items(container.cipher, rows, next_cursor), media_type="application/json")
 
 
 @router.get("/items/{application_id}", responses=problems(ItemNotFound))
@@ -82,13 +81,15 @@ async def read_item(
     return views.detail(container.cipher, dossier)
 
 
-@router.get("/items/{application_id}/neighbours", responses=problems(ItemNotFound, IdNumberInvalid))
-async def read_neighbours(session: Session, _: DeskReader, application_id: UUID, search: Search) -> NeighboursRead:
+@bare.get("/items/{application_id}/neighbours", responses=problems(ItemNotFound, IdNumberInvalid))
+async def read_neighbours(
+    container: OwnContainer, _: DeskReader, application_id: UUID, search: Search
+) -> NeighboursRead:
     """What stands before and after the application in the list that these filters give.
 
     The application itself need not match them, so that a reviewer who has decided one goes on to the next.
     """
-    return views.neighbours(*await desk.find_neighbours(session, application_id, search))
+    return views.neighbours(*await desk.find_neighbours(container, application_id, search))
 
 
 @router.get("/statistics")

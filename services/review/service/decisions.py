@@ -19,7 +19,7 @@ from services.review.domain import (
     check_decision,
 )
 from services.review.errors import CommentRequired, IdNumberInComment, ReasonRequired, UnknownReason
-from services.review.models import Decision, Item, NewDecision
+from services.review.models import LockedItem, NewDecision
 from services.review.schemas import DecisionItem, DecisionRequest
 from shared.audit import trail
 from shared.auth.tokens import Principal
@@ -48,7 +48,7 @@ async def decide(
     ids = {row.application_id for row in request.items}
     items = await queries.lock_items(session, ids)
     # A statement of its own after the lock: only so does it see what the holder before us has committed.
-    last = {key: _last(decision) for key, decision in (await queries.last_decisions(session, items)).items()}
+    last = await queries.last_decisions(session, items)
 
     refusals: list[Refusal | None] = []
     decisions: list[NewDecision] = []
@@ -89,18 +89,8 @@ def _reason(request: DecisionRequest) -> DecisionReason | None:
     return reason
 
 
-def _last(decision: Decision) -> LastDecision:
-    return LastDecision(
-        decision.revision,
-        decision.decision_no,
-        decision.action,
-        decision.reviewer_name,
-        asked=decision.outcome == "asked",
-    )
-
-
 def _check(
-    action: Action, row: DecisionItem, item: Item | None, last: LastDecision | None, repeated: bool
+    action: Action, row: DecisionItem, item: LockedItem | None, last: LastDecision | None, repeated: bool
 ) -> Refusal | None:
     if repeated:
         return DUPLICATE
@@ -111,7 +101,7 @@ def _check(
 
 
 def _decision(
-    decision_id: UUID, principal: Principal, request: DecisionRequest, item: Item, now: datetime
+    decision_id: UUID, principal: Principal, request: DecisionRequest, item: LockedItem, now: datetime
 ) -> NewDecision:
     return NewDecision(
         id=decision_id,
@@ -129,14 +119,14 @@ def _decision(
 
 
 def _event(decision: NewDecision, reason: DecisionReason | None) -> ReviewDecision:
-    return EVENTS[decision["action"]](
-        application_id=decision["application_id"],
-        decision_id=decision["id"],
-        revision=decision["revision"],
-        decision_no=decision["decision_no"],
-        reviewer=decision["reviewer_name"],
-        decided_at=decision["decided_at"],
-        comment=decision["comment"],
+    return EVENTS[decision.action](
+        application_id=decision.application_id,
+        decision_id=decision.id,
+        revision=decision.revision,
+        decision_no=decision.decision_no,
+        reviewer=decision.reviewer_name,
+        decided_at=decision.decided_at,
+        comment=decision.comment,
         **(reason.named() if reason else {}),
     )
 

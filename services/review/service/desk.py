@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.review import queries
+from services.review import listing, queries
 from services.review.audit import AuditAction, record
 from services.review.errors import IdNumberInvalid, ItemNotFound
-from services.review.models import Decision, DecisionCount, DeskItem, ItemRevision, Neighbour
+from services.review.models import Decision, DecisionCount, DeskItem, ItemRevision, ListedItem, Neighbour
 from services.review.schemas import ItemSearch
 from shared.auth.tokens import Principal
 from shared.runtime.container import Container
@@ -47,10 +47,12 @@ def index_id_number(container: Container, id_number: str) -> str:
     return container.cipher.blind_index(number.value)
 
 
-async def list_items(session: AsyncSession, search: ItemSearch, page: PageRequest) -> tuple[list[DeskItem], str | None]:
+async def list_items(
+    container: Container, search: ItemSearch, page: PageRequest
+) -> tuple[list[ListedItem], str | None]:
     """Find a page of items, newest first, and the cursor of the next page."""
-    found = await queries.search_items(session, search, page)
-    return split_page(found, page, lambda found: (found.item.added_at, found.item.application_id))
+    found = await listing.search_items(container.database.read, search, page.after, page.limit + 1)
+    return split_page(found, page, lambda item: (item.added_at, item.application_id))
 
 
 async def open_dossier(
@@ -72,13 +74,13 @@ async def open_dossier(
 
 
 async def find_neighbours(
-    session: AsyncSession, application_id: UUID, search: ItemSearch
+    container: Container, application_id: UUID, search: ItemSearch
 ) -> tuple[Neighbour | None, Neighbour | None]:
     """Find what stands before and after an item in the list of a search. Raises ItemNotFound."""
-    found = await queries.find_item(session, application_id)
-    if found is None:
+    position = await listing.find_position(container.database.read, application_id)
+    if position is None:
         raise ItemNotFound
-    return await queries.find_neighbours(session, search, found.item)
+    return await listing.find_neighbours(container.database.read, search, position)
 
 
 async def read_statistics(container: Container, session: AsyncSession, days: int) -> Statistics:

@@ -5,6 +5,7 @@ All of them keep the highest change_no or the first answer, so order and repetit
 """
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import TypeVar
 from uuid import UUID
 
@@ -14,7 +15,6 @@ from services.review import queries
 from services.review.models import (
     PERSON_AT_REST,
     DecisionOutcome,
-    ItemPerson,
     ItemState,
     NumberingFailure,
     RefusedDecision,
@@ -150,12 +150,14 @@ def _newest(batch: Iterable[Received[State]]) -> list[State]:
         known = newest.get(event.application_id)
         if known is None or event.change_no > known.change_no:
             newest[event.application_id] = event
-    return [event for _, event in sorted(newest.items())]
+    # By the number, because ids compare themselves much more slowly.
+    return [newest[key] for key in sorted(newest, key=attrgetter("int"))]
 
 
 def _item_state(container: Container, event: ApplicationState) -> ItemState:
     block = container.cipher.open(event.person, PERSON_BLOCK, PersonBlock)
-    person = ItemPerson(id_number=block.id_number, sex=block.sex, birth_date=block.birth_date, held=block.held)
+    # An ItemPerson: all of the block but the name.
+    person = block.model_dump_json(exclude={"name"})
     return ItemState(
         application_id=event.application_id,
         change_no=event.change_no,
@@ -164,7 +166,7 @@ def _item_state(container: Container, event: ApplicationState) -> ItemState:
         application_number=event.application_number,
         status=event.status,
         name=block.name,
-        person=container.cipher.seal(person, PERSON_AT_REST),
+        person=container.cipher.encrypt(person, PERSON_AT_REST),
         id_number_index=event.person_index,
         enterprise_id=event.enterprise_id,
         enterprise_name=event.enterprise_name,

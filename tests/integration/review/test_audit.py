@@ -111,7 +111,7 @@ async def test_no_search_reads_the_whole_trail(desk: Desk, search: dict[str, Any
                 """
             )
         )
-        await session.execute(sa.text("ANALYZE items"))
+        await session.execute(sa.text("ANALYZE items, name_fragments, enterprise_names"))
         await session.execute(sa.text("ANALYZE audit"))
         for condition in trail.narrow(AuditSearch(**search)):
             plan = await explain(session, condition)
