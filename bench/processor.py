@@ -1,6 +1,7 @@
-"""Processor time of processes with all that they have started: what a rate on a shared machine cannot tell."""
+"""Processor time and memory of processes and all that they have started: what a shared machine's rates cannot tell."""
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,10 @@ class Snapshot:
             total += own + self.seconds(*self._children.get(root, ()))
         return total
 
+    def memory(self, *roots: int) -> float:
+        """Add up the MiB of these processes and all below them; what they share counts once (PSS)."""
+        return sum(_memory(root) + self.memory(*self._children.get(root, ())) for root in roots)
+
     def below(self, root: int, program: str) -> list[int]:
         """Find the topmost processes of this program that `root` has started, directly or not."""
         found = []
@@ -45,6 +50,14 @@ class Snapshot:
             named = self.processes[pid].program == program
             found += [pid] if named else self.below(pid, program)
         return found
+
+
+def _memory(pid: int) -> float:
+    try:
+        found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    except OSError:  # it has just ended
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def _read() -> list[tuple[int, Process]]:
