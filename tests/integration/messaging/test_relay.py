@@ -222,6 +222,19 @@ class TestRelay:
         assert await Relay(OUTBOX, database, other := Recorder()).drain() == 1
         assert other.published == ["kept"]
 
+    async def test_says_what_stops_it_after_a_full_batch(self, database: Database) -> None:
+        class Ending(Recorder):
+            async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+                results = await super().publish(messages)
+                self.error = ConnectionError()
+                return results
+
+        await emit(database, *(Pinged(name=f"n{number}") for number in range(5)))
+        with pytest.raises(ConnectionError):
+            await Relay(OUTBOX, database, recorder := Ending(), batch=2).empty()
+        assert len(recorder.published) == 2
+        assert await outbox_rows(database) == 3
+
     async def test_gives_its_rows_back_when_it_is_stopped(self, database: Database) -> None:
         recorder = Recorder()
         recorder.gate.clear()

@@ -118,6 +118,16 @@ async def test_a_connection_that_is_given_up_is_an_error_and_no_cancellation(cha
     assert await RabbitMQ("amqp://", QUEUES, name="test").publish([]) == []
 
 
+async def test_our_own_cancellation_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = AsyncMock(side_effect=asyncio.Event().wait)
+    monkeypatch.setattr(aio_pika, "connect", opening)
+    task = asyncio.create_task(RabbitMQ("amqp://", QUEUES, name="test").publish([FOUND]))
+    await until(lambda: opening.await_count, what="it waits for a connection")
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
 async def test_a_monitor_ends_with_its_channel(channel: AsyncMock) -> None:
     channel.is_closed = True
     with pytest.raises(ConnectionError):
