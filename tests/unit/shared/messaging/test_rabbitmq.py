@@ -118,8 +118,17 @@ async def test_a_connection_that_is_given_up_is_an_error_and_no_cancellation(cha
     assert await RabbitMQ("amqp://", QUEUES, name="test").publish([]) == []
 
 
+async def test_a_connection_that_is_given_up_while_it_opens_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aio_pika, "connect", AsyncMock(side_effect=asyncio.CancelledError))
+    with pytest.raises(ConnectionError):
+        await RabbitMQ("amqp://", QUEUES, name="test").publish([FOUND])
+
+
 async def test_our_own_cancellation_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    opening = AsyncMock(side_effect=asyncio.Event().wait)
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    opening = AsyncMock(side_effect=never)
     monkeypatch.setattr(aio_pika, "connect", opening)
     task = asyncio.create_task(RabbitMQ("amqp://", QUEUES, name="test").publish([FOUND]))
     await until(lambda: opening.await_count, what="it waits for a connection")
