@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 
-from deploy.embedded.platform import SERVICES
 from shared.contracts.topology import RENEWAL_DECISIONS
 from tests.support.backing import RabbitMQ
 from tests.support.stack import Stack
@@ -96,10 +95,3 @@ async def _none_waits(witness: Witness) -> bool:
 
 async def _acknowledged(stack: Stack) -> bool:
     return await stack.rabbitmq.unacknowledged(stack.broker_url, RENEWAL_DECISIONS.name) == 0
-
-
-async def test_connections_that_lead_nowhere_any_more(stack: Stack, witness: Witness) -> None:
-    """Celery's as well, in whose main loop nothing may wait for ever."""
-    for name in SERVICES:
-        await stack.network[f"{name} broker"].half_open()
-    await witness.rounds()
