@@ -92,37 +92,32 @@ async def test_reset_on_the_way_of_the_acknowledgements(toy: Toy) -> None:
     await toy.once([*names, "last"])
 
 
+async def _goes_on_without(toy: Toy, wire: str) -> None:
+    """All events take effect once, though a connection that was in use is half-open from then on."""
+    await toy.emit("first")
+    await toy.took("first")
+    assert await toy.proxy(wire).half_open()
+    await toy.emit(*NAMES)
+    await toy.took(*NAMES)
+    await toy.once(["first", *NAMES])
+
+
 async def test_a_publisher_s_connection_that_leads_nowhere_any_more(toy: Toy) -> None:
     """Heartbeats are much too far apart to tell: it notices by the confirms that do not come."""
     toy.start("a", "relay", heartbeat=60)
     toy.start("b", "consumers")
-    await toy.emit("first")
-    await toy.took("first")
-    assert await toy.proxy("a broker").half_open()
-    await toy.emit(*NAMES)
-    await toy.took(*NAMES)
-    await toy.once(["first", *NAMES])
+    await _goes_on_without(toy, "a broker")
 
 
 async def test_a_consumer_s_connection_that_leads_nowhere_any_more(toy: Toy) -> None:
     toy.start("a", "consumers")
     toy.start("b", "relay")
-    await toy.emit("first")
-    await toy.took("first")
-    assert await toy.proxy("a broker").half_open()
-    await toy.emit(*NAMES)
-    await toy.took(*NAMES)
-    await toy.once(["first", *NAMES])
+    await _goes_on_without(toy, "a broker")
 
 
 async def test_database_connections_that_lead_nowhere_any_more(toy: Toy) -> None:
     toy.start("a", seconds=6)
-    await toy.emit("first")
-    await toy.took("first")
-    assert await toy.proxy("a database").half_open()
-    await toy.emit(*NAMES)
-    await toy.took(*NAMES)
-    await toy.once(["first", *NAMES])
+    await _goes_on_without(toy, "a database")
 
 
 async def test_a_statement_whose_connection_leads_nowhere_any_more(toy: Toy) -> None:
