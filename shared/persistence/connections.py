@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 STATEMENT_SECONDS = 20.0
 # So much longer than the server lets a statement take: what is silent then leads nowhere any more.
-_GRACE_SECONDS = 5.0
+GRACE_SECONDS = 5.0
 # For a pooled connection that is asked whether it still leads anywhere.
 _PING_SECONDS = 5.0
 # A server that waits for the rest of what a client says knows no limit: one that has vanished has to be looked for.
@@ -61,7 +61,7 @@ def guard_connections(engine: sa.Engine, seconds: float = STATEMENT_SECONDS, *ot
     @sa.event.listens_for(engine, "checkout")
     def _work(_connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any) -> None:
         if record.driver_connection is not None:
-            record.driver_connection.patience = seconds + _GRACE_SECONDS
+            record.driver_connection.patience = seconds + GRACE_SECONDS
 
 
 class _PatientConnection(psycopg.Connection[Any]):

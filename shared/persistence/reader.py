@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from shared.persistence.connections import GRACE_SECONDS
+
 PATIENCE = 10.0
 Row = tuple[Any, ...]
 Connection = psycopg.AsyncConnection[Row]
@@ -23,8 +25,7 @@ class Reader:
 
     def __init__(self, url: sa.URL, size: int, seconds: float, **options: Any) -> None:
         self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        # So much longer than the server lets a statement take: what is silent then leads nowhere any more.
-        self._seconds = seconds + 5.0
+        self._seconds = seconds + GRACE_SECONDS
         self._options = options
         self._places = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
