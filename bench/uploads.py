@@ -6,15 +6,13 @@ process and those it starts (PSS, so that what they share counts once).
 
 import asyncio
 import io
-import os
 import random
-import re
 import struct
 import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +24,7 @@ import jwt
 import psycopg
 from PIL import Image
 
+from bench.processor import Snapshot
 from bench.run import compare
 from deploy.embedded.postgres import free_port
 from deploy.journey import Api, register_enterprise
@@ -88,43 +87,13 @@ def _jpeg(mode: str) -> bytes:
     return stream.getvalue()
 
 
-def _tree(root: int) -> Iterator[int]:
-    """The process and all below it that are Python."""
-    yield root
-    for task in Path(f"/proc/{root}/task").glob("*/children"):
-        for child in task.read_text().split():
-            if b"python" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]:
-                yield from _tree(int(child))
-
-
 def _memory(root: int) -> float:
-    """MiB."""
-    total = 0
-    for pid in _tree(root):
-        try:
-            found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-        except OSError:  # it has just ended
-            continue
-        total += int(found[1]) if found else 0
-    return total / 1024
-
-
-def _processor_time(root: int) -> float:
-    """Seconds of the process and all that it has started, ended or not."""
-    ticks = 0
-    for pid in _tree(root):
-        # User and system time of itself and of its children that have ended (proc_pid_stat(5), 14 to 17).
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return Snapshot().memory(root)
 
 
 async def _watch(root: int, peak: list[float]) -> None:
     while True:
-        try:
-            peak.append(await asyncio.to_thread(_memory, root))
-        except OSError:  # one of them has just ended
-            await asyncio.sleep(0)
+        peak.append(await asyncio.to_thread(_memory, root))
 
 
 @dataclass
@@ -164,10 +133,10 @@ class _Bench:
                 assert status == 200, status  # noqa: S101 - a measurement of refusals is none
 
         async def measure() -> float:
-            spent, started = _processor_time(process.popen.pid), time.perf_counter()
+            spent, started = Snapshot().seconds(process.popen.pid), time.perf_counter()
             await asyncio.gather(*(client(draft) for draft in self.drafts[:CLIENTS]))
             elapsed = time.perf_counter() - started
-            spent = _processor_time(process.popen.pid) - spent
+            spent = Snapshot().seconds(process.popen.pid) - spent
             self.processor_time[name] = spent / (CLIENTS * EACH)
             return CLIENTS * EACH / elapsed
 
