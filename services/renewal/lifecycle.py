@@ -91,7 +91,7 @@ class Applications:
     async def save(self) -> None:
         """Write all that has happened so far by few statements, for what follows in this transaction. Certificates
         are written here only; changes that are not saved are flushed with the commit, row by row."""
-        await queries.CHANGED.write_async(self._session, self.rows.values())
+        await queries.CHANGED.write_changed_async(self._session, self.rows.values())
         await queries.add_certificates(self._session, self._issued)
         self._issued.clear()
         await self._session.run_sync(write_waiting)

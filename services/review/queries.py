@@ -14,7 +14,6 @@ from services.review.domain import WAITING_DAYS, LastDecision
 from services.review.models import (
     FRAGMENT,
     NAME_FRAGMENTS,
-    Base,
     Decision,
     DecisionCount,
     DecisionOutcome,
@@ -31,7 +30,7 @@ from services.review.models import (
     SubmittedRevision,
 )
 from services.review.schemas import AuditSearch
-from shared.persistence.bulk import BulkInsert, Given, run_async
+from shared.persistence.bulk import BulkInsert, BulkUpdate
 from shared.persistence.search import contains, search_key
 from shared.values.clock import SHANGHAI
 from shared.web.pagination import PageRequest, apply_filters, keyset
@@ -84,36 +83,19 @@ _PUT_STATES = BulkInsert(
     on_conflict=f"(application_id) DO UPDATE SET {_NEWER_STATE} WHERE EXCLUDED.change_no > items.change_no",
 )
 _PUT_REVISIONS = BulkInsert(ItemRevision, SubmittedRevision._fields, on_conflict="DO NOTHING")
-
-
-class _Update:
-    """Writes columns of rows beside their key, the first of `columns`, where `newer` holds of a row `given`."""
-
-    def __init__(self, model: type[Base], columns: Sequence[str], newer: str) -> None:
-        table = model.__table__
-        self._given = Given({name: table.c[name].type for name in columns})
-        key, *others = columns
-        changes = ", ".join(f"{name} = given.{name}" for name in others)
-        self._statement = (
-            f"UPDATE {table} SET {changes} FROM {self._given.table} WHERE {table}.{key} = given.{key} AND {newer}"  # noqa: S608 - names of ours
-        )
-
-    async def write(self, session: AsyncSession, rows: Sequence[Sequence[Any]]) -> None:
-        await run_async(session, self._statement, self._given.parameters(rows))
-
-
-_PUT_REFUSALS = _Update(
+# The first field of each is the key.
+_PUT_REFUSALS = BulkUpdate(
     Item,
-    RefusedDecision._fields,
-    "(items.refusal_change_no IS NULL OR (given.refusal_change_no, given.refusal_decision)"
+    RefusedDecision._fields[1:],
+    only="(items.refusal_change_no IS NULL OR (given.refusal_change_no, given.refusal_decision)"
     " > (items.refusal_change_no, items.refusal_decision))",
 )
-_PUT_FAILURES = _Update(
+_PUT_FAILURES = BulkUpdate(
     Item,
-    NumberingFailure._fields,
-    "(items.numbering_change_no IS NULL OR given.numbering_change_no > items.numbering_change_no)",
+    NumberingFailure._fields[1:],
+    only="(items.numbering_change_no IS NULL OR given.numbering_change_no > items.numbering_change_no)",
 )
-_PUT_OUTCOMES = _Update(Decision, DecisionOutcome._fields, "decisions.outcome = 'asked'")
+_PUT_OUTCOMES = BulkUpdate(Decision, DecisionOutcome._fields[1:], only="decisions.outcome = 'asked'")
 
 
 async def put_states(session: AsyncSession, rows: Sequence[ItemState]) -> None:
@@ -127,17 +109,17 @@ async def put_revisions(session: AsyncSession, rows: Sequence[SubmittedRevision]
 
 async def put_refusals(session: AsyncSession, rows: Sequence[RefusedDecision]) -> None:
     """Write refusals beside the items: the one of the highest change_no stays, and of equal ones always the same."""
-    await _PUT_REFUSALS.write(session, rows)
+    await _PUT_REFUSALS.write_async(session, rows)
 
 
 async def put_numbering_failures(session: AsyncSession, rows: Sequence[NumberingFailure]) -> None:
     """Write failures beside the items: the one of the highest change_no stays."""
-    await _PUT_FAILURES.write(session, rows)
+    await _PUT_FAILURES.write_async(session, rows)
 
 
 async def put_outcomes(session: AsyncSession, rows: Sequence[DecisionOutcome]) -> None:
     """Write what became of decisions, by id; what is known already stays."""
-    await _PUT_OUTCOMES.write(session, rows)
+    await _PUT_OUTCOMES.write_async(session, rows)
 
 
 def versions() -> sa.Subquery:

@@ -115,10 +115,10 @@ def _forget_waiting(session: Session, transaction: SessionTransaction) -> None:
 
 
 class BulkUpdate:
-    """Writes `columns` of changed objects by one statement for all, where a flush has one for each of them. What was
-    not written like this is flushed with the commit."""
+    """Writes `columns` of rows by one statement for all, beside their primary key; where `only` is given, of those for
+    which it holds of the row and of what is `given`. It is written into the statement as it is."""
 
-    def __init__(self, entity: type[DeclarativeBase], columns: Sequence[str]) -> None:
+    def __init__(self, entity: type[DeclarativeBase], columns: Sequence[str], *, only: str = "") -> None:
         table = cast(sa.Table, entity.__table__)
         keys = [column.name for column in table.primary_key]
         self._columns = tuple(columns)
@@ -128,14 +128,21 @@ class BulkUpdate:
         changes = ", ".join(f"{quote(name)} = given.{quote(name)}" for name in columns)
         same = " AND ".join(f"{table.name}.{quote(name)} = given.{quote(name)}" for name in keys)
         self.statement = f"UPDATE {table.name} SET {changes} FROM {self._given.table} WHERE {same}"  # noqa: S608 - ours
+        if only:
+            self.statement += f" AND {only}"
 
-    async def write_async(self, session: AsyncSession, objects: Iterable[DeclarativeBase]) -> None:
-        """Write those of the objects that were changed. Raises IntegrityError as any statement."""
+    async def write_async(self, session: AsyncSession, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows, each with the primary key and then a value for each column. Raises ValueError, and IntegrityError
+        as any statement."""
+        if rows:
+            await run_async(session, self.statement, self._given.parameters(rows))
+
+    async def write_changed_async(self, session: AsyncSession, objects: Iterable[DeclarativeBase]) -> None:
+        """Write those of the objects that were changed, where a flush has a statement for each of them. What was not
+        written like this is flushed with the commit."""
         changed = [each for each in objects if sa.inspect(each).modified]
-        if not changed:
-            return
         rows = [[getattr(each, name) for name in self._names] for each in changed]
-        await run_async(session, self.statement, self._given.parameters(rows))
+        await self.write_async(session, rows)
         for each, row in zip(changed, rows, strict=True):
             for name, value in zip(self._columns, row[-len(self._columns) :], strict=True):
                 set_committed_value(each, name, value)

@@ -60,7 +60,7 @@ async def test_writes_what_was_changed_by_one_statement_and_nothing_twice(databa
         first, second, third, _ = await things(session)
         first.name, second.name, second.order = "new", None, 7
         with statements() as sent:
-            await UPDATE.write_async(session, [first, second, third])
+            await UPDATE.write_changed_async(session, [first, second, third])
             await session.flush()
         assert sent == [UPDATE.statement]
         assert not sa.inspect(first).attrs.name.history.has_changes()
@@ -71,7 +71,7 @@ async def test_leaves_other_columns_and_other_objects_to_the_flush(database: Dat
     async with database.transaction() as session:
         first, second, *_ = await things(session)
         first.name, first.other, second.name = "new", "told", "flushed"
-        await UPDATE.write_async(session, [first])
+        await UPDATE.write_changed_async(session, [first])
         # And what is changed afterwards.
         first.order = 5
     assert (await values(database))[:2] == [(0, "new", 5, "told"), (1, "flushed", 1, None)]
@@ -81,7 +81,7 @@ async def test_nothing_changed_is_no_statement(database: Database) -> None:
     async with database.transaction() as session:
         rows = await things(session)
         with statements() as sent:
-            await UPDATE.write_async(session, rows)
+            await UPDATE.write_changed_async(session, rows)
         assert sent == []
 
 
@@ -90,7 +90,7 @@ async def test_is_rolled_back_and_refused_with_the_transaction(database: Databas
         first, second, *_ = await things(session)
         first.name, second.order = "lost", 0
         with pytest.raises(IntegrityError):
-            await UPDATE.write_async(session, [first, second])
+            await UPDATE.write_changed_async(session, [first, second])
         await session.rollback()
     assert {row[1] for row in await values(database)} == {"old"}
 
