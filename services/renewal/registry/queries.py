@@ -19,7 +19,7 @@ from services.renewal.models import (
     Post,
     shown_number,
 )
-from shared.persistence.bulk import BulkInsert, Given, run_async
+from shared.persistence.bulk import BulkInsert, BulkUpdate, run_async
 from shared.persistence.cipher import FieldCipher
 
 
@@ -85,17 +85,8 @@ CERTIFICATES = BulkInsert(
     on_conflict="(certificate_number) DO NOTHING",
     returning=("id",),
 )
-_RENAMED = Given({"id": sa.Uuid(), "name": sa.Text(), "updated_at": sa.DateTime(timezone=True)})
-_RENAME = f"""
-UPDATE people SET name = given.name, updated_at = given.updated_at FROM {_RENAMED.table} WHERE people.id = given.id
-"""  # noqa: S608 - names of ours
-_CHANGED = Given(
-    {"id": sa.Uuid(), "post": sa.Text(), "valid_until": sa.Date(), "updated_at": sa.DateTime(timezone=True)}
-)
-_CHANGE = f"""
-UPDATE held_certificates AS held SET post = given.post, valid_until = given.valid_until, updated_at = given.updated_at
-FROM {_CHANGED.table} WHERE held.id = given.id
-"""  # noqa: S608 - names of ours
+_RENAMED = BulkUpdate(Person, ("name", "updated_at"))
+_CHANGED = BulkUpdate(HeldCertificate, ("post", "valid_until", "updated_at"))
 
 
 async def people_by_index(session: AsyncSession, indexes: Iterable[str], *, lock: bool) -> dict[str, KnownPerson]:
@@ -137,14 +128,12 @@ async def insert(session: AsyncSession, into: BulkInsert, rows: Sequence[tuple[A
 
 async def rename_people(session: AsyncSession, rows: Sequence[tuple[UUID, str, datetime]]) -> None:
     """Rows of id, name and the moment."""
-    if rows:
-        await run_async(session, _RENAME, _RENAMED.parameters(rows))
+    await _RENAMED.write_async(session, rows)
 
 
 async def change_certificates(session: AsyncSession, rows: Sequence[tuple[UUID, str, date | None, datetime]]) -> None:
     """Rows of id, post, last day and the moment."""
-    if rows:
-        await run_async(session, _CHANGE, _CHANGED.parameters(rows))
+    await _CHANGED.write_async(session, rows)
 
 
 async def hand_over(session: AsyncSession, held: KnownCertificate, person_id: UUID) -> bool:
